@@ -1,0 +1,213 @@
+"""Log events and metrics: what the node says about itself.
+
+An event is a name and named values on one line, for a person or as JSON. A metric is a family of
+values told apart by labels, rendered in the Prometheus text format (version 0.0.4). Neither holds
+patient data above the debug level. Both are plain calls without locks: the node has one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """Severity, with the numbers of syslog (RFC 5424 6.2.1) that journald reads as a prefix."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+    DEBUG = 7
+
+
+Format = Callable[[Level, str, Mapping[str, object]], str]
+
+# What could start a new line, colour a terminal or fake a field is shown, not obeyed.
+_UNSAFE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value).translate(_UNSAFE)
+    if not text or " " in text or '"' in text or "=" in text:
+        return json.dumps(text, ensure_ascii=False)
+    return text
+
+
+def _as_text(level: Level, event: str, fields: Mapping[str, object]) -> str:
+    return " ".join([event, *(f"{name}={_plain(value)}" for name, value in fields.items())])
+
+
+def _as_json(level: Level, event: str, fields: Mapping[str, object]) -> str:
+    line: dict[str, object] = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "level": level.name.lower(),
+        "event": event,
+    }
+    for name, value in fields.items():
+        line[name] = value if isinstance(value, (int, float, bool, type(None))) else str(value)
+    return json.dumps(line, ensure_ascii=False)
+
+
+FORMATS: dict[str, Format] = {
+    "text": _as_text,
+    "json": _as_json,
+}
+
+
+class Log:
+    """Where events go: one line each, written whole."""
+
+    def __init__(self) -> None:
+        self.level = Level.INFO
+        self._format: Format = _as_text
+        self._prefix = False
+        self._write: Callable[[str], object] = _write_to_standard_error
+
+    def configure(
+        self,
+        *,
+        level: Level = Level.INFO,
+        style: str = "text",
+        write: Callable[[str], object] | None = None,
+    ) -> None:
+        """Set the least severe level that is shown, the form (`text`, `json`) and the sink.
+
+        Under systemd (JOURNAL_STREAM is set) text lines carry the `<n>` priority prefix.
+        """
+        self.level = level
+        self._format = FORMATS[style]
+        self._prefix = style == "text" and write is None and "JOURNAL_STREAM" in os.environ
+        self._write = write if write is not None else _write_to_standard_error
+
+    def emit(self, level: Level, event: str, fields: Mapping[str, object]) -> None:
+        if level > self.level:
+            return
+        line = self._format(level, event, fields)
+        self._write(f"<{int(level)}>{line}\n" if self._prefix else f"{line}\n")
+
+
+def _write_to_standard_error(line: str) -> None:
+    # A closed or full standard error must never stop the node.
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+log = Log()
+
+
+def error(event: str, /, **fields: object) -> None:
+    """Something was lost or cannot go on without a person."""
+    log.emit(Level.ERROR, event, fields)
+
+
+def warning(event: str, /, **fields: object) -> None:
+    """Something went wrong and is being dealt with."""
+    log.emit(Level.WARNING, event, fields)
+
+
+def notice(event: str, /, **fields: object) -> None:
+    """Something that happens rarely and that an engineer wants to see: start, stop, reload."""
+    log.emit(Level.NOTICE, event, fields)
+
+
+def info(event: str, /, **fields: object) -> None:
+    """The ordinary course of work: one line per association and per job."""
+    log.emit(Level.INFO, event, fields)
+
+
+def debug(event: str, /, **fields: object) -> None:
+    """Detail for fault-finding; the only level at which patient data may appear."""
+    log.emit(Level.DEBUG, event, fields)
+
+
+class Metric:
+    """One value of a family: a counter or a gauge."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+    def add(self, amount: float = 1) -> None:
+        self.value += amount
+
+    def set(self, value: float) -> None:
+        self.value = value
+
+
+class Family:
+    """A metric name with its help text and the values of each combination of labels."""
+
+    def __init__(self, name: str, kind: str, meaning: str, labels: tuple[str, ...]) -> None:
+        self.name = name
+        self.kind = kind
+        self.meaning = meaning
+        self.labels = labels
+        self._values: dict[tuple[str, ...], Metric] = {}
+
+    def of(self, *label_values: str) -> Metric:
+        """The value for these labels, in the order of `labels`; keep it when on a hot path."""
+        found = self._values.get(label_values)
+        if found is None:
+            if len(label_values) != len(self.labels):
+                raise ValueError(f"{self.name} takes the labels {self.labels}")
+            found = self._values[label_values] = Metric()
+        return found
+
+    def forget(self, *label_values: str) -> None:
+        """Drop the value of a thing that is gone (a peer removed by a reload)."""
+        self._values.pop(label_values, None)
+
+    def lines(self) -> Iterable[str]:
+        yield f"# HELP {self.name} {self.meaning}"
+        yield f"# TYPE {self.name} {self.kind}"
+        for label_values, metric in self._values.items():
+            pairs = ",".join(
+                f'{label}="{_escape(value)}"'
+                for label, value in zip(self.labels, label_values, strict=True)
+            )
+            yield (
+                f"{self.name}{{{pairs}}} {metric.value:.10g}"
+                if pairs
+                else (f"{self.name} {metric.value:.10g}")
+            )
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class Metrics:
+    """All families of the process; names start with `gantry_`."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family] = {}
+
+    def counter(self, name: str, meaning: str, *labels: str) -> Family:
+        return self._family(name, "counter", meaning, labels)
+
+    def gauge(self, name: str, meaning: str, *labels: str) -> Family:
+        return self._family(name, "gauge", meaning, labels)
+
+    def _family(self, name: str, kind: str, meaning: str, labels: tuple[str, ...]) -> Family:
+        found = self._families.get(name)
+        if found is None:
+            found = self._families[name] = Family(name, kind, meaning, labels)
+        return found
+
+    def render(self) -> str:
+        """The Prometheus text of all families, in the order in which they were made."""
+        return "".join(f"{line}\n" for family in self._families.values() for line in family.lines())
+
+
+metrics = Metrics()
