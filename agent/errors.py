@@ -8,6 +8,7 @@ out for a person. The text is one clear sentence.
     ├── LocalError            we are wrong: a call that the state or the clause does not allow
     │   └── ConfigurationError   the configuration asks for what cannot be
     ├── PeerError             the peer is wrong, gone, or says no
+    │   └── UnreachableError     no connection to the peer could be made
     ├── DeviceError           a piece of hardware is wrong or gone
     └── StorageError          a disk, a file or the index is wrong, full or gone
 """
@@ -102,6 +103,10 @@ class ConfigurationError(LocalError):
 
 class PeerError(GantryError):
     """The peer is wrong: it broke a clause, stopped answering, or refused what we asked."""
+
+
+class UnreachableError(PeerError):
+    """No transport connection to the peer: refused, timed out, no route, or no such host name."""
 
 
 class DeviceError(GantryError):

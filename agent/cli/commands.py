@@ -1,0 +1,64 @@
+"""The table of commands: name, group, one line of help, and the module that carries it out.
+
+A command's module has two functions:
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None
+    def run(options: argparse.Namespace) -> int        # the exit status; raises GantryError
+
+It is imported when its command is given, and not before: `gantry echo` pays for what an echo needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row: `module` is imported only to run the command or to show its own help."""
+
+    name: str
+    group: str
+    summary: str
+    module: str
+    log_level: str = "warning"
+    """A node logs what it does; a command that a person types says only what went wrong."""
+    passes_on: bool = False
+    """Arguments that the command does not know are left in `options.passed_on`, in order."""
+
+
+THE_NODE = "the node"
+ONE_ACT = "one DICOM act, for set-up and fault-finding"
+FILES = "files"
+CONFIGURATION = "configuration and checks"
+
+_ROWS = (
+    Command("run", THE_NODE, "run the node in the foreground", "agent.cli.run", log_level="info"),
+    Command("demo", THE_NODE, "the main job, end to end, on simulated hardware", "agent.cli.demo"),
+    Command("status", THE_NODE, "what the running node is doing", "agent.cli.status"),
+    Command("queue", THE_NODE, "list, retry, hold and drop jobs", "agent.cli.queue"),
+    Command("studies", THE_NODE, "what is in the spool", "agent.cli.studies"),
+    Command("echo", ONE_ACT, "ask a peer whether it is there (C-ECHO)", "agent.cli.echo"),
+    Command("send", ONE_ACT, "send files and folders to a peer (C-STORE)", "agent.cli.send"),
+    Command(
+        "listen", ONE_ACT, "receive objects into a folder", "agent.cli.listen", log_level="info"
+    ),
+    Command("dump", FILES, "show the elements of a file", "agent.cli.dump"),
+    Command("config", CONFIGURATION, "show, check or begin a configuration", "agent.cli.config"),
+    Command("doctor", CONFIGURATION, "check this machine and put it right", "agent.cli.doctor"),
+    Command(
+        "conformance",
+        CONFIGURATION,
+        "the conformance statement of a profile",
+        "agent.cli.conformance",
+    ),
+    Command(
+        "test",
+        CONFIGURATION,
+        "run the tests of this checkout",
+        "agent.cli.test_command",
+        passes_on=True,
+    ),
+)
+
+COMMANDS: dict[str, Command] = {row.name: row for row in _ROWS}

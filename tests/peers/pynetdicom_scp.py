@@ -1,0 +1,54 @@
+"""Runs in a process of its own: a pynetdicom SCP for Verification and all Storage classes.
+
+Objects are written as they came, to FOLDER/SOPInstanceUID.dcm. Started by `PynetdicomScp`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import AE, AllStoragePresentationContexts, debug_logger, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--ae-title", required=True)
+    parser.add_argument("--maximum-length", type=int, default=16382)
+    parser.add_argument("--status", type=lambda text: int(text, 16), default=0)
+    parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--require-called", action="store_true")
+    return parser.parse_args()
+
+
+def _store(event: Any, options: argparse.Namespace) -> int:
+    time.sleep(options.sleep)
+    if options.status & 0xF000 not in (0xA000, 0xC000):
+        name = f"{event.request.AffectedSOPInstanceUID}.dcm"
+        (options.folder / f"{name}.part").write_bytes(event.encoded_dataset())
+        (options.folder / f"{name}.part").rename(options.folder / name)
+    return int(options.status)
+
+
+def main() -> None:
+    options = _parse()
+    debug_logger()
+    entity = AE(ae_title=options.ae_title)
+    entity.maximum_pdu_size = options.maximum_length
+    entity.maximum_associations = 100
+    entity.require_called_aet = options.require_called
+    for context in AllStoragePresentationContexts:
+        entity.add_supported_context(context.abstract_syntax, AllTransferSyntaxes)
+    entity.add_supported_context(Verification)
+    handlers = [(evt.EVT_C_STORE, _store, [options])]
+    entity.start_server(("127.0.0.1", options.port), evt_handlers=handlers)
+
+
+if __name__ == "__main__":
+    main()
