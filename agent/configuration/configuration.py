@@ -1,0 +1,87 @@
+"""The configuration of a node: everything that it was told, checked and complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from agent.configuration.archive import Archive
+from agent.configuration.delivery import Delivery
+from agent.configuration.entity import Entity
+from agent.configuration.intake import Capture, Folder
+from agent.configuration.key import key, section
+from agent.configuration.kinds import Table, Tables, Text
+from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, Node, Workers
+from agent.configuration.peer import Peer
+from agent.configuration.route import Route
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a configuration came from: the profile's name and all files read, in order."""
+
+    profile: str = ""
+    files: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@section
+class Configuration:
+    """Everything that a node was told. Parts that are switched off do not appear."""
+
+    profile: str = key(Text(64), "the profile beneath this file, by name", default="", restart=True)
+    description: str = key(Text(1024), "what this product is, for people", default="")
+    node: Node = key(Table(Node), "the node", default=Node())
+    log: Log = key(Table(Log), "log events", default=Log())
+    metrics: Metrics = key(Table(Metrics), "metrics", default=Metrics())
+    loop: LoopBudget = key(Table(LoopBudget), "the event loop", default=LoopBudget())
+    workers: Workers = key(Table(Workers), "worker processes", default=Workers())
+    clock: Clock = key(Table(Clock), "the clock", default=Clock())
+    limits: Limits = key(Table(Limits), "limits of the node", default=Limits())
+    delivery: Delivery = key(Table(Delivery), "delivery", default=Delivery())
+    archives: tuple[Archive, ...] = key(
+        Tables(Archive), "archives", default=(), default_text="one, `main`", name="archive"
+    )
+    entities: tuple[Entity, ...] = key(
+        Tables(Entity), "local application entities", default=(), name="entity"
+    )
+    peers: tuple[Peer, ...] = key(
+        Tables(Peer), "remote application entities", default=(), name="peer"
+    )
+    routes: tuple[Route, ...] = key(
+        Tables(Route), "what becomes of objects", default=(), name="route"
+    )
+    folders: tuple[Folder, ...] = key(
+        Tables(Folder), "folders that are watched", default=(), name="folder"
+    )
+    captures: tuple[Capture, ...] = key(
+        Tables(Capture), "capture devices", default=(), name="capture"
+    )
+    origin: Origin = Origin()
+
+    def entity(self, name: str) -> Entity | None:
+        return _by_name(self.entities, name)
+
+    def peer(self, name: str) -> Peer | None:
+        return _by_name(self.peers, name)
+
+    def archive(self, name: str) -> Archive | None:
+        return _by_name(self.archives, name)
+
+    def peer_calling(self, title: str) -> Peer | None:
+        """The peer that calls under this AE title."""
+        return next((each for each in self.peers if title in each.titles), None)
+
+
+def _by_name(things: Iterable[N], name: str) -> N | None:
+    return next((each for each in things if each.name == name), None)

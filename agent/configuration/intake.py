@@ -1,0 +1,97 @@
+"""Ways in besides the network: folders that others write into, and capture devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.configuration.key import key, section
+from agent.configuration.kinds import (
+    ApplicationEntityTitle,
+    Choice,
+    Flag,
+    Path,
+    Settings,
+    Text,
+    duration,
+    identifier,
+)
+from agent.configuration.names import Term
+
+
+@section
+class Folder:
+    """A folder into which other software drops files."""
+
+    name: str = key(identifier(), "its name in this configuration")
+    enabled: bool = key(Flag(), "false switches it off", default=True)
+    description: str = key(Text(256), "for people", default="")
+    path: str = key(Path(optional=False), "where it lies")
+    recursive: bool = key(Flag(), "folders within it as well", default=True)
+    pattern: str = key(Text(256, minimum=1), "names of files that count, with * and ?", default="*")
+    settle: float = key(
+        duration(0, 3600),
+        "a file that nobody closed or renamed counts as complete when it is quiet for so long",
+        default=5.0,
+    )
+    then: str = key(
+        Choice("delete", "move", "keep"),
+        "what becomes of a file that is safe in the archive",
+        default="delete",
+    )
+    done: str = key(
+        Path(),
+        "with move: where files go that were taken",
+        default="",
+        default_text="`.done` in the folder",
+    )
+    failed: str = key(
+        Path(),
+        "where files go that cannot be taken",
+        default="",
+        default_text="`.failed` in the folder",
+    )
+    archive: str = key(
+        Text(64), "the archive that it stores to", default="", default_text="the first one"
+    )
+    title: str = key(
+        ApplicationEntityTitle(optional=True),
+        "the calling AE title that routes see",
+        default="",
+        default_text="none",
+    )
+
+
+@section
+class Capture:
+    """A capture device."""
+
+    name: str = key(identifier(), "its name in this configuration")
+    enabled: bool = key(Flag(), "false switches it off", default=True)
+    description: str = key(Text(256), "for people", default="")
+    kind: str = key(
+        Term("kind of capture device", "capture_kinds"), "the driver", default="simulator"
+    )
+    device: str = key(
+        Text(256), "which device, as the driver names it", default="", default_text="the first one"
+    )
+    settings: Mapping[str, Any] = key(
+        Settings(), "settings of the driver: form, size, rate", default={}, default_text="its own"
+    )
+    modality: str = key(
+        Text(16, pattern=r"[A-Z0-9_ ]*", what="a code string of at most 16 characters"),
+        "Modality (0008,0060) of the objects made",
+        default="OT",
+    )
+    station_name: str = key(
+        Text(16), "Station Name (0008,1010)", default="", default_text="the name of the node"
+    )
+    sop_class: str = key(
+        Text(64),
+        "the SOP class of the objects made, by name or UID",
+        default="",
+        default_text="as the form of the frames asks",
+    )
+    archive: str = key(
+        Text(64), "the archive that it stores to", default="", default_text="the first one"
+    )
