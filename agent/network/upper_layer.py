@@ -18,10 +18,10 @@ from agent.network.events import DataFragment, Event
 from agent.network.item import (
     SERVICE_USER,
     UNEXPECTED_PDU,
-    UNRECOGNIZED_PDU,
     invalid,
 )
 from agent.network.limits import UpperLayerLimits
+from agent.network.other_protocols import unrecognized_pdu
 from agent.network.pdu import (
     P_DATA_HEADER,
     P_DATA_TF,
@@ -257,7 +257,7 @@ class UpperLayer(StateMachine):
         kind, length = PDU_HEADER.unpack(header)
         event = _PDU_EVENTS.get(kind)
         if event is None:
-            raise _unrecognized(header)
+            raise unrecognized_pdu(header)
         action = TRANSITIONS[event, self.state].action
         if action in _UNEXPECTED:
             self._skip = length
@@ -360,36 +360,3 @@ class UpperLayer(StateMachine):
 
 def _as_list(event: Event | None) -> list[Event]:
     return [] if event is None else [event]
-
-
-# What else knocks at a DICOM port: its first bytes, what it is, and what a person can do.
-_OTHER_PROTOCOLS = (
-    (b"\x16\x03", "a TLS hello", "use TLS on this port, or send the peer to the plain one"),
-    (b"\x15\x03", "a TLS alert", "the peer wants TLS on its port, or refused our TLS hello"),
-    (b"HTTP/", "an HTTP answer", "the port is that of a web server, not of a DICOM node"),
-    (b"SSH-", "an SSH banner", "the port is that of an SSH server, not of a DICOM node"),
-    (b"PROXY ", "a PROXY protocol header", "switch the PROXY protocol off in the load balancer"),
-    *(
-        (method, "an HTTP request", "send the browser or probe to the port of the console")
-        for method in (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTION", b"CONNEC", b"PRI * ")
-    ),
-)
-
-
-def _unrecognized(header: bytearray) -> PeerError:
-    kind = header[0]
-    for start, name, way_out in _OTHER_PROTOCOLS:
-        if header.startswith(start):
-            return invalid(
-                f"this is not DICOM but {name}",
-                clause="PS3.8 9.3.1",
-                value=bytes(header),
-                reason=UNRECOGNIZED_PDU,
-                way_out=way_out,
-            )
-    return invalid(
-        f"there is no PDU of type {kind:02X}H",
-        clause="PS3.8 9.3.1",
-        value=kind,
-        reason=UNRECOGNIZED_PDU,
-    )
