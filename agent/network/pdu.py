@@ -171,7 +171,7 @@ class AssociateRequest:
             elif kind == APPLICATION_CONTEXT_ITEM:
                 application_context_name = application_context_name or decode_uid(value)
             elif kind == USER_INFORMATION_ITEM:
-                information = _once(information, decode_user_information(value, budget), clause)
+                information = _user_information(information, value, limits, clause)
         return AssociateRequest(
             _decode_ae_title(called),
             _decode_ae_title(calling),
@@ -228,7 +228,7 @@ class AssociateAccept:
             elif kind == APPLICATION_CONTEXT_ITEM:
                 application_context_name = application_context_name or decode_uid(value)
             elif kind == USER_INFORMATION_ITEM:
-                information = _once(information, decode_user_information(value, budget), clause)
+                information = _user_information(information, value, limits, clause)
         return AssociateAccept(
             _decode_ae_title(called),
             _decode_ae_title(calling),
@@ -255,14 +255,16 @@ def _decode_fixed_fields(
     return version, called, calling, reserved, view[_FIXED_FIELDS.size :]
 
 
-def _once(former: UserInformation | None, found: UserInformation, clause: str) -> UserInformation:
+def _user_information(
+    former: UserInformation | None, value: memoryview, limits: UpperLayerLimits, clause: str
+) -> UserInformation:
     if former is not None:
         raise invalid(
             "there is more than one user information item",
             clause=clause,
             reason=UNEXPECTED_PDU_PARAMETER,
         )
-    return found
+    return decode_user_information(value, ItemBudget(limits.maximum_user_items))
 
 
 def _four_bytes(body: bytes | bytearray | memoryview, kind: int, clause: str) -> memoryview:

@@ -141,7 +141,7 @@ class UpperLayer(StateMachine):
         """Event 17: the transport connection is closed or lost."""
         if not self.expects(ProtocolEvent.TRANSPORT_CONNECTION_CLOSED):
             return []
-        middle = bool(self._held or self._pdu_left or self._skip)
+        middle = bool(self._held or self._control or self._pdu_left or self._skip)
         why = "the peer closed the connection" + (" in the middle of a PDU" if middle else "")
         self._forget()
         return _as_list(self.happen(ProtocolEvent.TRANSPORT_CONNECTION_CLOSED, why))

@@ -113,12 +113,38 @@ def test_each_of_several_contexts_for_one_abstract_syntax_is_answered() -> None:
 
 
 @pytest.mark.parametrize(("prefer", "chosen"), [("acceptor", JPEG), ("requestor", IMPLICIT)])
-def test_the_transfer_syntax_is_chosen_in_the_order_that_is_configured(
+def test_cd_02_the_transfer_syntax_is_chosen_in_the_order_that_is_configured(
     prefer: str, chosen: str
 ) -> None:
     request = proposing((1, CT_IMAGE_STORAGE, ("1.2.999", IMPLICIT, EXPLICIT, JPEG)))
     accept = accepted(request, offer(prefer=prefer))
     assert accept.presentation_contexts[0].transfer_syntax == chosen
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_cd_02_the_first_of_many_that_is_supported_is_picked_for_each_context(turn: bool) -> None:
+    proposed = (*(f"1.2.999.{n}" for n in range(22)), EXPLICIT, IMPLICIT, JPEG)
+    first, second = (proposed[::-1], proposed) if turn else (proposed, proposed[::-1])
+    request = proposing((1, CT_IMAGE_STORAGE, first), (3, CT_IMAGE_STORAGE, second))
+    accept = accepted(request, offer(prefer="requestor"))
+    chosen = [result.transfer_syntax for result in accept.presentation_contexts]
+    assert chosen == ([JPEG, EXPLICIT] if turn else [EXPLICIT, JPEG])
+
+
+def test_cd_03_a_context_with_unsupported_syntaxes_alone_is_refused_with_result_4() -> None:
+    smpte = ("1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2")
+    request = proposing((1, VERIFICATION, smpte), (3, VERIFICATION, (IMPLICIT,)))
+    assert results(accepted(request, offer())) == [(1, 4), (3, 0)]
+
+
+def test_ic_13_of_100_contexts_classes_and_syntaxes_are_told_apart() -> None:
+    request = proposing(
+        *((2 * n + 1, f"1.2.999.{n}", (EXPLICIT,)) for n in range(98)),
+        (197, CT_IMAGE_STORAGE, (EXPLICIT,)),
+        (199, CT_IMAGE_STORAGE, ("1.2.999",)),
+    )
+    accept = accepted(request, offer())
+    assert [result for _, result in results(accept)] == [3] * 98 + [0, 4]
 
 
 def test_the_title_fields_go_back_as_they_came() -> None:
@@ -128,7 +154,7 @@ def test_the_title_fields_go_back_as_they_came() -> None:
     assert accepted(request, offer()).encode()[10:74] == bytes(body[4:68])
 
 
-def test_another_application_context_is_rejected_by_the_user() -> None:
+def test_ic_04_another_application_context_is_rejected_by_the_user() -> None:
     request = replace(proposing((1, VERIFICATION, (IMPLICIT,))), application_context_name="1.2.3")
     assert answer(request, offer()) == AssociateReject(1, 1, 2)
 
@@ -220,7 +246,7 @@ def test_without_an_answer_to_the_role_item_the_default_roles_hold() -> None:
         ((0, 0), (0, 0), (0, 0)),
     ],
 )
-def test_rv_06_the_window_is_negotiated_down_and_never_up(
+def test_rv_06_ic_06_the_window_is_negotiated_down_and_never_up(
     proposed: tuple[int, int] | None, limit: tuple[int, int], answered: tuple[int, int] | None
 ) -> None:
     request = proposing(
@@ -261,7 +287,7 @@ def test_each_side_knows_what_the_other_can_take(maximum_length: int) -> None:
     assert as_requestor.peer_maximum_length == 65536
 
 
-def test_rv_07_the_implementation_is_identified_in_each_answer() -> None:
+def test_rv_07_ic_05_the_implementation_is_identified_in_each_answer() -> None:
     information = accepted(proposing((1, VERIFICATION, (IMPLICIT,))), offer()).user_information
     assert information.implementation_class_uid == OWN_UID
     assert information.implementation_version_name == "GANTRY"

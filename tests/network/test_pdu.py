@@ -255,7 +255,15 @@ def test_the_transfer_syntaxes_of_a_context_are_counted() -> None:
 
 
 def test_the_items_of_a_pdu_are_counted_over_all_levels() -> None:
-    limits = UpperLayerLimits(maximum_items=10)
+    limits = UpperLayerLimits(maximum_items=6)
+    decode_request(NAME, CONTEXT, USER, limits=limits)
+    with pytest.raises(PeerError, match="more items than are allowed"):
+        decode_request(NAME, CONTEXT, item(0x99, b"") * 2, USER, limits=limits)
+
+
+def test_the_sub_items_of_the_user_information_are_counted() -> None:
+    limits = UpperLayerLimits(maximum_user_items=8)
+    decode_request(NAME, item(0x50, item(0x70, b"") * 8), limits=limits)
     with pytest.raises(PeerError, match="more items than are allowed"):
         decode_request(NAME, item(0x50, item(0x70, b"") * 9), limits=limits)
 

@@ -94,7 +94,7 @@ def test_giving_up_while_connecting_closes_the_connection() -> None:
 
 
 @sizes
-def test_a_rejection_reaches_the_requestor_who_closes(size: int) -> None:
+def test_ic_02_a_rejection_reaches_the_requestor_who_closes(size: int) -> None:
     requestor, acceptor = requestor_in(5), acceptor_in(3)
     acceptor.reject(CALLED_AE_TITLE_NOT_RECOGNIZED)
     assert acceptor.artim
