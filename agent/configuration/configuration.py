@@ -27,12 +27,10 @@ N = TypeVar("N", bound=_Named)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a configuration came from: the profile's name and all files read, in order."""
+    """Where a configuration came from: all files read, in order, and the keys that `--set` gave."""
 
-    profile: str = ""
     files: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
 
 
 @section

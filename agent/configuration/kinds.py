@@ -370,23 +370,26 @@ class Tables:
     def __init__(self, section: type, *, named: bool = True) -> None:
         self.section = section
         self.named = named
-        self.allowed = "a list of tables"
+        self.allowed = "tables, each as [[...]]" + (" with a name" if named else "")
 
     def read(self, value: object, place: Place) -> Any:
-        if isinstance(value, dict):
-            value = [value]
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-            return place.report(f"{shown(value)} is not a list of tables", allowed=self.allowed)
+            return place.report(f"{shown(value)} is no list of tables", allowed=self.allowed)
         read = []
+        names: set[object] = set()
         for index, each in enumerate(value):
             name = each.get("name") if self.named else None
             element = place.within(name if isinstance(name, str) and name else str(index + 1))
-            if each.get("enabled", True) is False and self.named:
-                # Still read, so that a switched-off part is as well-formed as the others.
-                element.section(self.section, each)
-                continue
-            read.append(element.section(self.section, each))
-        return INVALID if any(each is INVALID for each in read) else tuple(read)
+            if isinstance(name, str) and name in names:
+                element.report("there are two of this name in one file")
+            names.add(name if isinstance(name, str) else None)
+            # What is switched off is read all the same, so that it is as well-formed as the rest.
+            made = element.section(self.section, each)
+            if made is not INVALID and getattr(made, "enabled", True):
+                read.append(made)
+        # One that could not be read was reported; the others stay, so that what refers to them is
+        # not reported as well.
+        return tuple(read)
 
     def write(self, value: Any) -> object:
         return list(value)

@@ -25,7 +25,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}: " if self.line else f"{self.source}: "
-        text = (place if self.source else "") + (f"{self.key}: " if self.key else "") + self.message
+        key = f"{self.key}: " if self.key and self.source != f"--set {self.key}" else ""
+        text = (place if self.source else "") + key + self.message
         if self.allowed:
             text += f"; allowed: {self.allowed}"
         if self.suggestion:

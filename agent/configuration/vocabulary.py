@@ -27,6 +27,7 @@ class ServiceTerm:
 
     `roles` holds what the product can play of "scu" and "scp"; `sop_classes` the UIDs that the
     service is about (empty: not checked); `default_sop_classes` the UIDs when none are named.
+    An `open` service takes other SOP classes as well (storage takes private ones).
     """
 
     name: str
@@ -34,6 +35,7 @@ class ServiceTerm:
     meaning: str = ""
     sop_classes: frozenset[str] = frozenset()
     default_sop_classes: tuple[str, ...] = ()
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
