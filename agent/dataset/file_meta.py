@@ -20,7 +20,12 @@ from agent.dataset.transfer_syntaxes import (
     TransferSyntax,
     encoding_of,
 )
-from agent.dataset.value_representations import SHORT_LENGTH, VALUE_REPRESENTATIONS, pad
+from agent.dataset.value_representations import (
+    SHORT_LENGTH,
+    UNDEFINED_LENGTH,
+    VALUE_REPRESENTATIONS,
+    pad,
+)
 from agent.errors import LocalError, StorageError
 
 PREAMBLE_LENGTH = 128
@@ -261,7 +266,8 @@ def _infer(first: bytes) -> str:
     little, big = int.from_bytes(first[:2], "little"), int.from_bytes(first[:2], "big")
     if explicit:
         return EXPLICIT_VR_LITTLE_ENDIAN if little <= big else EXPLICIT_VR_BIG_ENDIAN
-    if little <= big and int.from_bytes(first[4:8], "little") <= 0x00FFFFFF:
+    length = int.from_bytes(first[4:8], "little")
+    if little <= big and (length <= 0x00FFFFFF or length == UNDEFINED_LENGTH):
         return IMPLICIT_VR_LITTLE_ENDIAN
     return DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
