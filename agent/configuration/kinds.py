@@ -101,7 +101,7 @@ TIME_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w"
 
 
 class Amount(Scalar):
-    """A number within bounds; `zero` says what 0 means where it lies outside of them.
+    """A number within bounds; `zero` says what 0 means, and lets 0 lie outside of them.
 
     With `units`, a text such as "64 KiB" or "5 min" is taken as well.
     """
@@ -147,6 +147,9 @@ class Amount(Scalar):
         if number < self.low or (self.high is not None and number > self.high):
             return self.refuse(value, place)
         return number
+
+    def write(self, value: Any) -> object:
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def _number(self, value: object) -> float | int | None:
         if isinstance(value, bool):

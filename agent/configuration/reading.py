@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from agent.configuration.key import REQUIRED, keys_of
 from agent.configuration.kinds import INVALID
 from agent.configuration.layers import Merged
+from agent.configuration.names import Names
 from agent.configuration.problems import Problem
 from agent.configuration.vocabulary import Vocabulary
 
@@ -71,9 +72,16 @@ class Here:
             elif declared.required:
                 sound = False
         for name, declared in keys.items():
-            if declared.default is REQUIRED and name not in tree:
+            if name in tree:
+                continue
+            if declared.default is REQUIRED:
                 self.within(name).report("is missing", allowed=declared.kind.allowed)
                 sound = False
+            elif isinstance(declared.default, Names) and declared.default.written:
+                # A default that is a name of the vocabulary: found as if it had been written.
+                read = declared.kind.read(list(declared.default.written), self.within(name))
+                if read is not INVALID:
+                    values[declared.field] = read
         return kind(**values) if sound else INVALID
 
 

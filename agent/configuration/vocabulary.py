@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 
 class Named(Protocol):
@@ -66,9 +66,10 @@ class Vocabulary:
         return self.sop_class_groups if kind == "sop class" else self.transfer_syntax_groups
 
 
-def names_of(
-    registry: Mapping[str, Named], *further: Callable[[Named], str | None]
-) -> dict[str, str]:
+R = TypeVar("R", bound=Named)
+
+
+def names_of(registry: Mapping[str, R], *further: Callable[[R], str | None]) -> dict[str, str]:
     """The names of a registry's rows, each with the UID: the row's `name`, and what `further` give
     (a keyword, a short name)."""
     found: dict[str, str] = {}
