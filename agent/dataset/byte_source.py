@@ -62,12 +62,13 @@ class MemoryBytes:
 class InflatedBytes:
     """A deflated data set (PS3.5 A.5, RFC 1951), inflated as it is read.
 
-    Reading on is cheap; reading back inflates from the start again. Holds one input buffer and one
-    output buffer of 64 KiB. Raises PeerError when the stream is damaged or when it has grown
+    Reading on is cheap, and so is reading back up to 128 KiB; further back it inflates from the
+    start again. Holds buffers of 256 KiB in all. Raises PeerError when the stream is damaged or when it has grown
     beyond `limit` bytes, or beyond `ratio` times its input after the first MiB (a bomb).
     """
 
     _CHUNK = 65536
+    _HISTORY = 131072
     _FREE_OF_RATIO = 1 << 20
 
     def __init__(self, source: ByteSource, *, limit: int = 1 << 34, ratio: int = 1100) -> None:
@@ -82,14 +83,20 @@ class InflatedBytes:
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         self._consumed = 0
         self._waiting = b""
+        self._history = b""
         self._window = b""
         self._start = 0
 
     def read(self, position: int, length: int) -> bytes:
-        if position < self._start:
+        back = self._start - position
+        if back > len(self._history):
             self._rewind()
+        elif back > 0:
+            return self._history[-back:][:length]
         while position >= self._start + len(self._window):
             self._start += len(self._window)
+            self._history = (self._history + self._window)[-self._HISTORY :]
+            self._window = b""
             self._window = self._next()
             if not self._window:
                 return b""

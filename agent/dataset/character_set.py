@@ -172,9 +172,11 @@ def _decode_with_extensions(raw: bytes, vr: str, charset: CharacterSet) -> str:
         try:
             encodings = pydicom_charset.convert_encodings(_for_pydicom(charset))
             delimiters = set(_DELIMITERS.get(vr, _DELIMITERS[""]))
-            return pydicom_charset.decode_bytes(raw, encodings, delimiters)
+            text = str(pydicom_charset.decode_bytes(raw, encodings, delimiters))
         except (ValueError, LookupError, TypeError):
             return raw.decode("latin-1")
+    # The escape sequence that pydicom leaves standing, Python's codec for GB 2312 not taking it.
+    return text.replace(_GB_2312.decode(), "")
 
 
 def _for_pydicom(charset: CharacterSet) -> list[str]:
