@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.peers import sample_files as samples_of_pydicom
+from tests.peers.certificates import Certificates, make_certificates
 from tests.peers.dcmtk import DcmtkStoreScp
 from tests.peers.orthanc import Orthanc
 from tests.peers.process import ChildProcess
@@ -71,3 +72,9 @@ def orthanc(start_peer: StartPeer[Orthanc], tmp_path: Path) -> Orthanc:
 def sample_files() -> dict[str, tuple[Sample, ...]]:
     """Transfer syntax UID -> the files of pydicom that a Storage SCU may send in it."""
     return dict(samples_of_pydicom.samples_by_transfer_syntax())
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Keys and certificates for TLS: a server, a client, and a stranger."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
