@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
 from agent.configuration.kinds import Mapped
-
-DICOM_PORT = 11112
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,6 @@ def parse_address(value: object) -> Address:
 
 
 def _check_ip(text: str) -> None:
-    import ipaddress  # Here, because most configurations are read without it.
-
     ipaddress.ip_address(text)
 
 
@@ -68,8 +65,6 @@ def _network(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("not a text")
     if "/" in value or ":" in value or re.fullmatch(r"[0-9.]+", value):
-        import ipaddress
-
         return str(ipaddress.ip_network(value))
     _check_host(value)
     return value

@@ -44,7 +44,8 @@ def lines_of(text: str) -> dict[Path, int]:
                 path = (*path, name)
                 found.setdefault(path, line)
             continue
-        found.setdefault(table, line)
+        for length in range(1, len(table) + 1):
+            found.setdefault(table[:length], line)
     return found
 
 

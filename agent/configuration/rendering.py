@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.key import Key, keys_of
-from agent.configuration.kinds import Table, Tables
+from agent.configuration.kinds import Settings, Table, Tables
 from agent.configuration.toml_text import key_text, value_text
 
 HIDDEN = "(hidden)"
@@ -35,7 +35,9 @@ def _section(section: Any, path: str, defaults: bool) -> Iterator[str]:
             tables.append((key, value))
         elif value is not None and value != {} and (defaults or value != key.default):
             # An empty secret, or a test that is not made, has no form in TOML.
-            written = _without_secrets(key.kind.write(value))
+            written = key.kind.write(value)
+            if isinstance(key.kind, Settings):
+                written = _without_secrets(written)
             if written != {}:
                 yield f"{key_text(key.name)} = {value_text(written)}"
     for key, value in tables:

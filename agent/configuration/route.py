@@ -41,8 +41,8 @@ class Condition:
     )
     regex: str | None = key(
         pattern(),
-        "a regular expression that the whole value must match; without nested repetition, so that "
-        "no value can make it slow",
+        "a regular expression that the whole value must match (a value of more than 128 characters "
+        "never does)",
         default=None,
     )
     exists: bool | None = key(Flag(), "whether it is there with a value", default=None)

@@ -58,12 +58,12 @@ class Vocabulary:
     tls_profiles: tuple[str, ...] = ()
 
     def names(self, kind: str) -> Mapping[str, str]:
-        """Single names of a kind ("sop class", "transfer syntax") with their UIDs."""
-        return self.sop_classes if kind == "sop class" else self.transfer_syntaxes
+        """Single names of a kind ("SOP class", "transfer syntax") with their UIDs."""
+        return self.sop_classes if kind == "SOP class" else self.transfer_syntaxes
 
     def groups(self, kind: str) -> Mapping[str, tuple[str, ...]]:
-        """Group names of a kind ("sop class", "transfer syntax") with the UIDs of each."""
-        return self.sop_class_groups if kind == "sop class" else self.transfer_syntax_groups
+        """Group names of a kind ("SOP class", "transfer syntax") with the UIDs of each."""
+        return self.sop_class_groups if kind == "SOP class" else self.transfer_syntax_groups
 
 
 R = TypeVar("R", bound=Named)
