@@ -63,8 +63,9 @@ class InflatedBytes:
     """A deflated data set (PS3.5 A.5, RFC 1951), inflated as it is read.
 
     Reading on is cheap, and so is reading back up to 128 KiB; further back it inflates from the
-    start again. Holds buffers of 256 KiB in all. Raises PeerError when the stream is damaged or when it has grown
-    beyond `limit` bytes, or beyond `ratio` times its input after the first MiB (a bomb).
+    start again. Holds buffers of 256 KiB in all. Raises PeerError when the stream is damaged, or
+    when it has grown beyond `limit` bytes or, after the first MiB, beyond `ratio` times its input
+    (a bomb).
     """
 
     _CHUNK = 65536

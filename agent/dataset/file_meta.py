@@ -34,6 +34,20 @@ PREFIX = b"DICM"
 LONGEST_GROUP = 1 << 20
 """A group 0002 longer than this is damage; private information in it is skipped, not read."""
 _LONGEST_VALUE = 1024
+_BLOCK = 2048
+_KEPT = frozenset(
+    (
+        tags.MEDIA_STORAGE_SOP_CLASS_UID,
+        tags.MEDIA_STORAGE_SOP_INSTANCE_UID,
+        tags.TRANSFER_SYNTAX_UID,
+        tags.IMPLEMENTATION_CLASS_UID,
+        tags.IMPLEMENTATION_VERSION_NAME,
+        tags.SOURCE_APPLICATION_ENTITY_TITLE,
+        tags.SENDING_APPLICATION_ENTITY_TITLE,
+        tags.RECEIVING_APPLICATION_ENTITY_TITLE,
+        tags.PRIVATE_INFORMATION_CREATOR_UID,
+    )
+)
 
 # What else starts files that carry the prefix at 128 (CVE-2019-11687): say it, never run it.
 _OTHER_FORMATS = (
@@ -88,6 +102,7 @@ class _Reading:
     def __init__(self, source: FileBytes, tolerate: bool) -> None:
         self._source = source
         self._tolerate = tolerate
+        self._block = source.read(0, _BLOCK)
         self._remarks: list[str] = []
         self._values: dict[int, bytes] = {}
 
@@ -124,7 +139,7 @@ class _Reading:
         self._remarks.append(text)
 
     def _exactly(self, position: int, length: int) -> bytes:
-        data = b""
+        data = self._block[position : position + length]
         while len(data) < length:
             piece = self._source.read(position + len(data), length - len(data))
             if not piece:
@@ -171,14 +186,16 @@ class _Reading:
                     limit=LONGEST_GROUP,
                 )
             value = self._exactly(position + header, min(length, _LONGEST_VALUE))
-            if len(value) < min(length, _LONGEST_VALUE):
+            last = self._exactly(position + header + length - 1, 1)
+            if len(head) < header or not last:
                 raise StorageError(
                     "The file ends within its file meta information.",
                     clause="PS3.10 7.1",
                     value=position,
                 )
             position += header + length
-            self._values[0x00020000 | element] = value
+            if 0x00020000 | element in _KEPT:
+                self._values[0x00020000 | element] = value
             if element == 0 and length == 4:
                 stated_end = position + int.from_bytes(value, order)
         if stated_end is None:

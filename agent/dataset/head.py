@@ -16,8 +16,11 @@ from agent.dataset.transfer_syntaxes import TransferSyntax
 from agent.dataset.value_representations import UNDEFINED_LENGTH
 from agent.dataset.window import Window, refuse
 
-LONGEST_HEAD = 64 << 20
-"""Bytes of a data set that are ever looked at; what is skipped by its length is not counted."""
+LONGEST_HEAD = 16 << 20
+"""Bytes of a data set that are looked at; what is skipped by its length is not counted.
+
+Of empty elements, the worst there is, so many take a second.
+"""
 LONGEST_VALUE = 256 << 10
 """Bytes of one wanted value."""
 DEEPEST_NESTING = 64
@@ -49,16 +52,18 @@ def scan_head(
     wanted: frozenset[int],
     *,
     limit: int = 65536,
+    budget: int = LONGEST_HEAD,
 ) -> Head:
     """Read the wanted top-level elements; stop at the pixel data or after the greatest of them.
 
     `limit` is how many bytes are read at a time: memory is that much and the wanted values.
+    `budget` is how many are parsed in all.
     Sequences and long values are skipped by their lengths without being read. A sequence that is
     wanted is given as bytes when its length is defined, otherwise not at all. Raises PeerError
     with the C-STORE status C000H when the bytes are no data set in this transfer syntax (PS3.5
     section 7), and what the source raises.
     """
-    window = Window(decoded(source, transfer_syntax), LONGEST_HEAD, limit)
+    window = Window(decoded(source, transfer_syntax), budget, limit)
     explicit, little = transfer_syntax.explicit_vr, transfer_syntax.little_endian
     unpackers = UNPACKERS[little]
     explicit_header, implicit_header, long_length = unpackers
