@@ -44,9 +44,10 @@ def main() -> None:
     entity.maximum_associations = 100
     entity.require_called_aet = options.require_called
     for context in AllStoragePresentationContexts:
+        assert context.abstract_syntax is not None
         entity.add_supported_context(context.abstract_syntax, AllTransferSyntaxes)
     entity.add_supported_context(Verification)
-    handlers = [(evt.EVT_C_STORE, _store, [options])]
+    handlers: list[Any] = [(evt.EVT_C_STORE, _store, [options])]
     entity.start_server(("127.0.0.1", options.port), evt_handlers=handlers)
 
 

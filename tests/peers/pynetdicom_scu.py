@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from pydicom import dcmread
-from pynetdicom import AE, Association, debug_logger
+from pynetdicom import AE, debug_logger
+from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 

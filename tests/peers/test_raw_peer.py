@@ -70,7 +70,7 @@ def test_what_is_no_pdu_is_aborted_or_cut_off_by_dcmtk(dcmtk_storescp: DcmtkStor
 
 def answer_one_association(server: RawServer, status: int) -> list[int]:
     """A scripted SCP: answers each message with the status until the release; the fields seen."""
-    seen = []
+    seen: list[int] = []
     with server.accept() as peer:
         peer.accept_association()
         while True:
