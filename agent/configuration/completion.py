@@ -17,7 +17,7 @@ from agent.configuration.intake import Capture, Folder
 from agent.configuration.kinds import ApplicationEntityTitle
 from agent.configuration.names import Attribute, Names
 from agent.configuration.peer import Peer
-from agent.configuration.reading import Reading, nearest
+from agent.configuration.reading import Reading, dotted, nearest
 from agent.configuration.route import COERCIBLE, TESTS, Change, Condition, Route
 from agent.configuration.vocabulary import ServiceTerm
 
@@ -87,6 +87,10 @@ class _Checks:
             allowed=", ".join(names) or f"none, as no {what} is configured",
             suggestion="" if off else nearest(name, names),
         )
+
+    def told(self, key: Key) -> bool:
+        """Whether something is wrong there already."""
+        return any(problem.key == dotted(key) for problem in self.reading.problems)
 
     # Names that follow from others.
 
@@ -205,7 +209,7 @@ class _Checks:
 
     def entity(self, entity: Entity, peers: Sequence[str]) -> None:
         key = ("entity", entity.name)
-        if entity.port and not entity.services:
+        if entity.port and not entity.services and not self.told((*key, "service")):
             # More often a name that was mistyped in a `--set` than meant.
             self.report((*key, "service"), "is missing: it would listen and offer nothing")
         if entity.tls is not None and entity.port and not entity.tls.certificate:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -163,7 +164,7 @@ class Amount(Scalar):
             return round(number) if self.whole else number
         if isinstance(value, int):
             return value if self.whole else float(value)
-        if isinstance(value, float) and not self.whole and value == value:
+        if isinstance(value, float) and not self.whole and math.isfinite(value):
             return value
         return None
 

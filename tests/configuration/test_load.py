@@ -549,6 +549,25 @@ def test_one_mistake_is_one_problem_and_not_one_for_each_reference(tmp_path: Pat
     assert set(problems) == {"peer.PACS.colour", "peer.PACS.window.associations"}
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("entity = 5", "entity"),
+        ("entity = [1, 2]", "entity"),
+        ('[[entity]]\nname = ""', "entity.1.name"),
+        ("node = []", "node"),
+        ('[[route]]\nname = "r"\nmatch = 3', "route.r.match"),
+        ('[[entity]]\nname = "A"\nservice = { name = "storage" }', "entity.A.service"),
+        ('[[peer]]\nname = "a b"', 'peer."a b".name'),
+        ('[archive]\nname = "m"', "archive"),
+        ("origin = 1", "origin"),
+        ("[delivery.retry]\nage = inf", "delivery.retry.age"),
+    ],
+)
+def test_a_value_of_a_wrong_shape_is_one_problem(tmp_path: Path, text: str, key: str) -> None:
+    assert list(problems_of(tmp_path, text)) == [key]
+
+
 def test_a_secret_is_named_by_its_place_and_never_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
