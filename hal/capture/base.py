@@ -133,7 +133,9 @@ class CaptureFormat:
     """What to deliver: asked for by the owner, and answered by the device.
 
     `stride` 0 in the request leaves the distance of rows in bytes to the device; the answer has
-    it. All else is delivered as asked or refused, never silently changed.
+    it. `full_range` counts in the answer only: False where luma is 16 to 235 and chroma 16 to
+    240, as video is by custom (BT.601). All else is delivered as asked or refused, never silently
+    changed.
     """
 
     pixel_format: str
@@ -142,6 +144,7 @@ class CaptureFormat:
     rate: FrameRate
     input: int = 0
     stride: int = 0
+    full_range: bool = True
 
 
 class SignalState(Enum):
