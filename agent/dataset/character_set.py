@@ -92,6 +92,7 @@ class CharacterSet(NamedTuple):
 _DEFAULT = CharacterSet(("",), ())
 _known: dict[bytes | str, CharacterSet] = {b"": _DEFAULT, "": _DEFAULT}
 _MOST_KNOWN = 256
+_LONGEST_KNOWN = 256
 
 
 def character_set(specific_character_set: bytes | str | None) -> CharacterSet:
@@ -104,7 +105,7 @@ def character_set(specific_character_set: bytes | str | None) -> CharacterSet:
     found = _known.get(value)
     if found is None:
         found = _parse(value)
-        if len(_known) < _MOST_KNOWN:
+        if len(_known) < _MOST_KNOWN and len(value) <= _LONGEST_KNOWN:
             _known[value] = found
     return found
 

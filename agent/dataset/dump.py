@@ -37,11 +37,7 @@ from agent.dataset.value_representations import (
     decode_numbers,
 )
 
-# What moves a cursor, colours, rings, or turns the direction of writing.
-_UNSAFE = {
-    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    for code in (*range(32), *range(127, 160), *range(0x200E, 0x2010), *range(0x2028, 0x202F))
-}
+_MOST_CREATORS = 1024
 
 
 class Line(NamedTuple):
@@ -89,7 +85,11 @@ def dump(
             depth = event.depth
             if event.tag == SPECIFIC_CHARACTER_SET:
                 character_sets[depth] = _read(source, event.value_offset, min(event.length, 1024))
-            if is_private(event.tag) and 0x10 <= event.tag & 0xFFFF < 0x100:
+            if (
+                is_private(event.tag)
+                and 0x10 <= event.tag & 0xFFFF < 0x100
+                and len(creators[depth]) < _MOST_CREATORS
+            ):
                 creator = _read(source, event.value_offset, min(event.length, 64))
                 creators[depth][event.tag] = decode_text(creator, "LO", character_sets[depth])
             value, cut = _value(source, event, character_sets[depth], width)
@@ -192,11 +192,27 @@ def _text(
     raw = _read(source, element.value_offset, min(element.length, 4 * width + 16))
     text = decode_text(raw, element.vr, character_set)
     cut = len(raw) < element.length or len(text) > width
-    text = text[:width].translate(_UNSAFE)
+    text = _printable(text[:width])
     if element.vr == "UI" and not cut:
         name = _uid_name(text)
         return (f"{text} ({name})", False) if name != text else (text, False)
     return text, cut
+
+
+def _printable(text: str) -> str:
+    """The text with everything shown that moves a cursor, colours, rings or turns the writing."""
+    if text.isprintable():
+        return text
+    return "".join(
+        [
+            character
+            if character.isprintable()
+            else f"\\x{ord(character):02x}"
+            if ord(character) < 256
+            else f"\\u{ord(character):04x}"
+            for character in text
+        ]
+    )
 
 
 def _uid_name(uid: str) -> str:

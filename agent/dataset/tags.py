@@ -773,7 +773,7 @@ def from_text(text: str) -> int:
             pass
     from pydicom.datadict import tag_for_keyword
 
-    tag = tag_for_keyword(text.strip())
+    tag = tag_for_keyword(text.strip()) if text.strip() else None
     if tag is None:
         raise LocalError(
             f"{text!r} is neither a keyword of the DICOM dictionary nor a tag.",

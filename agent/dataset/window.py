@@ -8,15 +8,16 @@ from agent.dataset.byte_source import CANNOT_UNDERSTAND, ByteSource
 from agent.errors import PeerError, StatusReaction
 
 _FIRST_READ = 8192
+_READ_AFTER_SKIP = 256
 
 
 class Window:
     """The bytes around the parser's position; everything outside has been, or is still to come.
 
     `block` holds what has been read from `start` on. Reading goes forward only, so that a source
-    that inflates never has to begin again. Reads grow from 8 KiB to `limit`; `budget` bounds the
-    bytes that are read in all. Raises PeerError when the budget is spent, or when a value that was
-    skipped turns out not to be there.
+    that inflates never has to begin again. Reads grow from 8 KiB to `limit`, after a skip from 256
+    bytes; `budget` bounds the bytes that are read in all. Raises PeerError when it is spent, or
+    when a value that was skipped turns out not to be there.
     """
 
     __slots__ = ("_budget", "_limit", "_size", "_source", "_spent", "block", "start")
@@ -36,7 +37,9 @@ class Window:
         if kept <= len(self.block):
             block = self.block[kept:]
         else:
-            # The byte before proves that the value skipped is there as a whole.
+            # Where one value is skipped, so may the next be: a million fragments cost a million
+            # small reads. The byte before proves that the value is there as a whole.
+            self._size = _READ_AFTER_SKIP
             block = self._read(position - 1, max(self._size, need) + 1)
             if not block:
                 refuse("The data set ends within a value", position, None)
