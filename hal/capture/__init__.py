@@ -1,0 +1,1 @@
+"""Devices that capture frames: the interface in `base`, one module per driver, the simulator."""

@@ -1,0 +1,1 @@
+"""Folders into which other software drops files: when is a file complete?"""
