@@ -65,8 +65,7 @@ def scan_head(
     """
     window = Window(decoded(source, transfer_syntax), budget, limit)
     explicit, little = transfer_syntax.explicit_vr, transfer_syntax.little_endian
-    unpackers = UNPACKERS[little]
-    explicit_header, implicit_header, long_length = unpackers
+    explicit_header, implicit_header, long_length = UNPACKERS[little]
     short, long = SHORT, LONG
     last = max(wanted, default=0)
     values: dict[int, bytes] = {}
@@ -90,38 +89,40 @@ def scan_head(
                 length = long_length(block, position + 8)[0]
                 value = position + 12
             else:
-                size, length = odd_header(block[position : position + 12], unpackers)
+                size, length = odd_header(block[position : position + 12], UNPACKERS[little])
                 value = position + size
         else:
             group, element, length = implicit_header(block, position)
             value = position + 8
         tag = group << 16 | element
-        if tag >= _FIRST_BULK and tag in BULK:
-            pixel_data_offset = start + position
+        if tag > last or (tag >= _FIRST_BULK and tag in BULK):
+            pixel_data_offset = start + position if tag in BULK else None
             break
-        if tag > last:
-            break
+        if length != UNDEFINED_LENGTH and tag not in wanted:
+            position = value + length
+            continue
         if length == UNDEFINED_LENGTH:
             unknown = explicit and vr == b"UN"
-            position = skip_sequence(
+            after = skip_sequence(
                 window, start + value, explicit and not unknown, little or unknown
             )
-            block, start = window.block, window.start
-            position, end = position - start, len(block)
-            continue
-        if tag in wanted:
-            if length > LONGEST_VALUE:
-                refuse(f"The value of {format_tag(tag)} is too long", length, LONGEST_VALUE)
-            if value + length > end:
-                block = window.fill(start + value, length)
-                start, value, end = window.start, 0, len(block)
-                if end < length:
-                    refuse(f"The data set ends within {format_tag(tag)}", end, length)
-            values[tag] = block[value : value + length]
+        else:
+            values[tag] = _wanted_value(window, tag, start + value, length)
             stated = vr in short or vr in long
             vrs[tag] = vr.decode() if stated else known_value_representation(tag)
-        position = value + length
+            after = start + value + length
+        block, start = window.block, window.start
+        position, end = after - start, len(block)
     return Head(values, vrs, start + position, pixel_data_offset)
+
+
+def _wanted_value(window: Window, tag: int, position: int, length: int) -> bytes:
+    if length > LONGEST_VALUE:
+        refuse(f"The value of {format_tag(tag)} is too long", length, LONGEST_VALUE)
+    value = window.peek(position, length)
+    if len(value) < length:
+        refuse(f"The data set ends within {format_tag(tag)}", len(value), length)
+    return value
 
 
 def skip_sequence(window: Window, position: int, explicit: bool, little: bool) -> int:

@@ -147,109 +147,139 @@ def elements(
     events of all that came before, and what the source raises. Memory: one block of 8 KiB, or 64
     KiB where the data set is deflated, and about 100 bytes for each open sequence.
     """
-    window = Window(decoded(source, transfer_syntax), limits.byte_budget)
-    frame = _Frame(_DATA_SET, 0, None, transfer_syntax.explicit_vr, transfer_syntax.little_endian)
-    stack = [frame]
-    depth = 0
-    position = 0
-    while True:
-        # What a defined length closes.
-        while frame.end is not None and position >= frame.end:
-            if position > frame.end:
-                refuse("The content is longer than what holds it", position, frame.end)
-            stack.pop()
-            if frame.kind == _ITEM:
-                depth -= 1
-                yield ItemEnd(depth, position)
-            else:
-                yield SequenceEnd(frame.tag, depth, position)
-            frame = stack[-1]
+    walk = _Walk(
+        Window(decoded(source, transfer_syntax), limits.byte_budget),
+        transfer_syntax,
+        limits.depth,
+        value_representation,
+    )
+    while (event := walk.next()) is not None:
+        yield event
+        bulk = type(event) is Element and event.tag in tags.BULK and not event.depth
+        if bulk and not through_bulk:
+            return
 
-        if frame.kind != _DATA_SET and frame.kind != _ITEM:
-            tag, length = read_item_header(window, position, frame.little)
-            start = position
-            position += 8
-            if tag == tags.SEQUENCE_DELIMITATION and frame.end is None:
-                stack.pop()
-                if frame.kind == _FRAGMENTS:
-                    yield FragmentsEnd(depth, position)
-                else:
-                    yield SequenceEnd(frame.tag, depth, position)
-                frame = stack[-1]
-                continue
-            if tag != tags.ITEM:
-                refuse("A sequence holds something else than items", tags.format_tag(tag), None)
-            frame.number += 1
-            if frame.kind == _FRAGMENTS:
-                if length == UNDEFINED_LENGTH:
-                    refuse("A fragment has no defined length", start, None)
-                yield FragmentStart(frame.number - 1, position, length, depth)
-                position += length
-                continue
-            yield ItemStart(frame.number, position, length, depth, start)
-            end = None if length == UNDEFINED_LENGTH else position + length
-            if end is not None:
-                _check_within(frame, end)
-            frame = _Frame(_ITEM, 0, end, frame.explicit, frame.little)
-            stack.append(frame)
-            depth += 1
-            continue
 
-        header = read_element_header(window, position, frame.explicit, frame.little)
+class _Walk:
+    """Where the reader is: a position, and the frames that are open there."""
+
+    def __init__(
+        self,
+        window: Window,
+        syntax: TransferSyntax,
+        deepest: int,
+        value_representation: Callable[[int], str],
+    ) -> None:
+        self._window = window
+        self._deepest = deepest
+        self._value_representation = value_representation
+        self._frame = _Frame(_DATA_SET, 0, None, syntax.explicit_vr, syntax.little_endian)
+        self._stack = [self._frame]
+        self._depth = 0
+        self._position = 0
+
+    def next(self) -> Event | None:
+        """The next event, or None after the last."""
+        frame = self._frame
+        if frame.end is not None and self._position >= frame.end:
+            if self._position > frame.end:
+                refuse("The content is longer than what holds it", self._position, frame.end)
+            return self._close()
+        if frame.kind == _SEQUENCE:
+            return self._item()
+        if frame.kind == _FRAGMENTS:
+            return self._fragment()
+        return self._element()
+
+    def _open(self, frame: _Frame) -> None:
+        outer = self._frame.end
+        if frame.end is not None and outer is not None and frame.end > outer:
+            refuse("A value is longer than what holds it", frame.end, outer)
+        self._stack.append(frame)
+        self._frame = frame
+
+    def _close(self) -> Event:
+        """The end of the innermost frame, at the position."""
+        frame = self._stack.pop()
+        self._frame = self._stack[-1]
+        if frame.kind == _ITEM:
+            self._depth -= 1
+            return ItemEnd(self._depth, self._position)
+        if frame.kind == _FRAGMENTS:
+            return FragmentsEnd(self._depth, self._position)
+        return SequenceEnd(frame.tag, self._depth, self._position)
+
+    def _item_header(self) -> int | None:
+        """The length of the item that begins here, or None at a Sequence Delimitation Item."""
+        frame = self._frame
+        tag, length = read_item_header(self._window, self._position, frame.little)
+        self._position += 8
+        if tag == tags.SEQUENCE_DELIMITATION and frame.end is None:
+            return None
+        if tag != tags.ITEM:
+            refuse("A sequence holds something else than items", tags.format_tag(tag), None)
+        frame.number += 1
+        return length
+
+    def _item(self) -> Event:
+        start, frame = self._position, self._frame
+        length = self._item_header()
+        if length is None:
+            return self._close()
+        event = ItemStart(frame.number, self._position, length, self._depth, start)
+        end = None if length == UNDEFINED_LENGTH else self._position + length
+        self._open(_Frame(_ITEM, 0, end, frame.explicit, frame.little))
+        self._depth += 1
+        return event
+
+    def _fragment(self) -> Event:
+        length = self._item_header()
+        if length is None:
+            return self._close()
+        if length == UNDEFINED_LENGTH:
+            refuse("A fragment has no defined length", self._position, None)
+        event = FragmentStart(self._frame.number - 1, self._position, length, self._depth)
+        self._position += length
+        return event
+
+    def _element(self) -> Event | None:
+        start, frame = self._position, self._frame
+        header = read_element_header(self._window, start, frame.explicit, frame.little)
         if header is None:
             if frame.kind == _DATA_SET:
-                return
-            refuse("The data set ends within an item", position, None)
-        tag, vr, length, value_offset = header
+                return None
+            refuse("The data set ends within an item", start, None)
+        tag, vr, length, self._position = header
         if tag >> 16 == 0xFFFE:
             if tag == tags.ITEM_DELIMITATION and frame.kind == _ITEM and frame.end is None:
-                position += 8
-                stack.pop()
-                depth -= 1
-                yield ItemEnd(depth, position)
-                frame = stack[-1]
-                continue
-            refuse(f"{tags.format_tag(tag)} stands where it cannot", position, None)
+                return self._close()
+            refuse(f"{tags.format_tag(tag)} stands where it cannot", start, None)
         if not vr:
-            vr = value_representation(tag)
-        start = position
-        position = value_offset
+            vr = self._value_representation(tag)
+        # Undefined length without SQ is UN (PS3.5 6.2.2 note 2), or a VR lost on the way.
         if vr == "SQ" or (length == UNDEFINED_LENGTH and not _encapsulates(tag, vr)):
-            # Undefined length without SQ is UN (PS3.5 6.2.2 note 2), or a VR lost on the way.
-            yield SequenceStart(tag, vr, value_offset, length, depth, start)
-            if len(stack) > 2 * limits.depth:
-                refuse("The sequences are nested too deeply", depth + 1, limits.depth)
-            end = None if length == UNDEFINED_LENGTH else position + length
-            if end is not None:
-                _check_within(frame, end)
-            unknown = vr == "UN" and frame.explicit
-            frame = _Frame(
-                _SEQUENCE,
-                tag,
-                end,
-                frame.explicit and not unknown,
-                frame.little or unknown,
-            )
-            stack.append(frame)
-            continue
-        yield Element(tag, vr, value_offset, length, depth, start, frame.little)
-        if tag in tags.BULK and depth == 0 and not through_bulk:
-            return
+            return self._sequence(tag, vr, length, start)
+        event = Element(tag, vr, self._position, length, self._depth, start, frame.little)
         if length == UNDEFINED_LENGTH:
-            frame = _Frame(_FRAGMENTS, tag, None, frame.explicit, frame.little)
-            stack.append(frame)
-            continue
-        position += length
-        _check_within(frame, position)
+            self._open(_Frame(_FRAGMENTS, tag, None, frame.explicit, frame.little))
+        else:
+            self._position += length
+        return event
+
+    def _sequence(self, tag: int, vr: str, length: int, start: int) -> Event:
+        if self._depth >= self._deepest:
+            refuse("The sequences are nested too deeply", self._depth + 1, self._deepest)
+        frame = self._frame
+        event = SequenceStart(tag, vr, self._position, length, self._depth, start)
+        end = None if length == UNDEFINED_LENGTH else self._position + length
+        unknown = vr == "UN" and frame.explicit
+        explicit, little = frame.explicit and not unknown, frame.little or unknown
+        self._open(_Frame(_SEQUENCE, tag, end, explicit, little))
+        return event
 
 
 def _encapsulates(tag: int, vr: str) -> bool:
     return vr in ("OB", "OW") or (tag == tags.PIXEL_DATA and vr != "SQ")
-
-
-def _check_within(frame: _Frame, end: int) -> None:
-    if frame.end is not None and end > frame.end:
-        refuse("A value is longer than what holds it", end, frame.end)
 
 
 def read_value(

@@ -55,12 +55,12 @@ both_ways = pytest.mark.parametrize(
 def element(tag: int, vr: str, value: bytes, syntax: TransferSyntax = EXPLICIT) -> bytes:
     """An element laid out by hand, as independent of the writer as can be."""
     order = "little" if syntax.little_endian else "big"
-    head = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)  # type: ignore[arg-type]
+    head = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
     if not syntax.explicit_vr:
-        return head + len(value).to_bytes(4, order) + value  # type: ignore[arg-type]
+        return head + len(value).to_bytes(4, order) + value
     if vr in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"):
-        return head + vr.encode() + b"\0\0" + len(value).to_bytes(4, order) + value  # type: ignore[arg-type]
-    return head + vr.encode() + len(value).to_bytes(2, order) + value  # type: ignore[arg-type]
+        return head + vr.encode() + b"\0\0" + len(value).to_bytes(4, order) + value
+    return head + vr.encode() + len(value).to_bytes(2, order) + value
 
 
 def undefined(tag: int, vr: str, content: bytes, syntax: TransferSyntax = EXPLICIT) -> bytes:
@@ -72,8 +72,8 @@ def undefined(tag: int, vr: str, content: bytes, syntax: TransferSyntax = EXPLIC
 def item(tag: int, content: bytes, syntax: TransferSyntax = EXPLICIT) -> bytes:
     """An item or delimiter with its length."""
     order = "little" if syntax.little_endian else "big"
-    head = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)  # type: ignore[arg-type]
-    return head + len(content).to_bytes(4, order) + content  # type: ignore[arg-type]
+    head = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
+    return head + len(content).to_bytes(4, order) + content
 
 
 def open_item(content: bytes, syntax: TransferSyntax = EXPLICIT) -> bytes:
