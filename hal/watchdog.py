@@ -15,7 +15,7 @@ from collections.abc import MutableMapping
 from hal.clock import Clock, MonotonicClock
 
 
-class ServiceManager:
+class ServiceNotifier:
     """Tells systemd how the service is. No call blocks or raises.
 
     Takes `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` out of the environment, so that

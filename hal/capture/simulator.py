@@ -8,10 +8,8 @@ vanishes when its script says so.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hal.capture.base import (
@@ -34,10 +32,13 @@ from hal.capture.base import (
 )
 from hal.capture.pixel_formats import PIXEL_FORMATS
 from hal.capture.ring import BufferRing
+from hal.capture.schedule import FrameSchedule, Incident, Scripted
 from hal.clock import Clock, MonotonicClock
 
 if TYPE_CHECKING:
     from hal.capture.patterns import Pattern
+
+__all__ = ["Incident", "Scripted", "SimulatedCapture"]
 
 _FORMATS = ("GREY", "Y10", "Y12", "Y16", "RGB24", "BGR24", "YUYV", "UYVY")
 _SIZES = ((160, 120), (320, 240), (640, 480), (720, 576), (1280, 720), (1920, 1080))
@@ -54,21 +55,6 @@ _RATES = (
 _PATTERNS = ("ultrasound", "bars", "ramp", "counter")
 _SMALLEST = (80, 8)
 _LARGEST = 8192
-
-
-class Incident(Enum):
-    """What a script can do to the device."""
-
-    SIGNAL_LOST = "signal lost"
-    SIGNAL_RETURNS = "signal returns"
-    DEVICE_GONE = "device gone"
-
-
-class Scripted(NamedTuple):
-    """An incident, `at` seconds after `start()`."""
-
-    at: float
-    incident: Incident
 
 
 class _Waiting(NamedTuple):
@@ -120,10 +106,10 @@ class SimulatedCapture(CaptureDevice):
         self._ring: BufferRing | None = None
         self._streaming = False
         self._events: list[CaptureEvent] = []
-        self._reset(0.0)
+        self._schedule = FrameSchedule(0.0, _RATES[0])
+        self._reset()
 
-    def _reset(self, started: float) -> None:
-        self._started = started
+    def _reset(self) -> None:
         self._next_slot = 0
         self._sequence = 0
         self._dropped = 0
@@ -210,7 +196,9 @@ class SimulatedCapture(CaptureDevice):
             raise WrongState("start() comes after configure()")
         if not self._has_signal:
             raise NoSignal("the input has no signal")
-        self._reset(self._clock.now())
+        assert self._format is not None
+        self._schedule = FrameSchedule(self._clock.now(), self._format.rate)
+        self._reset()
         self._streaming = True
 
     def stop(self) -> None:
@@ -245,9 +233,9 @@ class SimulatedCapture(CaptureDevice):
             return self._clock.now()  # dequeue() has DeviceGone to tell
         moments = []
         if self._has_signal:
-            moments.append(self._due(self._next_slot))
+            moments.append(self._schedule.due(self._next_slot))
         if self._next_incident < len(self._script):
-            moments.append(self._started + self._script[self._next_incident].at)
+            moments.append(self._schedule.started + self._script[self._next_incident].at)
         return min(moments, default=None)
 
     def dequeue(self) -> Frame | None:
@@ -306,19 +294,6 @@ class SimulatedCapture(CaptureDevice):
 
     # Time.
 
-    def _due(self, slot: int) -> float:
-        assert self._format is not None
-        rate = self._format.rate
-        return self._started + slot * rate.denominator / rate.numerator
-
-    def _slots_before(self, moment: float, *, included: bool) -> int:
-        """How many slots are due before that moment (or at it)."""
-        assert self._format is not None
-        count = max(0, math.floor((moment - self._started) / self._format.rate.period) - 1)
-        while self._due(count) < moment or (included and self._due(count) == moment):
-            count += 1
-        return count
-
     def _advance(self) -> None:
         """Let everything happen that was due until now; constant work however long ago."""
         if not self._streaming or self._ring is None:
@@ -328,10 +303,10 @@ class SimulatedCapture(CaptureDevice):
             scripted = None
             if self._next_incident < len(self._script):
                 scripted = self._script[self._next_incident]
-                if self._started + scripted.at > now:
+                if self._schedule.started + scripted.at > now:
                     scripted = None
-            until = now if scripted is None else self._started + scripted.at
-            self._fill(self._slots_before(until, included=scripted is None))
+            until = now if scripted is None else self._schedule.started + scripted.at
+            self._fill(self._schedule.slots_before(until, included=scripted is None))
             if scripted is None:
                 return
             self._next_incident += 1
@@ -354,7 +329,10 @@ class SimulatedCapture(CaptureDevice):
                 return
             self._waiting.append(
                 _Waiting(
-                    buffer, self._sequence, self._due(self._next_slot), self._dropped_before_next
+                    buffer,
+                    self._sequence,
+                    self._schedule.due(self._next_slot),
+                    self._dropped_before_next,
                 )
             )
             self._dropped_before_next = 0
@@ -368,7 +346,7 @@ class SimulatedCapture(CaptureDevice):
         elif incident is Incident.SIGNAL_RETURNS and not self._has_signal:
             self._has_signal = True
             if self._streaming:
-                self._next_slot = self._slots_before(at, included=False)
+                self._next_slot = self._schedule.slots_before(at, included=False)
             self._tell(SignalReturned(at, self._sequence))
         elif incident is Incident.DEVICE_GONE and self._plugged:
             self._plugged = False

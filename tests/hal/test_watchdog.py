@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from hal.watchdog import ServiceManager
+from hal.watchdog import ServiceNotifier
 from tests.hal.clocks import StoppedClock
 
 
@@ -29,7 +29,7 @@ def said(receiver):
 
 def test_each_state_is_one_datagram(manager_socket):
     name, receiver = manager_socket
-    service = ServiceManager({"NOTIFY_SOCKET": name})
+    service = ServiceNotifier({"NOTIFY_SOCKET": name})
     assert service.listening
     assert service.ready("listening on\n11112")
     assert said(receiver) == ["READY=1", "STATUS=listening on 11112"]
@@ -48,7 +48,7 @@ def test_each_state_is_one_datagram(manager_socket):
 def test_beats_come_at_half_of_what_systemd_allows(manager_socket):
     name, receiver = manager_socket
     clock = StoppedClock(0.0)
-    service = ServiceManager(
+    service = ServiceNotifier(
         {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": str(os.getpid())},
         clock=clock,
     )
@@ -63,7 +63,7 @@ def test_beats_come_at_half_of_what_systemd_allows(manager_socket):
 
 def test_the_environment_is_not_left_for_children():
     environment = {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "A": "b"}
-    ServiceManager(environment)
+    ServiceNotifier(environment)
     assert environment == {"A": "b"}
 
 
@@ -78,7 +78,7 @@ def test_the_environment_is_not_left_for_children():
     ],
 )
 def test_without_a_manager_every_call_does_nothing(environment):
-    service = ServiceManager({**environment, "WATCHDOG_USEC": "1000000"})
+    service = ServiceNotifier({**environment, "WATCHDOG_USEC": "1000000"})
     assert not any([service.ready(), service.status("x"), service.stopping(), service.beat()])
     service.close()
 
@@ -87,7 +87,7 @@ def test_without_a_manager_every_call_does_nothing(environment):
     ("microseconds", "process"), [("0", ""), ("junk", ""), ("", ""), ("-5", ""), ("1000000", "1")]
 )
 def test_a_watchdog_that_is_not_ours_is_not_fed(microseconds, process):
-    service = ServiceManager(
+    service = ServiceNotifier(
         {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": microseconds, "WATCHDOG_PID": process}
     )
     assert service.interval is None and service.deadline() is None and not service.beat()
@@ -97,7 +97,7 @@ def test_a_manager_that_does_not_read_does_not_block_us(tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(path)
-        service = ServiceManager({"NOTIFY_SOCKET": path})
+        service = ServiceNotifier({"NOTIFY_SOCKET": path})
         answers = [service.status("x" * 1000) for _ in range(5000)]
         assert answers[0] and not answers[-1]
         service.close()
