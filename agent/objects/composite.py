@@ -14,6 +14,7 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from agent.dataset.element_encoding import encode_header, item_header, sequence_delimitation
@@ -311,15 +312,17 @@ class ObjectWriter:
 
     def _write_all(self, parts: Sequence[Bytes]) -> None:
         for part in parts:
-            view = memoryview(part).cast("B")
-            while view:
-                written = self._storing(
-                    lambda view=view: os.pwrite(  # type: ignore[misc]
-                        self._descriptor, view, self._position
-                    )
-                )
-                self._position += written
-                view = view[written:]
+            # No view outlives this call, not even in a traceback: the buffer may be a device's.
+            with memoryview(part) as lent, lent.cast("B") as view:
+                start = 0
+                while start < len(view):
+                    with view[start:] as rest:
+                        written = self._storing(partial(self._put, rest))
+                    start += written
+                    self._position += written
+
+    def _put(self, view: memoryview) -> int:
+        return os.pwrite(self._descriptor, view, self._position)
 
     def _storing(self, act: Callable[[], int | None]) -> int:
         try:

@@ -241,8 +241,14 @@ class Frame:
     def __enter__(self) -> Frame:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.requeue()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.requeue()
+        except FrameHeld:
+            # What went wrong in the block may still hold the pixels, and says more than this;
+            # the buffer is then out of the ring until `close()`.
+            if kind is None:
+                raise
 
 
 class CaptureDevice(ABC):

@@ -157,6 +157,17 @@ class CaptureContract:
         frame.requeue()
         device.close()
 
+    def test_an_error_while_a_frame_is_lent_is_not_hidden_by_its_return(self):
+        device = self.streaming()
+        frame = self.next_frame(device)
+        with pytest.raises(ZeroDivisionError):
+            with frame:
+                piece = frame.view[:1]
+                assert piece[0] // 0
+        piece.release()
+        frame.requeue()
+        device.close()
+
     def test_a_held_frame_does_not_change_while_others_are_captured(self):
         device = self.streaming()
         held = self.next_frame(device)
