@@ -180,7 +180,7 @@ class WatchedFolder(ABC):
         """When to call `collect()` even if the descriptor is silent, in seconds of the clock."""
 
     @abstractmethod
-    def collect(self, limit: int = 256) -> list[FolderEvent]:
+    def collect(self, limit: int = 128) -> list[FolderEvent]:
         """What happened, in order; about `limit` files are looked at. Never waits."""
 
 

@@ -40,6 +40,7 @@ _MASK = (
 )
 _SELF_GONE = kernel.IN_DELETE_SELF | kernel.IN_MOVE_SELF | kernel.IN_UNMOUNT | kernel.IN_IGNORED
 _RESCAN_WHERE_BLIND = 10.0
+_MOST_READS = 2
 
 
 class InotifyFolder(WatchedFolder):
@@ -71,6 +72,7 @@ class InotifyFolder(WatchedFolder):
         self._whole_scan = False
         self._unread: set[str] = set()
         self._blind = False
+        self._behind = False
         self._told_gone = False
         self._events: list[FolderEvent] = []
         self._next_check = 0.0
@@ -89,6 +91,7 @@ class InotifyFolder(WatchedFolder):
         self._told_gone = False
         self._next_check = self._clock.now()
         self._look_for_root()
+        self._scan_some(1)  # from here on the kernel sees what comes
 
     def close(self) -> None:
         if self._inotify is not None:
@@ -104,21 +107,22 @@ class InotifyFolder(WatchedFolder):
     def deadline(self) -> float | None:
         if self._inotify is None:
             return None
-        if self._events or self._to_scan or self._scanning is not None:
+        if self._behind or self._events or self._to_scan or self._scanning is not None:
             return self._clock.now()
         moments = [self._next_check, self._next_rescan, self._completion.deadline()]
         return min(moment for moment in moments if moment is not None)
 
-    def collect(self, limit: int = 256) -> list[FolderEvent]:
+    def collect(self, limit: int = 128) -> list[FolderEvent]:
         if self._inotify is not None:
-            self._take_kernel_events()
+            self._behind = not self._take_kernel_events()
             now = self._clock.now()
             if now >= self._next_check:
                 self._look_for_root()
             if self._next_rescan is not None and now >= self._next_rescan:
                 self._scan_all(lost_track=False)
             self._scan_some(limit)
-            self._tell_complete(limit)
+            if not self._behind:
+                self._tell_complete(limit)
         events, self._events = self._events, []
         return events
 
@@ -167,27 +171,36 @@ class InotifyFolder(WatchedFolder):
 
     # What the kernel saw.
 
-    def _take_kernel_events(self) -> None:
+    def _take_kernel_events(self) -> bool:
+        """Whether all that waited was taken; a flood of events is taken a part at a time."""
         assert self._inotify is not None
-        now = self._clock.now()
-        for event in self._inotify.read():
-            if event.mask & kernel.IN_Q_OVERFLOW:
-                self._events.append(FolderRescanned(""))
-                if self._root is not None:
-                    self._scan_all(lost_track=True)
-                continue
-            folder = self._folder_of.get(event.watch)
-            if folder is None:
-                continue
-            if not event.name:
-                if event.mask & _SELF_GONE:
-                    self._folder_gone(folder, event)
-                continue
-            path = f"{folder}/{event.name}" if folder else event.name
-            if event.mask & kernel.IN_ISDIR:
-                self._folder_event(event, path)
-            elif self._settings.takes_file(event.name):
-                self._file_event(event.mask, path, now)
+        for _ in range(_MOST_READS):
+            events = self._inotify.read()
+            if not events:
+                return True
+            now = self._clock.now()
+            for event in events:
+                self._kernel_event(event, now)
+        return False
+
+    def _kernel_event(self, event: kernel.KernelEvent, now: float) -> None:
+        if event.mask & kernel.IN_Q_OVERFLOW:
+            self._events.append(FolderRescanned(""))
+            if self._root is not None:
+                self._scan_all(lost_track=True)
+            return
+        folder = self._folder_of.get(event.watch)
+        if folder is None:
+            return
+        if not event.name:
+            if event.mask & _SELF_GONE:
+                self._folder_gone(folder, event)
+            return
+        path = f"{folder}/{event.name}" if folder else event.name
+        if event.mask & kernel.IN_ISDIR:
+            self._folder_event(event, path)
+        elif self._settings.takes_file(event.name):
+            self._file_event(event.mask, path, now)
 
     def _file_event(self, mask: int, path: str, now: float) -> None:
         if mask & kernel.IN_MODIFY:
@@ -333,7 +346,9 @@ class InotifyFolder(WatchedFolder):
         if not due:
             return
         versions = {path: self._version(path) for path in due}
-        self._take_kernel_events()
+        if not self._take_kernel_events():
+            self._behind = True
+            return
         now = self._clock.now()
         for path, seen in versions.items():
             version = self._completion.judge(path, seen, now)

@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ IN_EXCL_UNLINK = 0x04000000
 IN_ISDIR = 0x40000000
 
 _EVENT = struct.Struct("iIII")
-_BUFFER = 65536
+_BUFFER = 16384
 
 
 class KernelEvent(NamedTuple):
@@ -59,20 +58,21 @@ class Inotify:
         """Watch it no more; no error when that is so already."""
         self._library.inotify_rm_watch(self.descriptor, watch)
 
-    def read(self) -> Iterator[KernelEvent]:
-        """All events that wait; ends when there are none. Never waits."""
-        while True:
-            try:
-                data = os.read(self.descriptor, _BUFFER)
-            except BlockingIOError:
-                return
-            position = 0
-            while position < len(data):
-                watch, mask, _, length = _EVENT.unpack_from(data, position)
-                position += _EVENT.size
-                name = data[position : position + length].rstrip(b"\0")
-                position += length
-                yield KernelEvent(watch, mask, os.fsdecode(name))
+    def read(self) -> list[KernelEvent]:
+        """Some of the events that wait, oldest first; none when there are none. Never waits."""
+        try:
+            data = os.read(self.descriptor, _BUFFER)
+        except BlockingIOError:
+            return []
+        events = []
+        position = 0
+        while position < len(data):
+            watch, mask, _, length = _EVENT.unpack_from(data, position)
+            position += _EVENT.size
+            name = data[position : position + length].rstrip(b"\0")
+            position += length
+            events.append(KernelEvent(watch, mask, os.fsdecode(name)))
+        return events
 
     def close(self) -> None:
         os.close(self.descriptor)

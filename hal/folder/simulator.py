@@ -104,7 +104,7 @@ class SimulatedFolder(WatchedFolder):
             moments.append(self._opened_at + self._script[0].at)
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def collect(self, limit: int = 256) -> list[FolderEvent]:
+    def collect(self, limit: int = 128) -> list[FolderEvent]:
         if self._opened_at is None:
             return []
         now = self._clock.now()

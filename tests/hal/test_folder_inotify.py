@@ -49,6 +49,21 @@ class TestInotifyKeepsTheContract(FolderContract):
     def come_back(self, watcher):
         self.path.with_name("away").rename(self.path)
 
+    def test_what_comes_after_open_is_seen_by_the_kernel(self):
+        watcher = self.make(SETTINGS)
+        watcher.open()
+        (self.path / "a").write_bytes(b"x")
+        assert self.paths(self.everything(watcher)) == ["a"]
+        watcher.close()
+
+    def test_a_flood_of_events_is_taken_a_part_at_a_time(self, watcher):
+        names = sorted(f"f{number}" for number in range(1500))
+        for name in names:
+            (self.path / name).write_bytes(b"x")
+        first = watcher.collect()
+        assert len(first) < len(names) and watcher.deadline() == self.clock.now()
+        assert sorted(self.paths(first + self.everything(watcher))) == names
+
     def test_a_file_is_not_told_while_its_writer_has_it_open(self, watcher):
         with (self.path / "a").open("wb") as file:
             for _ in range(5):
@@ -213,7 +228,7 @@ class TestInotifyKeepsTheContract(FolderContract):
     def test_without_kernel_events_files_are_found_by_looking_and_told_when_still(
         self, monkeypatch
     ):
-        monkeypatch.setattr(kernel.Inotify, "read", lambda self: iter(()))
+        monkeypatch.setattr(kernel.Inotify, "read", lambda self: [])
         watcher = self.make(FolderSettings(settle=2, rescan=1, check=5))
         watcher.open()
         self.everything(watcher)
