@@ -1,0 +1,1 @@
+"""The archive: the spool of Part 10 files, the index, the durable job queue."""

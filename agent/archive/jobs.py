@@ -1,0 +1,350 @@
+"""The durable queue: what is still to be done, for each destination, in order.
+
+Within a study jobs for one destination are given out in the order of arrival: one that waits for
+its next try, or is being tried, holds back those behind it. One that is held for a person does not.
+Everything here runs inside a transaction of the storage worker.
+
+Times in `next_attempt` are those of the queue's own clock: the time of day when the worker started,
+and from there on the steady clock. A clock that is set while the node runs moves nothing; at start
+no job waits longer than the policy's longest wait.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+from agent.archive.decision import COMMIT, DELIVER, JobPlan
+from agent.archive.index import Index
+from agent.archive.records import Job, JobState
+from agent.archive.retry import Again, after_failure
+from agent.archive.settings import RetryPolicy
+from agent.errors import LocalError
+
+_ROW = (
+    "SELECT job.id, kind, destination.name, state, -rank, attempts, created, next_attempt, status,"
+    " reason, payload, coalesce(job.instance, 0), coalesce(sop_instance_uid, ''),"
+    " coalesce(sop_class_uid, ''), coalesce(transfer_syntax_uid, ''),"
+    " coalesce(study_instance_uid, ''), coalesce(data_set_offset, 0), coalesce(instance.bytes, 0)"
+    " FROM job JOIN destination ON destination.id = job.destination"
+    " LEFT JOIN instance ON instance.id = job.instance"
+    " LEFT JOIN study ON study.id = job.study"
+)
+
+_LONGEST_REASON = 1024
+_HISTORY_SLACK = 256
+
+
+class JobQueue:
+    """The jobs of one archive. `now` gives the time in seconds, `chance` a number from 0 to 1."""
+
+    def __init__(
+        self,
+        index: Index,
+        policy: RetryPolicy,
+        *,
+        now: Callable[[], float],
+        history: int = 10_000,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._execute = index.execute
+        self._policy = policy
+        self._now = now
+        self._history = history
+        self._chance = chance
+        self._destinations: dict[str, int] = {}
+        self._finished_since_trim = 0
+
+    def forget(self) -> None:
+        """Row numbers remembered may be wrong: a transaction was taken back."""
+        self._destinations.clear()
+
+    def resume(self) -> int:
+        """After a restart: jobs that were being tried wait again. Returns how many."""
+        claimed = self._execute(
+            "UPDATE job SET state = ? WHERE state = ?", (JobState.WAITING, JobState.CLAIMED)
+        ).rowcount
+        latest = self._now() + self._policy.longest * (1 + self._policy.jitter)
+        self._execute(
+            "UPDATE job SET next_attempt = ? WHERE state = ? AND next_attempt > ?",
+            (latest, JobState.WAITING, latest),
+        )
+        return claimed
+
+    def add(self, plan: JobPlan, *, instance: int = 0, study: int = 0) -> int:
+        """Make a job; returns its number."""
+        now = self._now()
+        (number,) = self._execute(
+            "INSERT INTO job (kind, destination, instance, study, state, rank, created,"
+            " next_attempt, reason, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (
+                plan.kind,
+                self._destination(plan.destination),
+                instance or None,
+                study,
+                JobState.HELD if plan.hold else JobState.WAITING,
+                -plan.priority,
+                now,
+                now + plan.delay,
+                plan.hold[:_LONGEST_REASON],
+                plan.payload,
+            ),
+        ).fetchone()
+        return int(number)
+
+    def is_known(self, plan: JobPlan, instance: int) -> bool:
+        """Whether this object has such a job that is not finished, or was delivered there."""
+        destination = self._destination(plan.destination)
+        if self._execute(
+            "SELECT 1 FROM job WHERE instance = ? AND destination = ? AND kind = ?",
+            (instance, destination, plan.kind),
+        ).fetchone():
+            return True
+        return plan.kind == DELIVER and bool(
+            self._execute(
+                "SELECT 1 FROM delivery WHERE instance = ? AND destination = ?",
+                (instance, destination),
+            ).fetchone()
+        )
+
+    def claim(
+        self,
+        destination: str,
+        limit: int,
+        *,
+        kinds: tuple[str, ...] = (),
+        keep_order: bool = True,
+    ) -> list[Job]:
+        """Take up to `limit` jobs that are due, those of higher priority first.
+
+        They belong to the caller until finished, retried, held or released, or until a restart.
+        With `keep_order` nothing overtakes a job of its study. A paused destination gives none.
+        """
+        number = self._destination(destination)
+        row = self._execute("SELECT paused FROM destination WHERE id = ?", (number,)).fetchone()
+        if row[0]:
+            return []
+        now = self._now()
+        blocked = self._blocked(number, now) if keep_order else {}
+        chosen: list[int] = []
+        for job, study, kind in self._execute(
+            "SELECT id, study, kind FROM job INDEXED BY job_ready WHERE destination = ?"
+            " AND state = ? AND next_attempt <= ? ORDER BY rank, id",
+            (number, JobState.WAITING, now),
+        ):
+            if (kinds and kind not in kinds) or blocked.get(study, job) < job:
+                continue
+            chosen.append(job)
+            if len(chosen) >= limit:
+                break
+        for job in chosen:
+            self._execute("UPDATE job SET state = ? WHERE id = ?", (JobState.CLAIMED, job))
+        return [self.job(job) for job in chosen]
+
+    def _blocked(self, destination: int, now: float) -> dict[int, int]:
+        """The first job of each study that may not be overtaken; 0, no study, has no order."""
+        rows = self._execute(
+            "SELECT study, min(id) FROM job WHERE destination = ? AND study != 0 AND"
+            " (state = ? OR (state = ? AND next_attempt > ?)) GROUP BY study",
+            (destination, JobState.CLAIMED, JobState.WAITING, now),
+        )
+        return dict(rows.fetchall())
+
+    def job(self, number: int) -> Job:
+        """One job. Raises LocalError when there is none of this number."""
+        row = self._execute(f"{_ROW} WHERE job.id = ?", (number,)).fetchone()
+        if row is None:
+            raise LocalError(f"There is no job {number}.", value=number)
+        return job_of(row)
+
+    def finish(self, number: int, *, status: int = 0, reason: str = "") -> None:
+        """The peer has confirmed it: it goes to the history, and the delivery is recorded."""
+        now = self._now()
+        kind, destination, instance = self._close(number, "done", status, reason)
+        if kind == DELIVER and instance is not None:
+            self._execute(
+                "INSERT INTO delivery (instance, destination, delivered) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET delivered = excluded.delivered, committed = NULL",
+                (instance, destination, now),
+            )
+        elif kind == COMMIT and instance is not None:
+            self._commit_delivery(instance, destination, now)
+        self._execute("UPDATE destination SET last_success = ? WHERE id = ?", (now, destination))
+
+    def mark_committed(self, destination: str, sop_instance_uids: Iterable[str]) -> int:
+        """The peer has committed to keep these (PS3.4 annex J); returns how many were known."""
+        number, now, marked = self._destination(destination), self._now(), 0
+        for uid in sop_instance_uids:
+            rows = self._execute("SELECT id FROM instance WHERE sop_instance_uid = ?", (uid,))
+            for (instance,) in rows.fetchall():
+                marked += self._commit_delivery(instance, number, now)
+        return marked
+
+    def _commit_delivery(self, instance: int, destination: int, now: float) -> int:
+        return self._execute(
+            "UPDATE delivery SET committed = ? WHERE instance = ? AND destination = ?",
+            (now, instance, destination),
+        ).rowcount
+
+    def retry(
+        self, number: int, *, status: int = 0, reason: str = "", delay: float | None = None
+    ) -> JobState:
+        """It failed and may yet pass: wait `delay` seconds, or as the policy says.
+
+        Returns where the job is then: waiting, or held when the policy gives up.
+        """
+        job, now = self.job(number), self._now()
+        attempts, state = job.attempts + 1, JobState.WAITING
+        if delay is None:
+            outcome = after_failure(
+                self._policy, attempts=attempts, age=now - job.created, chance=self._chance()
+            )
+            if isinstance(outcome, Again):
+                delay = outcome.delay
+            else:
+                state, delay = JobState.HELD, 0.0
+                reason = f"{reason} ({outcome.why})" if reason else outcome.why
+        self._update(number, state, attempts, now + delay, status, reason)
+        self._failed(job.destination, now, status, reason)
+        return state
+
+    def hold(self, number: int, *, status: int = 0, reason: str = "") -> None:
+        """It cannot pass, or shall not now: a person decides."""
+        job, now = self.job(number), self._now()
+        attempts = job.attempts + (job.state == JobState.CLAIMED)
+        self._update(number, JobState.HELD, attempts, now, status, reason)
+        if job.state == JobState.CLAIMED:
+            self._failed(job.destination, now, status, reason)
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """They were claimed and not tried: they are due again, nothing is counted."""
+        for number in numbers:
+            self._execute(
+                "UPDATE job SET state = ? WHERE id = ? AND state = ?",
+                (JobState.WAITING, number, JobState.CLAIMED),
+            )
+
+    def again(self, numbers: Iterable[int]) -> int:
+        """A person wants them tried now; the count of tries starts anew. Returns how many."""
+        now, changed = self._now(), 0
+        for number in numbers:
+            changed += self._execute(
+                "UPDATE job SET state = ?, attempts = 0, next_attempt = ? WHERE id = ?"
+                " AND state != ?",
+                (JobState.WAITING, now, number, JobState.CLAIMED),
+            ).rowcount
+        return changed
+
+    def drop(self, numbers: Iterable[int], *, reason: str = "") -> int:
+        """Nobody wants them done any more; those being tried stay. Returns how many."""
+        dropped = 0
+        for number in numbers:
+            row = self._execute("SELECT state FROM job WHERE id = ?", (number,)).fetchone()
+            if row is not None and row[0] != JobState.CLAIMED:
+                self._close(number, "dropped", 0, reason)
+                dropped += 1
+        return dropped
+
+    def drop_of_instance(self, instance: int, reason: str) -> int:
+        """Drop all jobs of an object that goes, those being tried too. Returns how many."""
+        rows = self._execute("SELECT id FROM job WHERE instance = ?", (instance,)).fetchall()
+        for (number,) in rows:
+            self._close(number, "dropped", 0, reason)
+        return len(rows)
+
+    def count_of_instance(self, instance: int) -> int:
+        """How many jobs of an object are not finished."""
+        row = self._execute("SELECT count(*) FROM job WHERE instance = ?", (instance,)).fetchone()
+        return int(row[0])
+
+    def move_to(self, instance: int, successor: int) -> None:
+        """The jobs of an object are about its rewritten form from now on."""
+        self._execute("UPDATE job SET instance = ? WHERE instance = ?", (successor, instance))
+
+    def pause(self, destination: str, paused: bool) -> None:
+        """Give out no jobs for this destination, or give them out again."""
+        number = self._destination(destination)
+        self._execute("UPDATE destination SET paused = ? WHERE id = ?", (int(paused), number))
+
+    def next_due(self, destination: str) -> float | None:
+        """Seconds until a waiting job is due, 0 or less when one is; None when none waits."""
+        row = self._execute(
+            "SELECT min(next_attempt) FROM job INDEXED BY job_due"
+            " WHERE destination = ? AND state = ?",
+            (self._destination(destination), JobState.WAITING),
+        ).fetchone()
+        return None if row[0] is None else float(row[0]) - self._now()
+
+    def _destination(self, name: str) -> int:
+        found = self._destinations.get(name)
+        if found is None:
+            self._execute("INSERT OR IGNORE INTO destination (name) VALUES (?)", (name,))
+            row = self._execute("SELECT id FROM destination WHERE name = ?", (name,)).fetchone()
+            found = self._destinations[name] = int(row[0])
+        return found
+
+    def _update(
+        self, number: int, state: JobState, attempts: int, at: float, status: int, reason: str
+    ) -> None:
+        self._execute(
+            "UPDATE job SET state = ?, attempts = ?, next_attempt = ?, status = ?, reason = ?"
+            " WHERE id = ?",
+            (state, attempts, at, status, reason[:_LONGEST_REASON], number),
+        )
+
+    def _failed(self, destination: str, now: float, status: int, reason: str) -> None:
+        self._execute(
+            "UPDATE destination SET last_failure = ?, last_status = ?, last_reason = ?"
+            " WHERE name = ?",
+            (now, status, reason[:_LONGEST_REASON], destination),
+        )
+
+    def _close(
+        self, number: int, outcome: str, status: int, reason: str
+    ) -> tuple[str, int, int | None]:
+        row = self._execute(
+            "DELETE FROM job WHERE id = ? RETURNING kind, destination, instance, attempts, created",
+            (number,),
+        ).fetchone()
+        if row is None:
+            raise LocalError(f"There is no job {number}.", value=number)
+        kind, destination, instance, attempts, created = row
+        self._execute(
+            "INSERT OR REPLACE INTO finished_job SELECT ?, ?, ?, ?,"
+            " coalesce((SELECT sop_instance_uid FROM instance WHERE id = ?), ''),"
+            " ?, ?, ?, ?, ?, ?",
+            (
+                number,
+                kind,
+                destination,
+                instance,
+                instance,
+                outcome,
+                attempts + (outcome == "done"),
+                created,
+                self._now(),
+                status,
+                reason[:_LONGEST_REASON],
+            ),
+        )
+        self._finished_since_trim += 1
+        if self._finished_since_trim >= _HISTORY_SLACK:
+            self._trim_history()
+        return kind, destination, instance
+
+    def _trim_history(self) -> None:
+        self._finished_since_trim = 0
+        self._execute(
+            "DELETE FROM finished_job WHERE finished < (SELECT finished FROM finished_job"
+            " ORDER BY finished DESC LIMIT 1 OFFSET ?)",
+            (self._history,),
+        )
+
+
+def job_of(row: tuple[object, ...]) -> Job:
+    """A job from a row of `SELECTION`."""
+    number, kind, destination, state, *rest = row
+    return Job(number, kind, destination, JobState(state), *rest)  # type: ignore[arg-type]
+
+
+SELECTION = _ROW
