@@ -66,10 +66,10 @@ class InstanceRows:
         )
         return [StoredCopy(*row) for row in rows]
 
-    def has(self, number: int) -> bool:
-        """Whether there is an object of this number."""
-        row = self._execute("SELECT 1 FROM instance WHERE id = ?", (number,)).fetchone()
-        return row is not None
+    def study_of(self, number: int) -> int:
+        """The row of the object's study, 0 for one without."""
+        row = self._execute("SELECT study FROM instance WHERE id = ?", (number,)).fetchone()
+        return 0 if row is None else row[0] or 0
 
     def add(self, new: NewInstance) -> int:
         """Add an object; returns the number of its study's row, 0 for an object without a study."""

@@ -19,9 +19,8 @@ from agent.archive.index import Index
 from agent.archive.records import Job, JobState
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
-from agent.errors import LocalError
 
-_ROW = (
+SELECTION = (
     "SELECT job.id, kind, destination.name, state, -rank, attempts, created, next_attempt, status,"
     " reason, payload, coalesce(job.instance, 0), coalesce(sop_instance_uid, ''),"
     " coalesce(sop_class_uid, ''), coalesce(transfer_syntax_uid, ''),"
@@ -30,6 +29,7 @@ _ROW = (
     " LEFT JOIN instance ON instance.id = job.instance"
     " LEFT JOIN study ON study.id = job.study"
 )
+"""Jobs as `job_of` reads them; a WHERE may follow."""
 
 _LONGEST_REASON = 1024
 _HISTORY_SLACK = 256
@@ -92,20 +92,23 @@ class JobQueue:
         ).fetchone()
         return int(number)
 
+    def is_open(self, plan: JobPlan, instance: int) -> bool:
+        """Whether this object has such a job that is not finished."""
+        row = self._execute(
+            "SELECT 1 FROM job WHERE instance = ? AND destination = ? AND kind = ?",
+            (instance, self._destination(plan.destination), plan.kind),
+        ).fetchone()
+        return row is not None
+
     def is_known(self, plan: JobPlan, instance: int) -> bool:
         """Whether this object has such a job that is not finished, or was delivered there."""
-        destination = self._destination(plan.destination)
-        if self._execute(
-            "SELECT 1 FROM job WHERE instance = ? AND destination = ? AND kind = ?",
-            (instance, destination, plan.kind),
-        ).fetchone():
-            return True
-        return plan.kind == DELIVER and bool(
-            self._execute(
-                "SELECT 1 FROM delivery WHERE instance = ? AND destination = ?",
-                (instance, destination),
-            ).fetchone()
-        )
+        if plan.kind != DELIVER or self.is_open(plan, instance):
+            return self.is_open(plan, instance)
+        row = self._execute(
+            "SELECT 1 FROM delivery WHERE instance = ? AND destination = ?",
+            (instance, self._destination(plan.destination)),
+        ).fetchone()
+        return row is not None
 
     def claim(
         self,
@@ -139,7 +142,7 @@ class JobQueue:
                 break
         for job in chosen:
             self._execute("UPDATE job SET state = ? WHERE id = ?", (JobState.CLAIMED, job))
-        return [self.job(job) for job in chosen]
+        return [job for number in chosen if (job := self.job(number)) is not None]
 
     def _blocked(self, destination: int, now: float) -> dict[int, int]:
         """The first job of each study that may not be overtaken; 0, no study, has no order."""
@@ -150,17 +153,21 @@ class JobQueue:
         )
         return dict(rows.fetchall())
 
-    def job(self, number: int) -> Job:
-        """One job. Raises LocalError when there is none of this number."""
-        row = self._execute(f"{_ROW} WHERE job.id = ?", (number,)).fetchone()
-        if row is None:
-            raise LocalError(f"There is no job {number}.", value=number)
-        return job_of(row)
+    def job(self, number: int) -> Job | None:
+        """One job that is not finished; None when there is none of this number."""
+        row = self._execute(f"{SELECTION} WHERE job.id = ?", (number,)).fetchone()
+        return None if row is None else job_of(row)
 
-    def finish(self, number: int, *, status: int = 0, reason: str = "") -> None:
-        """The peer has confirmed it: it goes to the history, and the delivery is recorded."""
+    def finish(self, number: int, *, status: int = 0, reason: str = "") -> bool:
+        """The peer has confirmed it: it goes to the history, and the delivery is recorded.
+
+        False when it is gone: its object was deleted meanwhile.
+        """
         now = self._now()
-        kind, destination, instance = self._close(number, "done", status, reason)
+        closed = self._close(number, "done", status, reason)
+        if closed is None:
+            return False
+        kind, destination, instance = closed
         if kind == DELIVER and instance is not None:
             self._execute(
                 "INSERT INTO delivery (instance, destination, delivered) VALUES (?, ?, ?)"
@@ -170,6 +177,7 @@ class JobQueue:
         elif kind == COMMIT and instance is not None:
             self._commit_delivery(instance, destination, now)
         self._execute("UPDATE destination SET last_success = ? WHERE id = ?", (now, destination))
+        return True
 
     def mark_committed(self, destination: str, sop_instance_uids: Iterable[str]) -> int:
         """The peer has committed to keep these (PS3.4 annex J); returns how many were known."""
@@ -188,12 +196,15 @@ class JobQueue:
 
     def retry(
         self, number: int, *, status: int = 0, reason: str = "", delay: float | None = None
-    ) -> JobState:
+    ) -> JobState | None:
         """It failed and may yet pass: wait `delay` seconds, or as the policy says.
 
-        Returns where the job is then: waiting, or held when the policy gives up.
+        Returns where the job is then: waiting, or held when the policy gives up; None when it is
+        gone.
         """
         job, now = self.job(number), self._now()
+        if job is None:
+            return None
         attempts, state = job.attempts + 1, JobState.WAITING
         if delay is None:
             outcome = after_failure(
@@ -208,13 +219,16 @@ class JobQueue:
         self._failed(job.destination, now, status, reason)
         return state
 
-    def hold(self, number: int, *, status: int = 0, reason: str = "") -> None:
-        """It cannot pass, or shall not now: a person decides."""
+    def hold(self, number: int, *, status: int = 0, reason: str = "") -> bool:
+        """It cannot pass, or shall not now: a person decides. False when it is gone."""
         job, now = self.job(number), self._now()
+        if job is None:
+            return False
         attempts = job.attempts + (job.state == JobState.CLAIMED)
         self._update(number, JobState.HELD, attempts, now, status, reason)
         if job.state == JobState.CLAIMED:
             self._failed(job.destination, now, status, reason)
+        return True
 
     def release(self, numbers: Iterable[int]) -> None:
         """They were claimed and not tried: they are due again, nothing is counted."""
@@ -257,9 +271,12 @@ class JobQueue:
         row = self._execute("SELECT count(*) FROM job WHERE instance = ?", (instance,)).fetchone()
         return int(row[0])
 
-    def move_to(self, instance: int, successor: int) -> None:
-        """The jobs of an object are about its rewritten form from now on."""
-        self._execute("UPDATE job SET instance = ? WHERE instance = ?", (successor, instance))
+    def move_to(self, instance: int, successor: int, study: int) -> None:
+        """The jobs of an object are about its rewritten form from now on, in that one's study."""
+        self._execute(
+            "UPDATE job SET instance = ?, study = ? WHERE instance = ?",
+            (successor, study, instance),
+        )
 
     def pause(self, destination: str, paused: bool) -> None:
         """Give out no jobs for this destination, or give them out again."""
@@ -301,13 +318,13 @@ class JobQueue:
 
     def _close(
         self, number: int, outcome: str, status: int, reason: str
-    ) -> tuple[str, int, int | None]:
+    ) -> tuple[str, int, int | None] | None:
         row = self._execute(
             "DELETE FROM job WHERE id = ? RETURNING kind, destination, instance, attempts, created",
             (number,),
         ).fetchone()
         if row is None:
-            raise LocalError(f"There is no job {number}.", value=number)
+            return None
         kind, destination, instance, attempts, created = row
         self._execute(
             "INSERT OR REPLACE INTO finished_job SELECT ?, ?, ?, ?,"
@@ -345,6 +362,3 @@ def job_of(row: tuple[object, ...]) -> Job:
     """A job from a row of `SELECTION`."""
     number, kind, destination, state, *rest = row
     return Job(number, kind, destination, JobState(state), *rest)  # type: ignore[arg-type]
-
-
-SELECTION = _ROW

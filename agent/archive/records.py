@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+RECEIVED, DELIVERED, COMMITTED = "received", "delivered", "committed"
+OLDEST, LEAST_RECENTLY_USED = "oldest", "least-recently-used"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some items, and what to ask for to get those behind them; None at the end."""
+
+    items: tuple[Item, ...]
+    next: int | None
 
 
 class JobState(IntEnum):
@@ -159,6 +173,16 @@ class Candidate:
     size: int
     received: float
     accessed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which objects: what must have happened `after`, and received or used before these times."""
+
+    after: str = DELIVERED
+    order: str = OLDEST
+    received_before: float = float("inf")
+    unused_since: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,130 @@
+"""One archive from the node's side: receptions, the queue, questions and corrections on the loop.
+
+Everything that may block is a call to a worker: the storage worker, which alone writes and is
+permanent, or the reader workers of the node's pool. The storage worker is started again when it
+died; what was not answered by then was not promised.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent import observation
+from agent.archive.correction_client import CorrectionClient
+from agent.archive.decision import KeepAll, Origin, Receiver, Verdict
+from agent.archive.questions import Questions
+from agent.archive.reception import Reception
+from agent.archive.settings import ArchiveSettings
+from agent.archive.space import Usage
+from agent.archive.worker_entries import sync
+from agent.errors import GantryError, StatusReaction, StorageError
+from agent.loop.workers import Template, WorkerPool
+
+_LARGE = 8 << 20
+"""Bytes from which an object is synced by itself first: small ones need not wait for it."""
+
+
+class Archive(CorrectionClient, Questions):
+    """An open archive: receptions here, the queue, corrections and questions from its bases."""
+
+    def __init__(
+        self,
+        folder: Path,
+        template: Template,
+        receiver: Receiver,
+        settings: ArchiveSettings,
+        pool: WorkerPool | None,
+        name: str,
+    ) -> None:
+        CorrectionClient.__init__(self, folder, template, receiver, settings, name)
+        Questions.__init__(self, folder, pool)
+        self.open_receptions = 0
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path | str,
+        template: Template,
+        receiver: Receiver | None = None,
+        *,
+        settings: ArchiveSettings | None = None,
+        pool: WorkerPool | None = None,
+        name: str = "archive",
+    ) -> Archive:
+        """Start the storage worker, and put right what a crash left.
+
+        `receiver` decides about objects; it is pickled. `pool` answers questions and syncs large
+        objects; without it large ones are synced in the storage worker, and questions are refused.
+        Raises StorageError: volume away, another writer, index damaged or newer, disk fails.
+        """
+        archive = cls(
+            Path(folder), template, receiver or KeepAll(), settings or ArchiveSettings(), pool, name
+        )
+        try:
+            await archive.start()
+        except BaseException:
+            await archive.close()
+            raise
+        return archive
+
+    def refusal(self) -> StatusReaction | None:
+        """Why no object can be taken now (disk or quota above its mark, volume away), or None."""
+        return self.space.refusal()
+
+    def usage(self) -> Usage:
+        """How full it is. Raises StorageError when the volume cannot be asked."""
+        return self.space.usage()
+
+    def receive(self, file_meta: bytes) -> Reception:
+        """A nameless file to receive an object into, with its file meta information written.
+
+        `file_meta` is what `agent.dataset.file_meta.encode_file_meta` gives; its AE titles are all
+        that is left of an object's origin after a crash. Raises StorageError, with the status for
+        the sender, when there is no room or the disk fails.
+        """
+        refusal = self.space.refusal()
+        if refusal is not None:
+            raise StorageError(
+                f"The archive takes no objects now: {refusal.comment}.",
+                value=self.name,
+                reaction=refusal,
+                way_out="Free some space, or let retention delete what is delivered.",
+            )
+        reception = Reception(self.folder, file_meta, self.settings.statuses, self._one_less)
+        self.open_receptions += 1
+        return reception
+
+    def _one_less(self) -> None:
+        self.open_receptions -= 1
+
+    async def commit(self, reception: Reception, origin: Origin) -> Verdict:
+        """Make it safe; the reception is closed in any case. Raises nothing but cancellation.
+
+        A verdict with `is_stored` is the promise of DESIGN's rule 4: the object, its rows and its
+        jobs survive the plug.
+        """
+        try:
+            if reception.size() >= _LARGE and self._pool is not None:
+                await self._pool.call(sync, descriptors=(reception.descriptor,))
+            stored = await self._call(
+                "commit", origin, reception.hidden_name, descriptors=(reception.descriptor,)
+            )
+        except GantryError as error:
+            self.space.look_again()
+            observation.error(
+                "object not stored", archive=self.name, association=origin.association, error=error
+            )
+            reaction = error.reaction
+            if not isinstance(reaction, StatusReaction):
+                reaction = StatusReaction(self.settings.statuses.storage_failure, "Storage failure")
+            return Verdict(reaction.status, reaction.comment, reaction.offending_elements)
+        finally:
+            reception.discard()
+        self.space.held = stored.bytes
+        verdict: Verdict = stored.verdict
+        return verdict
+
+    async def set_receiver(self, receiver: Receiver) -> None:
+        """From now on other rules decide."""
+        self._receiver = receiver
+        await self._call("set_receiver", receiver)

@@ -1,0 +1,91 @@
+"""Questions to an archive from the node's side: answered in reader workers, in pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from agent.archive.records import (
+    Candidate,
+    Conditions,
+    Correction,
+    Counts,
+    DestinationSummary,
+    FinishedJob,
+    Instance,
+    Job,
+    Page,
+    Series,
+    Study,
+)
+from agent.archive.worker_entries import answer
+from agent.errors import LocalError
+from agent.loop.workers import WorkerPool
+
+
+class Questions:
+    """What there is. All raise StorageError when the index cannot be read."""
+
+    def __init__(self, folder: Path, pool: WorkerPool | None) -> None:
+        self._folder = str(folder)
+        self._pool = pool
+
+    async def studies(
+        self,
+        before: int | None = None,
+        limit: int = 100,
+        *,
+        study_instance_uid: str = "",
+        patient_id: str = "",
+        study_date_from: str = "",
+        study_date_to: str = "",
+    ) -> Page[Study]:
+        """Studies, the last that came first: all, or those that fit."""
+        fields = {
+            "study_instance_uid": study_instance_uid,
+            "patient_id": patient_id,
+            "study_date_from": study_date_from,
+            "study_date_to": study_date_to,
+        }
+        return cast("Page[Study]", await self._ask("studies", before, limit, **fields))
+
+    async def series(self, study: int, after: int = 0, limit: int = 1000) -> Page[Series]:
+        """The series of a study (its `id`), in the order in which they came."""
+        return cast("Page[Series]", await self._ask("series", study, after, limit))
+
+    async def instances(self, **fields: Any) -> Page[Instance]:
+        """Objects in the order in which they came; fields `study`, `series` (by `id`),
+        `sop_instance_uid`, `after`, `limit`."""
+        return cast("Page[Instance]", await self._ask("instances", **fields))
+
+    async def jobs(self, **fields: Any) -> Page[Job]:
+        """Jobs that are not finished; fields `destination`, `state`, `kind`,
+        `study_instance_uid`, `after`, `limit`."""
+        return cast("Page[Job]", await self._ask("jobs", **fields))
+
+    async def finished_jobs(self, before: int | None = None, limit: int = 100) -> Page[FinishedJob]:
+        """The history of jobs, the last first."""
+        return cast("Page[FinishedJob]", await self._ask("finished_jobs", before, limit))
+
+    async def destinations(self) -> tuple[DestinationSummary, ...]:
+        """The queue of each destination that ever had a job."""
+        return cast("tuple[DestinationSummary, ...]", await self._ask("destinations"))
+
+    async def counts(self) -> Counts:
+        """How much there is."""
+        return cast("Counts", await self._ask("counts"))
+
+    async def corrections(self, before: int | None = None, limit: int = 100) -> Page[Correction]:
+        """The log of corrections, the last first."""
+        return cast("Page[Correction]", await self._ask("corrections", before, limit))
+
+    async def candidates(
+        self, conditions: Conditions, limit: int = 500, skip: frozenset[int] = frozenset()
+    ) -> list[Candidate]:
+        """Objects that retention may delete, first those that should go first."""
+        return cast("list[Candidate]", await self._ask("candidates", conditions, limit, skip))
+
+    async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
+        if self._pool is None:
+            raise LocalError("This archive was opened without a pool of workers for questions.")
+        return await self._pool.call(answer, self._folder, question, arguments, fields)

@@ -1,0 +1,95 @@
+"""What a crash left: objects with a name and no row, at start or for a rebuild of the index.
+
+They are whole, for only what was synced gets a name. Nobody was told that they are safe; they are
+indexed all the same, with the jobs that the rules want, so that it does not matter when exactly the
+plug was pulled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from agent import observation
+from agent.archive.arrival import Arrival
+from agent.archive.decision import Origin
+from agent.archive.store import Change, Store
+from agent.dataset.file_meta import read_file_meta
+from agent.errors import GantryError
+
+_AT_ONCE = 64
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What was put right: objects indexed, files set aside, jobs that were being tried."""
+
+    indexed: int = 0
+    set_aside: int = 0
+    released_jobs: int = 0
+
+
+def recover(store: Store) -> Recovery:
+    """Put right what a crash left. Costs the same for any size of the archive.
+
+    Raises nothing for one object's sake; StorageError when the index cannot be written.
+    """
+    result = Recovery()
+    release = Change(store.queue.resume)
+    store.process((), (release,))
+    if release.error is not None:
+        raise release.error
+    result.released_jobs = release.result
+    take_in(store, store.spool.numbers_above(store.last_number), result)
+    return result
+
+
+def take_in(store: Store, numbers: Iterable[int], result: Recovery) -> None:
+    """Index the files of these numbers, which have no rows."""
+    remaining = iter(numbers)
+    while group := list(islice(remaining, _AT_ONCE)):
+        store.use_up(group[-1])
+        arrivals = [each for number in group for each in _arrival(store, number, result)]
+        store.process(arrivals)
+        for each in arrivals:
+            os.close(each.descriptor)
+            if each.verdict is not None and each.verdict.is_stored:
+                result.indexed += 1
+            elif not each.number:
+                why = each.verdict.comment if each.verdict is not None else str(each.error)
+                _set_aside(store, each.recovered_number, why, result)
+            else:
+                observation.error("object not indexed", object=each.number, error=each.error)
+
+
+def _arrival(store: Store, number: int, result: Recovery) -> Iterator[Arrival]:
+    try:
+        descriptor = store.spool.open_object(number)
+    except OSError as error:
+        _set_aside(store, number, str(error), result)
+        return
+    try:
+        meta = read_file_meta(descriptor)
+    except GantryError as error:
+        os.close(descriptor)
+        _set_aside(store, number, error.message, result)
+        return
+    # All that is left of where it came from stands in its file meta information.
+    origin = Origin(
+        calling=meta.sending_application_entity_title or meta.source_application_entity_title,
+        called=meta.receiving_application_entity_title,
+        received=os.fstat(descriptor).st_mtime,
+    )
+    yield Arrival(descriptor, "", origin, recovered_number=number)
+
+
+def _set_aside(store: Store, number: int, why: str, result: Recovery) -> None:
+    result.set_aside += 1
+    try:
+        path = store.spool.set_aside(number)
+    except OSError as error:
+        observation.error("file is no object", object=number, why=why, stays=error)
+    else:
+        observation.warning("file is no object", object=number, why=why, moved=path)

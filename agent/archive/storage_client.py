@@ -1,0 +1,111 @@
+"""The connection to the storage worker: started, called, and started again when it died."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent import observation
+from agent.archive.decision import Receiver
+from agent.archive.settings import ArchiveSettings
+from agent.archive.space import Space
+from agent.archive.worker_entries import serve_storage
+from agent.errors import StatusReaction, StorageError
+from agent.loop.workers import Service, Template, WorkerDied
+
+
+class StorageClient:
+    """One archive's worker. Calls may overlap; what waits in the worker is answered as a group."""
+
+    def __init__(
+        self,
+        folder: Path,
+        template: Template,
+        receiver: Receiver,
+        settings: ArchiveSettings,
+        name: str,
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.settings = settings
+        self.identity = ""
+        self.space = Space(folder, settings)
+        self._template = template
+        self._receiver = receiver
+        self._service: Service | None = None
+        self._is_closed = False
+
+    async def start(self) -> None:
+        """Start the worker, and put right what a crash left; does nothing when it runs.
+
+        Raises StorageError: volume away, another writer, index damaged or newer, disk fails.
+        """
+        opened = await self._call("open")
+        self.identity = opened.identity
+        self.space.held = opened.bytes
+        recovery = opened.recovery
+        observation.notice(
+            "archive open",
+            archive=self.name,
+            bytes=opened.bytes,
+            recovered=recovery.indexed,
+            set_aside=recovery.set_aside,
+            released_jobs=recovery.released_jobs,
+        )
+
+    async def close(self) -> None:
+        """End the worker; what was committed stays. May be called again."""
+        self._is_closed = True
+        if self._service is not None:
+            service, self._service = self._service, None
+            service.close()
+            await service.closed()
+
+    async def statistics(self) -> dict[str, float]:
+        """Of the worker's life: groups, objects, seconds in each phase, bytes held."""
+        answer: dict[str, float] = await self._call("statistics")
+        return answer
+
+    async def check(self) -> None:
+        """Read all of the index; raises StorageError when it is damaged. Holds others up."""
+        await self._call("check")
+
+    async def _call(self, name: str, *arguments: Any, descriptors: Sequence[int] = ()) -> Any:
+        service = await self._running()
+        try:
+            return await service.call(name, *arguments, descriptors=tuple(descriptors))
+        except WorkerDied as died:
+            if self._service is service:
+                self._service = None
+                observation.error("storage worker died", archive=self.name, error=died)
+            raise StorageError(
+                f"The storage worker of the archive {self.name} died; it is started again.",
+                value=name,
+                reaction=StatusReaction(self.settings.statuses.storage_failure, "Storage failure"),
+                way_out="Look for what ended it in the log before this; memory, for example.",
+            ) from died
+
+    async def _running(self) -> Service:
+        if self._is_closed:
+            raise StorageError(
+                f"The archive {self.name} is closed.",
+                reaction=StatusReaction(self.settings.statuses.storage_failure, "Shutting down"),
+            )
+        if self._service is None:
+            service = await Service.start(
+                self._template,
+                serve_storage,
+                str(self.folder),
+                self.settings,
+                self._receiver,
+                name=f"storage {self.name}",
+            )
+            if self._service is not None:
+                # Another call was quicker while this one waited.
+                service.close()
+                await service.closed()
+            else:
+                self._service = service
+        running: Service = self._service  # type: ignore[assignment]
+        return running

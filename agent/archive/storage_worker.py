@@ -1,0 +1,199 @@
+"""The storage worker: the permanent process that alone writes the spool and the index.
+
+`entry` runs in the child. It takes all calls that wait as one group (group commit): receptions and
+changes of many associations share their syncs and one transaction. It ends when the node does, for
+then its socket ends, and lets the lock go with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.archive import corrections, recovery
+from agent.archive.arrival import Arrival
+from agent.archive.decision import Receiver, Verdict
+from agent.archive.recovery import Recovery
+from agent.archive.settings import ArchiveSettings
+from agent.archive.store import Change, Store
+from agent.errors import LocalError
+
+_GROUP = 64
+
+
+class Call(Protocol):
+    """A call from the node, as `agent.loop.workers` hands it to a worker."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    descriptors: Sequence[int]
+
+    def reply(self, value: object) -> None: ...
+
+    def fail(self, error: BaseException) -> None: ...
+
+
+class Calls(Protocol):
+    """Where calls come from; `receive` blocks, and gives [] when the node is gone."""
+
+    def receive(self, limit: int = ...) -> Sequence[Call]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What "open" answers."""
+
+    identity: str
+    bytes: int
+    recovery: Recovery
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What "commit" answers: the verdict, and the bytes that the archive holds now."""
+
+    verdict: Verdict
+    bytes: int
+
+
+def entry(calls: Calls, folder: str, settings: ArchiveSettings, receiver: Receiver) -> None:
+    """Serve calls until the node is gone.
+
+    The archive is opened by the first call; where that fails, every call fails so, and the next
+    group tries again: a volume that comes back is taken up.
+    """
+    worker = StorageWorker(Path(folder), settings, receiver)
+    try:
+        while group := calls.receive(limit=_GROUP):
+            worker.serve(group)
+    finally:
+        worker.close()
+
+
+class StorageWorker:
+    """The calls by name, and the store that carries them out."""
+
+    def __init__(self, folder: Path, settings: ArchiveSettings, receiver: Receiver) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._receiver = receiver
+        self._store: Store | None = None
+        self._recovery = Recovery()
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def serve(self, group: Sequence[Call]) -> None:
+        """Carry out a group of calls and answer each."""
+        try:
+            store = self._opened()
+        except Exception as error:
+            for call in group:
+                call.fail(error)
+            return
+        arrivals: list[tuple[Call, Arrival]] = []
+        changes: list[tuple[Call, Change]] = []
+        alone: list[Call] = []
+        for call in group:
+            if call.name == "commit":
+                origin, hidden_name = call.arguments
+                arrivals.append((call, Arrival(call.descriptors[0], hidden_name, origin)))
+            elif call.name in CHANGES:
+                changes.append((call, Change(CHANGES[call.name], (store, *call.arguments))))
+            else:
+                alone.append(call)
+        if arrivals or changes:
+            store.process([each for _, each in arrivals], [each for _, each in changes])
+        for call, arrival in arrivals:
+            if arrival.verdict is not None:
+                call.reply(Stored(arrival.verdict, store.bytes))
+            else:
+                call.fail(arrival.error or LocalError("The object was not looked at."))
+        for call, change in changes:
+            if change.error is not None:
+                call.fail(change.error)
+            else:
+                call.reply(change.result)
+        for call in alone:
+            self._serve_alone(store, call)
+
+    def _serve_alone(self, store: Store, call: Call) -> None:
+        try:
+            if call.name == "open":
+                call.reply(Opened(store.spool.identity, store.bytes, self._recovery))
+            elif call.name == "set_receiver":
+                (self._receiver,) = call.arguments
+                store.receiver = self._receiver
+                call.reply(None)
+            elif call.name == "statistics":
+                call.reply({**store.statistics, "bytes": store.bytes})
+            elif call.name == "sweep":
+                call.reply(store.sweep())
+            elif call.name == "stage":
+                call.reply(corrections.stage(store, *call.arguments))
+            elif call.name == "abandon":
+                store.abandon(*call.arguments)
+                call.reply(None)
+            elif call.name == "check":
+                store.index.check()
+                call.reply(None)
+            else:
+                raise LocalError(f"The storage worker knows no {call.name!r}.", value=call.name)
+        except Exception as error:
+            call.fail(error)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            store = Store.open(self._folder, self._receiver, self._settings)
+            try:
+                self._recovery = recovery.recover(store)
+            except BaseException:
+                store.close()
+                raise
+            self._store = store
+        return self._store
+
+
+def _of_queue(name: str) -> Callable[..., Any]:
+    """A method of the queue, called with positional arguments and a mapping of the others."""
+
+    def run(store: Store, arguments: Sequence[Any], fields: Mapping[str, Any]) -> Any:
+        return getattr(store.queue, name)(*arguments, **fields)
+
+    return run
+
+
+def _touch(store: Store, studies: Sequence[int], now: float) -> None:
+    store.rows.touch(studies, now)
+
+
+CHANGES: dict[str, Callable[..., Any]] = {
+    **{
+        name: _of_queue(name)
+        for name in (
+            "add",
+            "again",
+            "claim",
+            "drop",
+            "finish",
+            "hold",
+            "mark_committed",
+            "next_due",
+            "pause",
+            "release",
+            "retry",
+        )
+    },
+    "delete": corrections.delete,
+    "numbers_of": corrections.numbers_of,
+    "record": corrections.record,
+    "send_again": corrections.send_again,
+    "swap": corrections.swap,
+    "touch": _touch,
+}
+"""What may share a transaction with receptions: called with the store and the call's arguments."""

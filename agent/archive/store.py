@@ -1,0 +1,378 @@
+"""The archive's one writer: objects in batches, promises made good in the order of DESIGN's rule 4.
+
+For all that waits at once: examine each; sync each file; link each; sync the folder; commit rows,
+jobs and all other changes in one transaction; answer. What fails for one object is that object's
+failure. What fails for all is everybody's: then no number is used again, and the files that have
+a name by then are doomed by the next transaction that succeeds. Until then they stay: after a
+failed COMMIT nobody knows whether its log will be found good after a crash, so a row must still
+find its file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent import observation
+from agent.archive import arrival as arrivals
+from agent.archive import failure, index_failure
+from agent.archive.arrival import Arrival
+from agent.archive.decision import JobPlan, Receiver
+from agent.archive.index import Index
+from agent.archive.instances import InstanceRows, NewInstance
+from agent.archive.jobs import JobQueue
+from agent.archive.layout import LARGEST_NUMBER
+from agent.archive.settings import ArchiveSettings
+from agent.archive.spool import Spool
+from agent.errors import StorageError
+
+_SWEPT_AT_ONCE = 64
+
+
+@dataclass(slots=True)
+class Change:
+    """A change of rows that shares a transaction with others; `result` or `error` afterwards."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+    result: Any = None
+    error: Exception | None = None
+
+
+class Store:
+    """Spool, index and queue, opened for writing. Everything may block."""
+
+    def __init__(
+        self, spool: Spool, index: Index, receiver: Receiver, settings: ArchiveSettings
+    ) -> None:
+        self.spool = spool
+        self.index = index
+        self.receiver = receiver
+        self.settings = settings
+        self.folder = spool.folder
+        self.rows = InstanceRows(index)
+        self.queue = JobQueue(index, settings.retry, now=_steady_clock(), history=settings.history)
+        self.bytes = 0
+        self._highest = 0
+        self._saved: dict[str, int] = {}
+        self._in_this_group: set[str] = set()
+        self.statistics: dict[str, float] = dict.fromkeys(
+            ("batches", "objects", "examine", "sync", "link", "commit", "sweep"), 0
+        )
+        self.staged: set[int] = set()
+        """Files of corrections that are not finished: doomed, yet not to be swept."""
+        self._leftovers: set[int] = set()
+        self._has_doomed = True
+        self._reload()
+
+    @classmethod
+    def open(cls, folder: Path, receiver: Receiver, settings: ArchiveSettings) -> Store:
+        """Take the archive in `folder`, which is made when it is not there.
+
+        Raises StorageError: volume away, another writer, index damaged or of a newer version.
+        """
+        spool = Spool.open(folder, settings)
+        try:
+            index = Index.open(folder, settings.statuses)
+            try:
+                return cls(spool, index, receiver, settings)
+            except Exception as error:
+                index.close()
+                raise index_failure.of_any(error, "read the index", settings.statuses) from error
+        except BaseException:
+            spool.close()
+            raise
+
+    def close(self) -> None:
+        """Fold the log into the index, and let the folder go."""
+        try:
+            self.index.close()
+        finally:
+            self.spool.close()
+
+    def process(self, receptions: Sequence[Arrival], changes: Sequence[Change] = ()) -> None:
+        """Take objects in and make changes, in one group; each has its verdict or error after.
+
+        Raises nothing. What has a verdict is durable when this returns.
+        """
+        pending, remaining = list(receptions), changes
+        while pending or remaining:
+            self._process(pending, remaining)
+            pending, remaining = [each for each in pending if each.is_twin], ()
+            for each in pending:
+                each.start_again(self.folder)
+        self.sweep()
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that was ever used, as far as the index knows."""
+        return self._saved["last_number"]
+
+    def use_up(self, number: int) -> None:
+        """Never give this number, or a lower one, to a new object."""
+        self._highest = max(self._highest, number)
+
+    def abandon(self, numbers: Iterable[int]) -> None:
+        """Staged files that shall not be: they are doomed already, and may be swept now."""
+        self.staged.difference_update(numbers)
+        self._has_doomed = True
+
+    def sweep(self, limit: int = _SWEPT_AT_ONCE) -> bool:
+        """Delete some files without rows; says whether more are to be deleted."""
+        if not self._has_doomed:
+            return False
+        started = time.monotonic()
+        try:
+            numbers = [
+                each
+                for each in self.rows.doomed(limit + len(self.staged))
+                if each not in self.staged
+            ]
+            self._has_doomed = bool(numbers)
+            if numbers:
+                self.spool.remove(numbers)
+                with self.index.transaction():
+                    self.rows.undoom(numbers)
+        except Exception as error:
+            # They stay doomed; the next sweep tries again.
+            observation.warning("files not deleted", error=error)
+            return False
+        self.statistics["sweep"] += time.monotonic() - started
+        return self._has_doomed
+
+    def expect_doomed(self) -> None:
+        """Rows were taken out: there are files to sweep."""
+        self._has_doomed = True
+
+    def allocate(self, count: int) -> range:
+        """Numbers for `count` objects, not used before. Raises StorageError when there are none."""
+        first = self._highest + 1
+        if first + count - 1 > LARGEST_NUMBER:
+            raise StorageError(
+                "All numbers for objects are used up.", value=first, limit=LARGEST_NUMBER
+            )
+        self._highest += count
+        return range(first, first + count)
+
+    def _process(self, receptions: Sequence[Arrival], changes: Sequence[Change]) -> None:
+        times = [time.monotonic()]
+        self._in_this_group = set()
+        for each in receptions:
+            self._guarded(each, "examine the object", self._examine)
+        times.append(time.monotonic())
+        for each in receptions:
+            if each.is_new and not each.recovered_number:
+                self._guarded(each, "sync the object", _sync)
+        times.append(time.monotonic())
+        self._name([each for each in receptions if each.is_new])
+        times.append(time.monotonic())
+        self._commit(receptions, changes)
+        times.append(time.monotonic())
+        for each in receptions:
+            self._let_go(each)
+        self.statistics["batches"] += 1
+        self.statistics["objects"] += len(receptions)
+        for phase, begin, end in zip(
+            ("examine", "sync", "link", "commit"), times, times[1:], strict=False
+        ):
+            self.statistics[phase] += end - begin
+
+    def _guarded(self, each: Arrival, step: str, function: Callable[[Arrival], None]) -> None:
+        if each.is_open:
+            try:
+                function(each)
+            except Exception as error:
+                each.error = index_failure.of_any(error, step, self.settings.statuses)
+
+    def _examine(self, each: Arrival) -> None:
+        settings = self.settings
+        head = arrivals.read_head(each, self.receiver, settings)
+        if head is None:
+            return
+        arrivals.check_identity(each, settings)
+        if each.is_open:
+            arrivals.decide(each, head, self.receiver)
+        if not each.is_open:
+            return
+        if each.decision.coercions:
+            arrivals.coerce(each, self.folder, settings)
+            if each.rewritten is not None:
+                arrivals.read_head(each, self.receiver, settings)
+        assert each.keys is not None
+        uid = each.keys.sop_instance_uid
+        if uid in self._in_this_group:
+            each.is_twin = True
+            return
+        self._in_this_group.add(uid)
+        arrivals.find_duplicate(each, self.rows.copies(uid), self.folder)
+
+    def _name(self, receptions: Sequence[Arrival]) -> None:
+        """Link the files that are new, and make the names durable."""
+        for each in receptions:
+            self._guarded(each, "name the object", self._link)
+        try:
+            self.spool.sync()
+        except OSError as error:
+            failed = failure.of_system(error, "sync the folder", self.settings.statuses)
+            for each in receptions:
+                if each.is_open:
+                    each.error = failed
+
+    def _link(self, each: Arrival) -> None:
+        each.number = each.recovered_number
+        while not each.number:
+            (number,) = self.allocate(1)
+            # A name that is taken is nobody's that we know: it stays, and so does what it names.
+            with suppress(FileExistsError):
+                self.spool.link(each.file, number)
+                each.number = number
+        self._leftovers.add(each.number)
+
+    def _commit(self, receptions: Sequence[Arrival], changes: Sequence[Change]) -> None:
+        outcomes: list[tuple[Arrival, int]] = []
+        try:
+            with self.index.transaction():
+                for each in receptions:
+                    if each.is_open:
+                        self._insert(each, outcomes)
+                for change in changes:
+                    self._apply(change)
+                kept = {each.number for each, _ in outcomes}
+                self._finish_transaction(kept)
+        except Exception as error:
+            self._reload_quietly()
+            failed = index_failure.of_any(error, "commit to the index", self.settings.statuses)
+            for each in receptions:
+                if each.is_open:
+                    each.error = failed
+            for change in changes:
+                change.error = change.error or failed
+            return
+        self._leftovers.clear()
+        for each, jobs in outcomes:
+            each.verdict = arrivals.answer(each, jobs)
+
+    def _insert(self, each: Arrival, outcomes: list[tuple[Arrival, int]]) -> None:
+        try:
+            with self.index.savepoint():
+                jobs = self._add(each)
+        except Exception as error:
+            self._forget()
+            if not self.index.connection.in_transaction:
+                raise
+            each.error = index_failure.of_any(error, "index the object", self.settings.statuses)
+        else:
+            outcomes.append((each, jobs))
+
+    def _apply(self, change: Change) -> None:
+        try:
+            with self.index.savepoint():
+                change.result = change.function(*change.arguments)
+        except Exception as error:
+            self._forget()
+            if not self.index.connection.in_transaction:
+                raise
+            change.error = index_failure.of_any(error, "make the change", self.settings.statuses)
+
+    def _add(self, each: Arrival) -> int:
+        keys, meta = each.keys, each.meta
+        assert keys is not None and meta is not None
+        study = 0
+        if each.duplicate_of:
+            instance = each.duplicate_of
+            study = self.rows.study_of(instance)
+        else:
+            instance = each.number
+            study = self.rows.add(
+                NewInstance(
+                    number=instance,
+                    keys=keys,
+                    transfer_syntax_uid=meta.transfer_syntax_uid,
+                    data_set_offset=meta.data_set_offset,
+                    size=each.size,
+                    received=each.received,
+                    source=each.origin.calling or each.origin.source,
+                    flags=each.flags,
+                    received_digest=each.received_digest,
+                )
+            )
+        jobs = 0
+        for plan in each.decision.jobs:
+            if each.duplicate_of and self._needs_no_job(plan, instance):
+                continue
+            self.queue.add(plan, instance=instance, study=study)
+            jobs += 1
+        if not each.duplicate_of:
+            self.bytes += each.size
+        return jobs
+
+    def _needs_no_job(self, plan: JobPlan, instance: int) -> bool:
+        if self.settings.repeat_for_duplicates:
+            return self.queue.is_open(plan, instance)
+        return self.queue.is_known(plan, instance)
+
+    def _finish_transaction(self, kept: Iterable[int]) -> None:
+        doomed = self._leftovers.difference(kept)
+        if doomed:
+            self.rows.doom(doomed)
+            self._has_doomed = True
+        for name, value in (("last_number", self._highest), ("bytes", self.bytes)):
+            if self._saved[name] != value:
+                self.index.set_state(name, value)
+                self._saved[name] = value
+
+    def _let_go(self, each: Arrival) -> None:
+        try:
+            each.let_go(self.folder)
+            if each.verdict is not None:
+                self.spool.forget_incoming(each.hidden_name)
+        except OSError:
+            # A hidden name in `incoming/` that stays is deleted at the next start.
+            pass
+
+    def _forget(self) -> None:
+        self.rows.forget()
+        self.queue.forget()
+
+    def _reload(self) -> None:
+        self._forget()
+        self._saved = {name: self.index.state(name) for name in ("last_number", "bytes")}
+        self.bytes = self._saved["bytes"]
+        self._highest = max(self._highest, self._saved["last_number"])
+
+    def _reload_quietly(self) -> None:
+        try:
+            self._reload()
+        except Exception:
+            # The index cannot even be read: every later commit says so to whom it concerns.
+            self._forget()
+
+
+def _sync(each: Arrival) -> None:
+    os.fdatasync(each.file)
+
+
+def _without_twins(receptions: list[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
+    """Those to take now, and those whose SOP Instance UID one of them has: they come after it."""
+    now: list[Arrival] = []
+    later: list[Arrival] = []
+    seen: set[str] = set()
+    for each in receptions:
+        uid = each.origin.sop_instance_uid
+        # Without a command nobody knows the UID yet: one at a time.
+        if uid in seen or (not uid and now):
+            later.append(each)
+        else:
+            seen.add(uid)
+            now.append(each)
+    return now, later
+
+
+def _steady_clock() -> Callable[[], float]:
+    start = time.time() - time.monotonic()
+    return lambda: start + time.monotonic()

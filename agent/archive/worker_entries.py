@@ -1,0 +1,47 @@
+"""Where the archive's workers begin: functions that the node can name without importing SQLite."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from agent.archive.decision import Receiver
+from agent.archive.settings import ArchiveSettings
+
+_QUESTIONS = {
+    "studies": "agent.archive.reader_worker",
+    "series": "agent.archive.reader_worker",
+    "instances": "agent.archive.reader_worker",
+    "counts": "agent.archive.reader_worker",
+    "jobs": "agent.archive.reader_worker",
+    "finished_jobs": "agent.archive.reader_worker",
+    "destinations": "agent.archive.reader_worker",
+    "corrections": "agent.archive.reader_worker",
+    "candidates": "agent.archive.candidates",
+}
+
+
+def serve_storage(calls: Any, folder: str, settings: ArchiveSettings, receiver: Receiver) -> None:
+    """The permanent worker; see `agent.archive.storage_worker.entry`."""
+    from agent.archive.storage_worker import entry
+
+    entry(calls, folder, settings, receiver)
+
+
+def answer(folder: str, question: str, arguments: tuple[Any, ...], fields: dict[str, Any]) -> Any:
+    """One question to a reader worker; the functions are those of `agent.archive.reader_worker`."""
+    function = getattr(import_module(_QUESTIONS[question]), question)
+    return function(folder, *arguments, **fields)
+
+
+def sync(*, descriptors: list[int]) -> None:
+    """Make the data of a file durable. Raises StorageError."""
+    import os
+
+    from agent.archive import failure
+
+    try:
+        for descriptor in descriptors:
+            os.fdatasync(descriptor)
+    except OSError as error:
+        raise failure.of_system(error, "sync the object") from error
