@@ -174,6 +174,7 @@ def swap(store: Store, pairs: Sequence[tuple[int, int]]) -> int:
         if received_digest is None:
             received_digest = _digest_of(store, old, old_offset)
         replacement = _described(store, new, received, source, flags, received_digest)
+        store.rows.describe_again(replacement.keys)
         study = store.rows.add(replacement)
         store.queue.move_to(old, new, study)
         grown += replacement.size - store.rows.remove((old,))

@@ -147,6 +147,53 @@ class InstanceRows:
         for study in studies:
             self._execute("UPDATE study SET accessed = ? WHERE id = ?", (now, study))
 
+    def describe_again(self, keys: Keys) -> None:
+        """A correction changed an object: its study and series, if known, are as it says now."""
+        row = self._execute(
+            "SELECT id, patient FROM study WHERE study_instance_uid = ?",
+            (keys.study_instance_uid,),
+        ).fetchone()
+        if row is None:
+            return
+        study, old_patient = row
+        patient = self._patient(keys)
+        if patient != old_patient:
+            self._execute("UPDATE patient SET studies = studies + 1 WHERE id = ?", (patient,))
+            self._leave_patient(old_patient)
+        self._execute(
+            "UPDATE patient SET patient_name = ?, birth_date = ?, sex = ?, character_set = ?"
+            " WHERE id = ?",
+            (keys.patient_name, keys.birth_date, keys.sex, keys.character_set, patient),
+        )
+        self._execute(
+            "UPDATE study SET patient = ?, study_date = ?, study_time = ?, accession_number = ?,"
+            " study_id = ?, study_description = ?, referring_physician_name = ?, character_set = ?"
+            " WHERE id = ?",
+            (
+                patient,
+                keys.study_date,
+                keys.study_time,
+                keys.accession_number,
+                keys.study_id,
+                keys.study_description,
+                keys.referring_physician_name,
+                keys.character_set,
+                study,
+            ),
+        )
+        self._execute(
+            "UPDATE series SET series_description = ?, body_part_examined = ?, character_set = ?"
+            " WHERE study = ? AND series_instance_uid = ?",
+            (
+                keys.series_description,
+                keys.body_part_examined,
+                keys.character_set,
+                study,
+                keys.series_instance_uid,
+            ),
+        )
+        self._studies.pop(keys.study_instance_uid, None)
+
     def _study(self, keys: Keys, now: float) -> tuple[int, bytes]:
         uid = keys.study_instance_uid
         found = self._studies.get(uid)
@@ -252,9 +299,11 @@ class InstanceRows:
         if not left:
             self._execute("DELETE FROM study WHERE id = ?", (study,))
             self._studies.clear()
-            (left,) = self._execute(
-                "UPDATE patient SET studies = studies - 1 WHERE id = ? RETURNING studies",
-                (patient,),
-            ).fetchone()
-            if not left:
-                self._execute("DELETE FROM patient WHERE id = ?", (patient,))
+            self._leave_patient(patient)
+
+    def _leave_patient(self, patient: int) -> None:
+        (left,) = self._execute(
+            "UPDATE patient SET studies = studies - 1 WHERE id = ? RETURNING studies", (patient,)
+        ).fetchone()
+        if not left:
+            self._execute("DELETE FROM patient WHERE id = ?", (patient,))
