@@ -43,6 +43,7 @@ class Spool:
         disk fails.
         """
         name = identity.settle(folder, settings)
+        lock = -1
         try:
             lock = _take_lock(folder / layout.LOCK, settings.lock_patience)
             for sub_folder in (layout.OBJECTS, layout.INCOMING, layout.STRAYS):
@@ -51,6 +52,8 @@ class Spool:
             spool = cls(folder, settings, lock, name)
             spool._clear_incoming()
         except OSError as error:
+            if lock >= 0:
+                os.close(lock)
             raise failure.of_system(error, "open the archive", settings.statuses) from error
         return spool
 

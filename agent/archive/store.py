@@ -210,6 +210,8 @@ class Store:
             return
         self._in_this_group.add(uid)
         arrivals.find_duplicate(each, self.rows.copies(uid), self.folder)
+        if each.duplicate_of and each.recovered_number:
+            self._leftovers.add(each.recovered_number)
 
     def _name(self, receptions: Sequence[Arrival]) -> None:
         """Link the files that are new, and make the names durable."""
