@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Index:
     def __init__(self, connection: sqlite3.Connection, statuses: StorageStatuses) -> None:
         self.connection = connection
         self.execute: Callable[..., sqlite3.Cursor] = connection.execute
+        self.fate_is_open = False
+        """Whether the transaction that failed last may yet be found in the log after a crash."""
         self._statuses = statuses
 
     @classmethod
@@ -76,13 +78,20 @@ class Index:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; durable when the block has ended. Raises sqlite3.Error."""
+        self.fate_is_open = False
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.fate_is_open = True
             self.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
+            # A full disk shows when the log is written: then the frame that would make the
+            # transaction valid is not whole. Any other failure may come after that frame.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                self.fate_is_open = False
             self._roll_back()
             raise
+        self.fate_is_open = False
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -121,6 +130,11 @@ class Index:
             raise index_failure.of_index(error, "check the index", self._statuses) from error
         if answer != "ok":
             raise damaged(answer)
+
+    def shorten_log(self) -> None:
+        """Fold the log into the database and give its space back, as far as that goes now."""
+        with suppress(sqlite3.Error):
+            self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:

@@ -12,6 +12,7 @@ no job waits longer than the policy's longest wait.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterable
 
 from agent.archive.decision import COMMIT, DELIVER, JobPlan
@@ -356,6 +357,12 @@ class JobQueue:
             " ORDER BY finished DESC LIMIT 1 OFFSET ?)",
             (self._history,),
         )
+
+
+def steady_clock() -> Callable[[], float]:
+    """The time of day now, and from here on what the steady clock adds to it."""
+    start = time.time() - time.monotonic()
+    return lambda: start + time.monotonic()
 
 
 def job_of(row: tuple[object, ...]) -> Job:

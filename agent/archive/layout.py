@@ -2,6 +2,7 @@
 
     gantry-archive.json         which archive this is (`agent.archive.identity`)
     lock                        held by the one writer
+    ballast                     space kept back for the index (`agent.archive.ballast`)
     index.sqlite                the index and the jobs, with its -wal and -shm
     objects/000123/000123456.dcm    object 123456, a Part 10 file
     incoming/                   nameless files being received; hidden names where those cannot be
@@ -17,6 +18,7 @@ from pathlib import Path
 
 LOCK = "lock"
 INDEX = "index.sqlite"
+BALLAST = "ballast"
 OBJECTS = "objects"
 INCOMING = "incoming"
 STRAYS = "strays"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.archive import index_failure, recovery
+from agent.archive.change import Change
 from agent.archive.decision import KeepAll, Receiver
 from agent.archive.identity import sync_folder
 from agent.archive.index import connect
@@ -24,7 +25,7 @@ from agent.archive.layout import INDEX
 from agent.archive.records import JobState
 from agent.archive.settings import ArchiveSettings
 from agent.archive.spool import Spool
-from agent.archive.store import Change, Store
+from agent.archive.store import Store
 
 _AT_ONCE = 500
 _SUFFIXES = ("", "-wal", "-shm")

@@ -14,8 +14,9 @@ from itertools import islice
 
 from agent import observation
 from agent.archive.arrival import Arrival
+from agent.archive.change import Change
 from agent.archive.decision import Origin
-from agent.archive.store import Change, Store
+from agent.archive.store import Store
 from agent.dataset.file_meta import read_file_meta
 from agent.errors import GantryError
 

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 from agent.archive import corrections, recovery
 from agent.archive.arrival import Arrival
+from agent.archive.change import Change
 from agent.archive.decision import Receiver, Verdict
 from agent.archive.recovery import Recovery
 from agent.archive.settings import ArchiveSettings
-from agent.archive.store import Change, Store
+from agent.archive.store import Store
 from agent.errors import LocalError
 
 _GROUP = 64

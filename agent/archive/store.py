@@ -3,45 +3,36 @@
 For all that waits at once: examine each; sync each file; link each; sync the folder; commit rows,
 jobs and all other changes in one transaction; answer. What fails for one object is that object's
 failure. What fails for all is everybody's: then no number is used again, and the files that have
-a name by then are doomed by the next transaction that succeeds. Until then they stay: after a
-failed COMMIT nobody knows whether its log will be found good after a crash, so a row must still
-find its file.
+a name by then are deleted. After a failed COMMIT nobody knows whether its log will be found good
+after a crash, and then a row must still find its file: such files are doomed by the next
+transaction that succeeds, and stay until then.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agent import observation
 from agent.archive import arrival as arrivals
 from agent.archive import failure, index_failure
 from agent.archive.arrival import Arrival
+from agent.archive.ballast import Ballast
+from agent.archive.change import Change
 from agent.archive.decision import JobPlan, Receiver
 from agent.archive.index import Index
 from agent.archive.instances import InstanceRows, NewInstance
-from agent.archive.jobs import JobQueue
+from agent.archive.jobs import JobQueue, steady_clock
 from agent.archive.layout import LARGEST_NUMBER
 from agent.archive.settings import ArchiveSettings
 from agent.archive.spool import Spool
 from agent.errors import StorageError
 
 _SWEPT_AT_ONCE = 64
-
-
-@dataclass(slots=True)
-class Change:
-    """A change of rows that shares a transaction with others; `result` or `error` afterwards."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...] = ()
-    result: Any = None
-    error: Exception | None = None
 
 
 class Store:
@@ -56,7 +47,8 @@ class Store:
         self.settings = settings
         self.folder = spool.folder
         self.rows = InstanceRows(index)
-        self.queue = JobQueue(index, settings.retry, now=_steady_clock(), history=settings.history)
+        self.queue = JobQueue(index, settings.retry, now=steady_clock(), history=settings.history)
+        self._ballast = Ballast(spool.folder)
         self.bytes = 0
         self._highest = 0
         self._saved: dict[str, int] = {}
@@ -138,6 +130,7 @@ class Store:
                 self.spool.remove(numbers)
                 with self.index.transaction():
                     self.rows.undoom(numbers)
+                self._ballast.take_on()
         except Exception as error:
             # They stay doomed; the next sweep tries again.
             observation.warning("files not deleted", error=error)
@@ -248,10 +241,15 @@ class Store:
                 self._finish_transaction(kept)
         except Exception as error:
             self._reload_quietly()
+            if not self.index.fate_is_open:
+                self._remove_at_once(receptions)
             failed = index_failure.of_any(error, "commit to the index", self.settings.statuses)
             for each in receptions:
                 if each.is_open:
                     each.error = failed
+            if changes and self._makes_room(error):
+                self._commit((), changes)
+                return
             for change in changes:
                 change.error = change.error or failed
             return
@@ -337,6 +335,25 @@ class Store:
             # A hidden name in `incoming/` that stays is deleted at the next start.
             pass
 
+    def _makes_room(self, error: Exception) -> bool:
+        """Whether changes are worth another try, which objects are not: they need more room."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+            return False
+        if not self._ballast.throw_off():
+            return False
+        observation.warning("disk full", archive=self.folder, ballast="thrown off")
+        self.index.shorten_log()
+        return True
+
+    def _remove_at_once(self, receptions: Sequence[Arrival]) -> None:
+        """No row will ever stand for these: free the space, which the next commit may need."""
+        numbers = {each.number for each in receptions if each.number and not each.recovered_number}
+        try:
+            self.spool.remove(numbers)
+        except OSError:
+            return
+        self._leftovers -= numbers
+
     def _forget(self) -> None:
         self.rows.forget()
         self.queue.forget()
@@ -373,8 +390,3 @@ def _without_twins(receptions: list[Arrival]) -> tuple[list[Arrival], list[Arriv
             seen.add(uid)
             now.append(each)
     return now, later
-
-
-def _steady_clock() -> Callable[[], float]:
-    start = time.time() - time.monotonic()
-    return lambda: start + time.monotonic()
