@@ -19,7 +19,7 @@ from agent.errors import StorageError
 
 _FULL = 2
 _DEFAULT = StorageStatuses()
-_PAGES_OF_CACHE = -4096  # KiB
+_CACHE = -2048  # in KiB, for SQLite says so by the sign
 
 
 class Index:
@@ -155,7 +155,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         timeout=10.0,
         cached_statements=256,
     )
-    connection.execute(f"PRAGMA cache_size = {_PAGES_OF_CACHE}")
+    connection.execute(f"PRAGMA cache_size = {_CACHE}")
     return connection
 
 

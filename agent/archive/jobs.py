@@ -124,32 +124,61 @@ class JobQueue:
         They belong to the caller until finished, retried, held or released, or until a restart.
         With `keep_order` nothing overtakes a job of its study. A paused destination gives none.
         """
+        chosen = self._choose(self._destination(destination), limit, kinds, keep_order)
+        for number in chosen:
+            self._execute("UPDATE job SET state = ? WHERE id = ?", (JobState.CLAIMED, number))
+        return [job for number in chosen if (job := self.job(number)) is not None]
+
+    def next_due(self, destination: str, *, keep_order: bool = True) -> float | None:
+        """Seconds until `claim` has something to give, 0 when it has now.
+
+        None when nothing waits, or only what waits for jobs that are being tried, or when the
+        destination is paused: ask again when one is finished.
+        """
         number = self._destination(destination)
-        row = self._execute("SELECT paused FROM destination WHERE id = ?", (number,)).fetchone()
-        if row[0]:
+        if self._is_paused(number):
+            return None
+        if self._choose(number, 1, (), keep_order):
+            return 0.0
+        now = self._now()
+        row = self._execute(
+            "SELECT min(next_attempt) FROM job INDEXED BY job_due"
+            " WHERE destination = ? AND state = ? AND next_attempt > ?",
+            (number, JobState.WAITING, now),
+        ).fetchone()
+        return None if row[0] is None else float(row[0]) - now
+
+    def _is_paused(self, destination: int) -> bool:
+        row = self._execute("SELECT paused FROM destination WHERE id = ?", (destination,))
+        return bool(row.fetchone()[0])
+
+    def _choose(
+        self, destination: int, limit: int, kinds: tuple[str, ...], keep_order: bool
+    ) -> list[int]:
+        if self._is_paused(destination):
             return []
         now = self._now()
-        blocked = self._blocked(number, now) if keep_order else {}
+        blocked = self._blocked(destination, now) if keep_order else {}
         chosen: list[int] = []
-        for job, study, kind in self._execute(
+        for number, study, kind in self._execute(
             "SELECT id, study, kind FROM job INDEXED BY job_ready WHERE destination = ?"
             " AND state = ? AND next_attempt <= ? ORDER BY rank, id",
-            (number, JobState.WAITING, now),
+            (destination, JobState.WAITING, now),
         ):
-            if (kinds and kind not in kinds) or blocked.get(study, job) < job:
+            if (kinds and kind not in kinds) or blocked.get(study, number) < number:
                 continue
-            chosen.append(job)
+            chosen.append(number)
             if len(chosen) >= limit:
                 break
-        for job in chosen:
-            self._execute("UPDATE job SET state = ? WHERE id = ?", (JobState.CLAIMED, job))
-        return [job for number in chosen if (job := self.job(number)) is not None]
+        return chosen
 
     def _blocked(self, destination: int, now: float) -> dict[int, int]:
         """The first job of each study that may not be overtaken; 0, no study, has no order."""
         rows = self._execute(
-            "SELECT study, min(id) FROM job WHERE destination = ? AND study != 0 AND"
-            " (state = ? OR (state = ? AND next_attempt > ?)) GROUP BY study",
+            "SELECT study, min(id) FROM ("
+            "SELECT study, id FROM job INDEXED BY job_due WHERE destination = ?1 AND state = ?2"
+            " UNION ALL SELECT study, id FROM job INDEXED BY job_due WHERE destination = ?1"
+            " AND state = ?3 AND next_attempt > ?4) WHERE study != 0 GROUP BY study",
             (destination, JobState.CLAIMED, JobState.WAITING, now),
         )
         return dict(rows.fetchall())
@@ -283,15 +312,6 @@ class JobQueue:
         """Give out no jobs for this destination, or give them out again."""
         number = self._destination(destination)
         self._execute("UPDATE destination SET paused = ? WHERE id = ?", (int(paused), number))
-
-    def next_due(self, destination: str) -> float | None:
-        """Seconds until a waiting job is due, 0 or less when one is; None when none waits."""
-        row = self._execute(
-            "SELECT min(next_attempt) FROM job INDEXED BY job_due"
-            " WHERE destination = ? AND state = ?",
-            (self._destination(destination), JobState.WAITING),
-        ).fetchone()
-        return None if row[0] is None else float(row[0]) - self._now()
 
     def _destination(self, name: str) -> int:
         found = self._destinations.get(name)

@@ -94,9 +94,10 @@ class QueueClient(StorageClient):
         """Give out its jobs again."""
         await self._queue("pause", destination, False)
 
-    async def next_due(self, destination: str) -> float | None:
-        """Seconds until a job is due (0 or less: now); None when none waits."""
-        due: float | None = await self._queue("next_due", destination)
+    async def next_due(self, destination: str, *, keep_order: bool = True) -> float | None:
+        """Seconds until `claim` has something to give, 0: now; None when nothing is to come but
+        by a new object, a finished job or a person."""
+        due: float | None = await self._queue("next_due", destination, keep_order=keep_order)
         return due
 
     async def mark_committed(self, destination: str, sop_instance_uids: Sequence[str]) -> int:

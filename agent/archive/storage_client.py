@@ -92,20 +92,20 @@ class StorageClient:
                 f"The archive {self.name} is closed.",
                 reaction=StatusReaction(self.settings.statuses.storage_failure, "Shutting down"),
             )
+        if self._service is not None:
+            return self._service
+        service = await Service.start(
+            self._template,
+            serve_storage,
+            str(self.folder),
+            self.settings,
+            self._receiver,
+            name=f"storage {self.name}",
+        )
         if self._service is None:
-            service = await Service.start(
-                self._template,
-                serve_storage,
-                str(self.folder),
-                self.settings,
-                self._receiver,
-                name=f"storage {self.name}",
-            )
-            if self._service is not None:
-                # Another call was quicker while this one waited.
-                service.close()
-                await service.closed()
-            else:
-                self._service = service
-        running: Service = self._service  # type: ignore[assignment]
-        return running
+            self._service = service
+            return service
+        # Another call was quicker while this one waited.
+        service.close()
+        await service.closed()
+        return self._service

@@ -68,8 +68,11 @@ def test_nothing_overtakes_a_job_of_its_study_that_waits(alone: QueueAlone) -> N
     first, second, other = alone.add(1), alone.add(1), alone.add(2)
     assert alone.claimed(1) == [first]
     assert alone.claimed() == [other], "while the first is being tried, its study waits"
+    assert alone.queue.next_due("PACS") is None, "what is being tried decides when to go on"
     alone.queue.retry(first, reason="A700", delay=30.0)
     assert alone.claimed() == []
+    assert alone.queue.next_due("PACS") == 30.0, "and not at once, for the second cannot go"
+    assert alone.queue.next_due("PACS", keep_order=False) == 0.0
     assert alone.claimed(keep_order=False) == [second]
     alone.queue.release([second])
     alone.clock.now += 30
@@ -117,6 +120,7 @@ def test_a_paused_destination_gives_nothing(alone: QueueAlone) -> None:
     job = alone.add(1)
     alone.queue.pause("PACS", True)
     assert alone.claimed() == []
+    assert alone.queue.next_due("PACS") is None
     alone.queue.pause("PACS", False)
     assert alone.claimed() == [job]
 
