@@ -61,10 +61,10 @@ class Index:
             migrations.migrate(connection)
             _probe(connection)
             identity.sync_folder(folder)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()
-            raise index_failure.of_index(error, "open the index", statuses) from error
+            raise index_failure.of_any(error, "open the index", statuses) from error
         except BaseException:
             if connection is not None:
                 connection.close()

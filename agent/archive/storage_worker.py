@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.archive import corrections, recovery
+from agent.archive import corrections, index_failure, recovery
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
 from agent.archive.decision import Receiver, Verdict
@@ -153,9 +153,10 @@ class StorageWorker:
             store = Store.open(self._folder, self._receiver, self._settings)
             try:
                 self._recovery = recovery.recover(store)
-            except BaseException:
+            except Exception as error:
                 store.close()
-                raise
+                step = "put right what a crash left"
+                raise index_failure.of_any(error, step, self._settings.statuses) from error
             self._store = store
         return self._store
 

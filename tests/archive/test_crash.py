@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import resource
 import signal
 import struct
 import time
@@ -271,6 +272,49 @@ def test_a_commit_that_fails_fails_its_group_and_the_next_one_clears_it_away(
         assert (verdict.status, verdict.duplicate, verdict.instance_id) == (0, False, 4)
         assert sorted(files(tmp_path)) == [1, 4]
     assert_whole(tmp_path, {1: 1, 2: 4})
+
+
+def commits_that_fail(folder: Path, ledger: int, room: int) -> None:
+    """Groups while no file may grow beyond `room` bytes, and then while all may."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with Worker(folder, RULES, SETTINGS) as worker:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        refused = 0
+        for first, limit in ((1, room), (4, room), (7, room), (10, hard), (13, hard)):
+            receptions = [numbered(each) for each in range(first, first + 3)]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+            calls = worker.try_store(*receptions)
+            for each, call in zip(range(first, first + 3), calls, strict=True):
+                if call.error is None:
+                    number = call.value.verdict.instance_id
+                    os.pwrite(ledger, struct.pack("<II", each, number), each * 8)
+                else:
+                    assert isinstance(call.error, StorageError)
+                    refused += 1
+        os.pwrite(ledger, struct.pack("<II", 0, refused), 0)
+
+
+def test_an_index_that_cannot_be_written_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    refused = 0
+    for room in range(6000, 150_000, 9001):
+        folder, path = tmp_path / f"limited-{room}", tmp_path / f"ledger-{room}"
+        with Worker(folder):
+            pass
+        ledger = os.open(path, os.O_RDWR | os.O_CREAT)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                commits_that_fail(folder, ledger, room)
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ledger)
+        content = path.read_bytes()
+        refused += struct.unpack_from("<II", content)[1]
+        acknowledged = read_ledger(path)
+        assert set(range(10, 16)) <= set(acknowledged), "it goes on when the disk does"
+        assert_whole(folder, acknowledged)
+    assert refused > 20
 
 
 def test_orphans_get_their_rows_and_jobs_and_what_is_no_object_is_set_aside(

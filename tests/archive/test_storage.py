@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from agent.archive import incoming, reader_worker
+from agent.archive.decision import Decision, Origin
 from agent.archive.records import Flag
 from agent.archive.settings import ArchiveSettings, StorageStatuses
 from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import read_file_meta
-from agent.dataset.head import scan_head
+from agent.dataset.head import Head, scan_head
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -151,6 +153,23 @@ def test_the_rules_may_refuse_or_drop(tmp_path: Path) -> None:
         (verdict,) = worker.store(sample())
         assert (verdict.status, verdict.instance_id, verdict.jobs) == (0, 0, 0)
     assert files(tmp_path) == {}
+
+
+@dataclass(frozen=True)
+class RulesThatWarn(Rules):
+    warning: StatusReaction | None = None
+
+    def receive(self, head: Head, origin: Origin) -> Decision:
+        return replace(super().receive(head, origin), warning=self.warning)
+
+
+def test_ps34_a_warning_of_the_rules_is_answered_and_the_object_is_kept(tmp_path: Path) -> None:
+    warning = StatusReaction(0xB007, "No Modality", (tags.MODALITY,))
+    with Worker(tmp_path, RulesThatWarn(("PACS",), warning=warning)) as worker:
+        (verdict,) = worker.store(sample())
+    assert (verdict.status, verdict.comment) == (0xB007, "No Modality")
+    assert verdict.offending_elements == (tags.MODALITY,)
+    assert verdict.is_stored and verdict.jobs == 1
 
 
 class Broken(Rules):
