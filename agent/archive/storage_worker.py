@@ -7,6 +7,7 @@ then its socket ends, and lets the lock go with it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from agent.archive.store import Store
 from agent.errors import LocalError
 
 _GROUP = 64
+_LARGE = 8 << 20
+
+_ALONE = frozenset(("open", "set_receiver", "statistics", "sweep", "stage", "abandon", "check"))
+"""Calls that are no part of a transaction of others."""
 
 
 class Call(Protocol):
@@ -97,31 +102,18 @@ class StorageWorker:
             for call in group:
                 call.fail(error)
             return
-        arrivals: list[tuple[Call, Arrival]] = []
-        changes: list[tuple[Call, Change]] = []
-        alone: list[Call] = []
+        large: list[Call] = []
+        small: list[Call] = []
         for call in group:
-            if call.name == "commit":
-                origin, hidden_name = call.arguments
-                arrivals.append((call, Arrival(call.descriptors[0], hidden_name, origin)))
-            elif call.name in CHANGES:
-                changes.append((call, Change(CHANGES[call.name], (store, *call.arguments))))
-            else:
-                alone.append(call)
-        if arrivals or changes:
-            store.process([each for _, each in arrivals], [each for _, each in changes])
-        for call, arrival in arrivals:
-            if arrival.verdict is not None:
-                call.reply(Stored(arrival.verdict, store.bytes))
-            else:
-                call.fail(arrival.error or LocalError("The object was not looked at."))
-        for call, change in changes:
-            if change.error is not None:
-                call.fail(change.error)
-            else:
-                call.reply(change.result)
-        for call in alone:
-            self._serve_alone(store, call)
+            (large if _is_large(call) else small).append(call)
+        if small:
+            _serve_together(store, [call for call in small if call.name not in _ALONE])
+        for call in small:
+            if call.name in _ALONE:
+                self._serve_alone(store, call)
+        # What may have to be compared or copied whole does not make the others wait.
+        for call in large:
+            _serve_together(store, [call])
 
     def _serve_alone(self, store: Store, call: Call) -> None:
         try:
@@ -140,11 +132,9 @@ class StorageWorker:
             elif call.name == "abandon":
                 store.abandon(*call.arguments)
                 call.reply(None)
-            elif call.name == "check":
+            else:
                 store.index.check()
                 call.reply(None)
-            else:
-                raise LocalError(f"The storage worker knows no {call.name!r}.", value=call.name)
         except Exception as error:
             call.fail(error)
 
@@ -159,6 +149,36 @@ class StorageWorker:
                 raise index_failure.of_any(error, step, self._settings.statuses) from error
             self._store = store
         return self._store
+
+
+def _is_large(call: Call) -> bool:
+    return call.name == "commit" and os.fstat(call.descriptors[0]).st_size >= _LARGE
+
+
+def _serve_together(store: Store, calls: Sequence[Call]) -> None:
+    """Receptions and changes that share their syncs and a transaction."""
+    arrivals: list[tuple[Call, Arrival]] = []
+    changes: list[tuple[Call, Change]] = []
+    for call in calls:
+        if call.name == "commit":
+            origin, hidden_name = call.arguments
+            arrivals.append((call, Arrival(call.descriptors[0], hidden_name, origin)))
+        elif call.name in CHANGES:
+            changes.append((call, Change(CHANGES[call.name], (store, *call.arguments))))
+        else:
+            call.fail(LocalError(f"The storage worker knows no {call.name!r}.", value=call.name))
+    if arrivals or changes:
+        store.process([each for _, each in arrivals], [each for _, each in changes])
+    for call, arrival in arrivals:
+        if arrival.verdict is not None:
+            call.reply(Stored(arrival.verdict, store.bytes))
+        else:
+            call.fail(arrival.error or LocalError("The object was not looked at."))
+    for call, change in changes:
+        if change.error is not None:
+            call.fail(change.error)
+        else:
+            call.reply(change.result)
 
 
 def _of_queue(name: str) -> Callable[..., Any]:

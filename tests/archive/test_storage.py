@@ -21,7 +21,7 @@ from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from agent.errors import StatusReaction, StorageError
+from agent.errors import LocalError, StatusReaction, StorageError
 from tests.archive.objects import CT_IMAGE_STORAGE, Rules, SampleObject, Worker, files, sample
 
 SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
@@ -57,6 +57,19 @@ def test_a_group_is_stored_in_one_transaction_and_each_is_answered(tmp_path: Pat
         assert [verdict.instance_id for verdict in verdicts] == list(range(1, 21))
         assert worker.call("statistics")["batches"] == 2  # the first one was that of the start
     assert len(files(tmp_path)) == 20
+
+
+def test_a_large_object_does_not_make_small_ones_wait(tmp_path: Path) -> None:
+    large = sample("1.2.3.1", pixels=bytes(9 << 20))
+    with Worker(tmp_path) as worker:
+        verdicts = worker.store(large, *(sample(f"1.2.3.{number}") for number in range(2, 5)))
+        assert [verdict.instance_id for verdict in verdicts] == [4, 1, 2, 3]
+        assert worker.store(large)[0].duplicate
+
+
+def test_an_unknown_call_is_refused(tmp_path: Path) -> None:
+    with Worker(tmp_path) as worker, pytest.raises(LocalError):
+        worker.call("format the disk")
 
 
 def test_names_cross_from_one_folder_to_the_next(tmp_path: Path) -> None:
