@@ -1,0 +1,165 @@
+"""What tasks tell each other: events, channels, and promises of a value."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, Generic, TypeVar
+
+from agent.errors import LocalError
+from agent.loop.task import Task, current_task, suspend
+
+T = TypeVar("T")
+
+
+class _Line:
+    """Tasks in the order in which they came."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self) -> None:
+        self._tasks: deque[Task[Any]] = deque()
+
+    async def wait(self) -> None:
+        task = current_task()
+        self._tasks.append(task)
+        try:
+            await suspend()
+        except BaseException:
+            if task in self._tasks:
+                self._tasks.remove(task)
+            else:
+                # Woken and interrupted at once: the wake belongs to the next in line.
+                self.wake_one()
+            raise
+
+    def wake_one(self) -> None:
+        if self._tasks:
+            self._tasks.popleft().wake()
+
+    def wake_all(self) -> None:
+        while self._tasks:
+            self._tasks.popleft().wake()
+
+
+class Event:
+    """A flag that tasks wait for."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._line = _Line()
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+        self._line.wake_all()
+
+    def clear(self) -> None:
+        self._set = False
+
+    async def wait(self) -> None:
+        while not self._set:
+            await self._line.wait()
+
+
+class ChannelClosed(LocalError):
+    """Nothing more can be put into the channel, or taken out of it."""
+
+
+class Channel(Generic[T]):
+    """A queue between tasks that holds at most `capacity` items."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._items: deque[T] = deque()
+        self._closed = False
+        self._takers = _Line()
+        self._givers = _Line()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put_nowait(self, item: T) -> bool:
+        """Put an item if there is room; whether there was."""
+        if self._closed:
+            raise ChannelClosed("the channel is closed")
+        if len(self._items) >= self._capacity:
+            return False
+        self._items.append(item)
+        self._takers.wake_one()
+        return True
+
+    async def put(self, item: T) -> None:
+        while not self.put_nowait(item):
+            await self._givers.wait()
+
+    def get_nowait(self) -> T | None:
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        self._givers.wake_one()
+        if self._items:
+            self._takers.wake_one()
+        return item
+
+    async def get(self) -> T:
+        """The next item; raises ChannelClosed when there is none and never will be."""
+        while not self._items:
+            if self._closed:
+                raise ChannelClosed("the channel is closed")
+            await self._takers.wait()
+        item = self._items.popleft()
+        self._givers.wake_one()
+        if self._items:
+            self._takers.wake_one()
+        return item
+
+    def close(self) -> None:
+        """No more items: what is in the channel can still be taken."""
+        self._closed = True
+        self._takers.wake_all()
+        self._givers.wake_all()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        while True:
+            try:
+                yield await self.get()
+            except ChannelClosed:
+                return
+
+
+class Promise(Generic[T]):
+    """A value that one task will give and another waits for."""
+
+    __slots__ = ("_error", "_kept", "_line", "_value")
+
+    def __init__(self) -> None:
+        self._kept = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self._line = _Line()
+
+    @property
+    def kept(self) -> bool:
+        return self._kept
+
+    def keep(self, value: T) -> None:
+        if not self._kept:
+            self._kept = True
+            self._value = value
+            self._line.wake_all()
+
+    def fail(self, error: BaseException) -> None:
+        if not self._kept:
+            self._kept = True
+            self._error = error
+            self._line.wake_all()
+
+    async def wait(self) -> T:
+        while not self._kept:
+            await self._line.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]

@@ -1,0 +1,27 @@
+"""The catalogue of services: every module of this package that describes one."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+import agent.services
+from agent.services.service import Service
+
+
+@functools.cache
+def services() -> Mapping[str, Service]:
+    """All services by name, in the order of the annexes of PS3.4.
+
+    Adding a service is adding a module with a constant `SERVICE`; no list is kept elsewhere.
+    """
+    found = []
+    for module in pkgutil.iter_modules(agent.services.__path__, "agent.services."):
+        service = getattr(importlib.import_module(module.name), "SERVICE", None)
+        if isinstance(service, Service):
+            found.append(service)
+    return {
+        each.name: each for each in sorted(found, key=lambda each: (len(each.clause), each.clause))
+    }

@@ -1,0 +1,148 @@
+"""What Storage says when an association is negotiated (PS3.4 B.3, B.4.1.2, B.4.2.1).
+
+Pure functions for both roles: the SOP Class Extended Negotiation of an SCP and of an SCU, the
+Common Extended Negotiation that announces classes, and the presentation contexts that a set of
+stored objects needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.dataset.sop_classes import (
+    FOR_PROCESSING,
+    NON_PATIENT,
+    RELATED_GENERAL,
+    STORAGE_SERVICE_CLASS,
+)
+from agent.dataset.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from agent.network.negotiation import ContextNeed, ExtendedAnswer
+from agent.network.user_information import CommonExtendedNegotiation, ExtendedNegotiation
+
+# Native encodings can be turned into each other without touching a pixel's value (PS3.5 A.1-A.3);
+# in the order in which they are proposed after an object's own.
+NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+
+SCU_ONLY = bytes((3, 0, 0, 0, 2, 0))
+"""Table B.3-1 as a pure SCU fills it: no level, no signature level, no coercion of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a Storage SCP says of itself (Tables B.3-1 and B.3-2).
+
+    `signature_level` counts only for a Level 2 SCP; `coercion` says that elements may be changed.
+    """
+
+    level: int = 2
+    signature_level: int = 3
+    coercion: bool = False
+
+    def encode(self) -> bytes:
+        """The six bytes of Service-class-application-information; the reserved ones are 00H."""
+        signature_level = self.signature_level if self.level == 2 else 0
+        return bytes((self.level, 0, signature_level, 0, int(self.coercion), 0))
+
+
+def extended_answer(capability: Capability) -> ExtendedAnswer:
+    """The SCP's answer: each side states its own capability, whatever the other's (B.3.1.2)."""
+    encoded = capability.encode()
+
+    def answer(information: bytes) -> bytes | None:
+        return encoded
+
+    return answer
+
+
+def extended_items(
+    sop_classes: Iterable[str], capability: Capability | None
+) -> tuple[ExtendedNegotiation, ...]:
+    """The SCU's items; `capability` is that of an entity that is an SCP as well, else None.
+
+    None for the classes of annex GG, which use no extended negotiation (GG.2).
+    """
+    encoded = SCU_ONLY if capability is None else capability.encode()
+    return tuple(ExtendedNegotiation(uid, encoded) for uid in sop_classes if uid not in NON_PATIENT)
+
+
+def common_extended_items(sop_classes: Iterable[str]) -> tuple[CommonExtendedNegotiation, ...]:
+    """The SCU's announcements (B.3.1.3, B.3.1.4): related classes exactly as in Table B.3-3."""
+    return tuple(
+        CommonExtendedNegotiation(uid, STORAGE_SERVICE_CLASS, RELATED_GENERAL.get(uid, ()))
+        for uid in sop_classes
+        if uid not in NON_PATIENT
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """How objects are proposed to one peer.
+
+    `preferred` are the transfer syntaxes that the peer likes, best first, `never` those that it
+    shall not be offered. With `conversion`, an object in a native encoding is also offered in the
+    other native ones. With `fall_back`, the related general classes are proposed besides (B.4.2.1).
+    """
+
+    preferred: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    conversion: bool = True
+    fall_back: bool = True
+
+
+def transfer_syntaxes_for(stored: str, proposal: Proposal) -> tuple[str, ...]:
+    """The transfer syntaxes in which an object stored as `stored` can go out, best first.
+
+    Its own comes first, so that bytes pass unchanged where the peer takes them, unless the peer
+    prefers another that we can make. Empty when all are excluded.
+    """
+    possible = [stored]
+    if proposal.conversion and stored in NATIVE:
+        possible += [syntax for syntax in NATIVE if syntax != stored]
+    wanted = [syntax for syntax in proposal.preferred if syntax in possible]
+    wanted += [syntax for syntax in possible if syntax not in wanted]
+    return tuple(syntax for syntax in wanted if syntax not in proposal.never)
+
+
+def context_needs(
+    objects: Iterable[tuple[str, str]], proposal: Proposal | None = None
+) -> list[ContextNeed]:
+    """The presentation contexts for objects given as (SOP Class UID, transfer syntax UID).
+
+    Each class and each encapsulated syntax gets a context of its own, so that the peer can take one
+    and refuse another (B.3: one abstract syntax in a presentation context). Native syntaxes that
+    stand for each other share one: the peer's choice is then ours. A class For Processing brings
+    its For Presentation class with it (B.5.1.1 to B.5.1.3, B.5.1.13, B.5.1.18).
+    """
+    wishes = proposal if proposal is not None else Proposal()
+    needs: dict[tuple[str, tuple[str, ...]], None] = {}
+    general: dict[tuple[str, tuple[str, ...]], None] = {}
+    for sop_class, stored in objects:
+        syntaxes = transfer_syntaxes_for(stored, wishes)
+        if not syntaxes:
+            continue
+        needs.setdefault((sop_class, syntaxes))
+        presentation = FOR_PROCESSING.get(sop_class)
+        if presentation is not None:
+            general.setdefault((presentation, syntaxes))
+        if wishes.fall_back:
+            for related in RELATED_GENERAL.get(sop_class, ()):
+                general.setdefault((related, syntaxes))
+    for need in general:
+        needs.setdefault(need)
+    return [ContextNeed(sop_class, syntaxes) for sop_class, syntaxes in needs]
+
+
+def sending_order(sop_class: str, stored: str, proposal: Proposal) -> Sequence[tuple[str, str]]:
+    """(abstract syntax, transfer syntax) pairs in which an object may go out, best first.
+
+    The class itself in each syntax, then, with `fall_back`, the related general classes: their
+    instances keep the SOP Instance UID and bear the general SOP Class UID (B.4.2.1).
+    """
+    syntaxes = transfer_syntaxes_for(stored, proposal)
+    classes = [sop_class, *(RELATED_GENERAL.get(sop_class, ()) if proposal.fall_back else ())]
+    return [(each, syntax) for each in classes for syntax in syntaxes]
