@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
+from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER, Decision, JobPlan, Origin, Receiver, Verdict
 from agent.archive.records import COMMITTED, DELIVERED, RECEIVED, Conditions
 from agent.archive.settings import ArchiveSettings
 from agent.dataset import tags
 from agent.dataset.head import Head
 from agent.errors import LocalError, StatusReaction, StorageError
+from agent.loop import Loop, TaskGroup
+from agent.loop.workers import Template, WorkerPool
 from tests.archive.objects import Rules, SampleObject, files, sample
-
-loop = pytest.importorskip("agent.loop")
-workers = pytest.importorskip("agent.loop.workers")
-
-from agent.archive.archive import Archive  # noqa: E402 (needs the loop)
 
 Test = Callable[[Archive], Awaitable[None]]
 
@@ -33,10 +31,10 @@ def run(
     settings: ArchiveSettings | None = None,
 ) -> None:
     """Run a test on a loop, with an archive that is open."""
-    template = workers.Template.start()
+    template = Template.start()
 
     async def main() -> None:
-        pool = workers.WorkerPool(template, kind="general", limit=1)
+        pool = WorkerPool(template, kind="general", limit=1)
         archive = await Archive.open(
             folder, template, receiver or Rules(("PACS",)), settings=settings, pool=pool
         )
@@ -44,9 +42,10 @@ def run(
             await test(archive)
         finally:
             await archive.close()
+            pool.close()
 
     try:
-        loop.Loop().run(main())
+        Loop().run(main())
     finally:
         template.close()
 
@@ -103,7 +102,7 @@ def test_many_senders_share_one_sync(tmp_path: Path) -> None:
                 verdict = await store(archive, sample(f"1.2.{sender}.{number}"))
                 assert verdict.status == 0
 
-        async with loop.TaskGroup() as group:
+        async with TaskGroup() as group:
             for sender in range(8):
                 group.start(send(sender), name=f"sender {sender}")
         statistics = await archive.statistics()
@@ -112,6 +111,16 @@ def test_many_senders_share_one_sync(tmp_path: Path) -> None:
 
     run(tmp_path, test)
     assert len(files(tmp_path)) == 40
+
+
+def test_a_large_object_is_synced_by_itself(tmp_path: Path) -> None:
+    async def test(archive: Archive) -> None:
+        large = sample(pixels=bytes(9 << 20))
+        assert (await store(archive, large)).status == 0
+        assert (await store(archive, large)).duplicate
+
+    run(tmp_path, test)
+    assert len(files(tmp_path)) == 1
 
 
 def test_a_reception_that_is_left_leaves_nothing(tmp_path: Path) -> None:
@@ -235,7 +244,7 @@ def test_an_archive_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
 
 
 def test_two_archives_live_in_one_node(tmp_path: Path) -> None:
-    template = workers.Template.start()
+    template = Template.start()
 
     async def main() -> list[Any]:
         one = await Archive.open(tmp_path / "one", template, name="one")
@@ -249,7 +258,7 @@ def test_two_archives_live_in_one_node(tmp_path: Path) -> None:
             await two.close()
 
     try:
-        verdicts = loop.Loop().run(main())
+        verdicts = Loop().run(main())
     finally:
         template.close()
     assert [verdict.instance_id for verdict in verdicts] == [1, 1]
