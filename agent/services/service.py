@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 
 class Support(Protocol):
-    """What services need of higher floors; the node hands it in.
-
-    Each attribute serves the services that ask for it and may be absent (None) where no service of
-    the entity does.
-    """
+    """What services need of higher floors; the node hands it in."""
 
     @property
-    def keeper(self) -> Keeper | None: ...
+    def implementation_class_uid(self) -> str: ...
+    @property
+    def implementation_version_name(self) -> str: ...
+    @property
+    def object_size(self) -> int:
+        """The most bytes of one object; 0: what its keeper takes."""
+
+    def keeper_of(self, entity: Entity) -> Keeper:
+        """Who keeps what this entity receives."""
 
 
 def no_extended_negotiation(entity: Entity, sop_class: str) -> ExtendedAnswer | None:

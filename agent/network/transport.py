@@ -1,0 +1,405 @@
+"""The one place where an association is opened or accepted (PS3.8 9.1)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent import observation
+from agent.configuration.connection import Socket, Timers
+from agent.errors import GantryError, PeerError
+from agent.loop import TimedOut, current_loop, readable, sleep
+from agent.loop import timeout as time_limit
+from agent.network.association import Association, AssociationRejected
+from agent.network.connection import Resolve, listening, open_stream, refuse
+from agent.network.exchange import ServiceProvider
+from agent.network.limits import UpperLayerLimits
+from agent.network.negotiation import AcceptorOffer, answer, information_for
+from agent.network.pdu import (
+    DICOM_APPLICATION_CONTEXT_NAME,
+    AssociateReject,
+    AssociateRequest,
+)
+from agent.network.presentation_context import ACCEPTANCE, PresentationContextProposal
+from agent.network.rejection import LOCAL_LIMIT_EXCEEDED, reject_text
+from agent.network.stream import PlainStream, TlsStream, prepare, start_tls
+from agent.network.upper_layer import UpperLayer
+from agent.network.user_information import CommonExtendedNegotiation, UserInformation
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = [
+    "Admission",
+    "Association",
+    "AssociationRejected",
+    "Caller",
+    "Listener",
+    "ListenerLimits",
+    "open_association",
+]
+
+ASSOCIATIONS = observation.metrics.gauge(
+    "gantry_associations_open", "Associations that are established", "role"
+)
+ASSOCIATIONS_TOTAL = observation.metrics.counter(
+    "gantry_associations_total", "Associations, by how they began", "role", "outcome"
+)
+CONNECTIONS_TOTAL = observation.metrics.counter(
+    "gantry_connections_total", "Connections accepted, associations or not"
+)
+
+
+async def open_association(
+    addresses: Sequence[tuple[str, int]],
+    *,
+    called_ae_title: str,
+    calling_ae_title: str,
+    proposals: Sequence[PresentationContextProposal],
+    information: UserInformation,
+    timers: Timers = Timers(),  # noqa: B008 (frozen)
+    socket: Socket = Socket(),  # noqa: B008 (frozen)
+    ssl_context: ssl.SSLContext | None = None,
+    server_name: str = "",
+    providers: Mapping[str, ServiceProvider] | None = None,
+    longest_sent_pdu: int = 0,
+    resolve: Resolve | None = None,
+) -> Association:
+    """Open an association with the first of `addresses` that answers.
+
+    `providers` perform what the peer asks of us by abstract syntax, where it was granted the SCU
+    role. Raises UnreachableError when no connection could be made; AssociationRejected;
+    PeerError when the peer aborts, or lets a timer run out.
+    """
+    stream = await open_stream(addresses, timers, socket, ssl_context, server_name, resolve)
+    association = Association(
+        stream, UpperLayer(requestor=True), timers, longest_sent_pdu=longest_sent_pdu
+    )
+    request = AssociateRequest(
+        called_ae_title,
+        calling_ae_title,
+        DICOM_APPLICATION_CONTEXT_NAME,
+        tuple(proposals),
+        information_for(proposals, information),
+    )
+    try:
+        association.start_associate(request)
+    except GantryError:
+        stream.close()
+        raise
+    task = current_loop().start_background(association.run(), "association")
+    outcomes = ASSOCIATIONS_TOTAL
+    try:
+        await association.established.wait()
+    except BaseException:
+        association.abort()
+        task.cancel()
+        raise
+    if not association.is_open:
+        error = association.error or PeerError("the peer closed the connection")
+        rejected = isinstance(error, AssociationRejected)
+        outcomes.of("requestor", "rejected" if rejected else "failed").add()
+        raise error
+    outcomes.of("requestor", "established").add()
+    gauge = ASSOCIATIONS.of("requestor")
+    gauge.add()
+    task.when_done(lambda _: gauge.add(-1))
+    if providers:
+        association.providers = {
+            number: providers[context.abstract_syntax]
+            for number, context in association.contexts.items()
+            if context.abstract_syntax in providers
+        }
+    return association
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as the transport connection tells; `certificate` as `ssl` gives it."""
+
+    address: str
+    port: int
+    certificate: dict[str, Any] | None
+    local_address: str
+    local_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an association is admitted to.
+
+    `providers` are found by what a context is served as: its abstract syntax, the service class
+    UID that announced it, or "" (`AcceptorOffer.find`). `opened` and `closed` are told of it.
+    """
+
+    offer: AcceptorOffer
+    providers: Mapping[str, ServiceProvider]
+    timers: Timers = field(default_factory=Timers)
+    entity: str = ""
+    peer: str = ""
+    opened: Callable[[Association], None] | None = None
+    closed: Callable[[Association], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    """What peers can take of a listener. 0 in `waiting_per_host`: only `waiting` counts."""
+
+    associations: int = 400
+    waiting: int = 1024
+    waiting_per_host: int = 0
+    command_set: int = 65536
+    upper_layer: UpperLayerLimits = field(default_factory=UpperLayerLimits)
+
+
+Admit = Callable[[AssociateRequest, Caller], Admission | AssociateReject]
+
+
+@dataclass(slots=True)
+class _Door:
+    """One listening socket."""
+
+    end: socket.socket
+    options: Socket
+    ssl_context: ssl.SSLContext | None
+    timers: Timers
+
+
+class Listener:
+    """Accepts connections on any number of addresses and makes associations of them."""
+
+    def __init__(self, admit: Admit, *, limits: ListenerLimits | None = None) -> None:
+        self._admit = admit
+        self.limits = limits if limits is not None else ListenerLimits()
+        self._doors: list[_Door] = []
+        self._running: list[Any] = []
+        self.associations: set[Association] = set()
+        self._waiting: dict[str, int] = {}
+        self._number_waiting = 0
+        self._draining = False
+        self._connections = CONNECTIONS_TOTAL.of()
+
+    def bind(
+        self,
+        address: str,
+        port: int,
+        *,
+        socket: Socket = Socket(),  # noqa: B008 (frozen)
+        ssl_context: ssl.SSLContext | None = None,
+        timers: Timers = Timers(),  # noqa: B008 (frozen)
+    ) -> int:
+        """Listen there from now on; the port (for 0: the kernel's choice). Raises OSError."""
+        end = listening(address, port, socket)
+        door = _Door(end, socket, ssl_context, timers)
+        self._doors.append(door)
+        self._running.append(
+            current_loop().start_background(self._accept(door), f"listener {address}:{port}")
+        )
+        number: int = end.getsockname()[1]
+        return number
+
+    async def run(self) -> None:
+        """Until cancelled; then every door is closed and every association ended."""
+        try:
+            while True:
+                await sleep(3600)
+        finally:
+            self.close()
+
+    def close_doors(self) -> None:
+        """No new connections; associations go on."""
+        for task in self._running:
+            task.cancel()
+        self._running.clear()
+        for door in self._doors:
+            current_loop().forget(door.end)
+            door.end.close()
+        self._doors.clear()
+
+    def close(self) -> None:
+        """No new connections, and an end to all associations."""
+        self.close_doors()
+        for association in tuple(self.associations):
+            association.abort()
+
+    async def drain(self, seconds: float) -> None:
+        """No new associations; those that run may end within the time, then they are aborted."""
+        self._draining = True
+        self.close_doors()
+        try:
+            with time_limit(seconds):
+                while self.associations:
+                    await next(iter(self.associations)).closed()
+                    await sleep(0)
+        except TimedOut:
+            pass
+        self.close()
+
+    async def _accept(self, door: _Door) -> None:
+        while True:
+            try:
+                end, address = door.end.accept()
+            except BlockingIOError:
+                await readable(door.end)
+                continue
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    # Out of descriptors: those who wait in the backlog wait a little longer.
+                    observation.warning("cannot accept", error=error.strerror)
+                    await sleep(0.2)
+                continue
+            self._connections.value += 1
+            host = address[0] if address else ""
+            limits = self.limits
+            if self._number_waiting >= limits.waiting or (
+                limits.waiting_per_host and self._waiting.get(host, 0) >= limits.waiting_per_host
+            ):
+                refuse(end)
+                continue
+            self._number_waiting += 1
+            self._waiting[host] = self._waiting.get(host, 0) + 1
+            current_loop().start_background(self._serve(door, end, host), "connection")
+            if current_loop().turn_used:
+                await sleep(0)
+
+    def _no_longer_waiting(self, host: str) -> None:
+        self._number_waiting -= 1
+        left = self._waiting.get(host, 0) - 1
+        if left > 0:
+            self._waiting[host] = left
+        else:
+            self._waiting.pop(host, None)
+
+    async def _serve(self, door: _Door, end: socket.socket, host: str) -> None:
+        waiting = True
+        association: Association | None = None
+        admission: list[Admission] = []
+        try:
+            prepare(end, door.options)
+            stream: PlainStream | TlsStream
+            if door.ssl_context is None:
+                stream = PlainStream(end, quick=door.options.quick_acknowledge)
+            else:
+                with time_limit(door.timers.association):
+                    stream = await start_tls(end, door.ssl_context, server_side=True)
+            local = end.getsockname() if door.ssl_context is None else ("", 0)
+            association = Association(
+                stream,
+                UpperLayer(requestor=False, limits=self.limits.upper_layer),
+                door.timers,
+                command_limit=self.limits.command_set,
+            )
+            served = association
+
+            def asked(request: AssociateRequest) -> None:
+                nonlocal waiting
+                if waiting:
+                    waiting = False
+                    self._no_longer_waiting(host)
+                caller = Caller(
+                    host,
+                    served.port,
+                    stream.certificate if isinstance(stream, TlsStream) else None,
+                    local[0],
+                    local[1],
+                )
+                self._decide(served, request, caller, admission)
+
+            association.on_request = asked
+            await association.run()
+        except TimedOut:
+            observation.debug("handshake too slow", address=host)
+        except GantryError as error:
+            observation.info("connection failed", address=host, error=error)
+        except OSError:
+            end.close()
+        finally:
+            if waiting:
+                self._no_longer_waiting(host)
+            if association is not None and association in self.associations:
+                self._forget(association, admission)
+
+    def _decide(
+        self,
+        association: Association,
+        request: AssociateRequest,
+        caller: Caller,
+        admitted: list[Admission],
+    ) -> None:
+        decision: Admission | AssociateReject
+        if self._draining or len(self.associations) >= self.limits.associations:
+            decision = LOCAL_LIMIT_EXCEEDED
+        else:
+            decision = self._admit(request, caller)
+        said = answer(request, decision.offer) if isinstance(decision, Admission) else decision
+        upper = association.upper_layer
+        association.associate_request = request
+        if isinstance(said, AssociateReject):
+            ASSOCIATIONS_TOTAL.of("acceptor", "rejected").add()
+            observation.info(
+                "association rejected",
+                association=association.identification,
+                calling=request.calling_ae_title,
+                called=request.called_ae_title,
+                address=caller.address,
+                reason=reject_text(said),
+            )
+            upper.reject(said)
+            return
+        assert isinstance(decision, Admission)
+        upper.accept(said)
+        association.entity = decision.entity
+        association.peer = decision.peer
+        association.set_timers(decision.timers)
+        announced: dict[str, CommonExtendedNegotiation] = {}
+        for item in request.user_information.common_extended:
+            announced.setdefault(item.sop_class_uid, item)
+        providers: dict[int, ServiceProvider] = {}
+        results = {each.identifier: each.result for each in said.presentation_contexts}
+        for proposal in request.presentation_contexts:
+            if results.get(proposal.identifier) != ACCEPTANCE:
+                continue
+            syntax = proposal.abstract_syntax
+            found = decision.offer.find(syntax, announced.get(syntax))
+            provider = decision.providers.get(found[0]) if found is not None else None
+            if provider is not None:
+                providers[proposal.identifier] = provider
+        association.providers = providers
+        self.associations.add(association)
+        admitted.append(decision)
+        association.settle(request, said)
+        ASSOCIATIONS.of("acceptor").add()
+        ASSOCIATIONS_TOTAL.of("acceptor", "established").add()
+        observation.info(
+            "association accepted",
+            association=association.identification,
+            entity=decision.entity,
+            calling=request.calling_ae_title,
+            called=request.called_ae_title,
+            address=caller.address,
+            contexts=len(providers),
+        )
+        if decision.opened is not None:
+            decision.opened(association)
+
+    def _forget(self, association: Association, admitted: list[Admission]) -> None:
+        self.associations.discard(association)
+        ASSOCIATIONS.of("acceptor").add(-1)
+        observation.info(
+            "association ended",
+            association=association.identification,
+            how=association.ending,
+            received=association.bytes_received,
+            sent=association.bytes_sent,
+            **(
+                {"error": association.error}
+                if association.error and not association.released
+                else {}
+            ),
+        )
+        for decision in admitted:
+            if decision.closed is not None:
+                decision.closed(association)

@@ -1,0 +1,91 @@
+"""What an application entity offers: one pure function for the node and its conformance statement.
+
+The node negotiates with the result, the statement is written from it; so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.configuration.configuration import Configuration
+from agent.configuration.entity import Entity
+from agent.configuration.entity import Service as ServiceTable
+from agent.dataset.sop_classes import STORAGE_SERVICE_CLASS, with_implied
+from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES
+from agent.network.association import ServiceProvider
+from agent.network.negotiation import AcceptorOffer, SyntaxOffer
+from agent.services.catalogue import services
+from agent.services.service import Service, Support
+from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+_EVERY_TRANSFER_SYNTAX = tuple(uid for uid, row in TRANSFER_SYNTAXES.items() if row.transferable)
+
+
+def implementation_of(configuration: Configuration) -> tuple[str, str]:
+    """Implementation Class UID and Version Name (PS3.7 D.3.3.2): the same everywhere."""
+    node = configuration.node
+    return (
+        node.implementation_class_uid or IMPLEMENTATION_CLASS_UID,
+        node.implementation_version_name or IMPLEMENTATION_VERSION_NAME,
+    )
+
+
+def _performed(entity: Entity) -> list[tuple[Service, ServiceTable, tuple[str, ...]]]:
+    """Each service that the entity performs as SCP, with its SOP classes in order."""
+    found = []
+    for table in entity.services:
+        service = services().get(table.service)
+        if service is None or not table.enabled or "scp" not in table.roles:
+            continue
+        classes = tuple(table.sop_classes) or service.default_sop_classes
+        if service.any_class:
+            classes = with_implied(classes, scp=True)
+        found.append((service, table, classes))
+    return found
+
+
+def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
+    """The offer of an entity as acceptor."""
+    syntaxes: dict[str, SyntaxOffer] = {}
+    service_classes: dict[str, SyntaxOffer] = {}
+    unannounced: SyntaxOffer | None = None
+    for service, table, classes in _performed(entity):
+        transfer = tuple(table.transfer_syntaxes or entity.transfer_syntaxes)
+        transfer = tuple(uid for uid in transfer if uid != "all") or _EVERY_TRANSFER_SYNTAX
+        for uid in classes:
+            extended = service.extended(entity, uid) if entity.extended_negotiation else None
+            syntaxes.setdefault(uid, SyntaxOffer(transfer, extended=extended))
+        policy = entity.storage.unknown_sop_classes
+        if service.any_class and policy != "refuse" and entity.storage.level == 2:
+            extended = service.extended(entity, "") if entity.extended_negotiation else None
+            unknown = SyntaxOffer(transfer, extended=extended)
+            service_classes[STORAGE_SERVICE_CLASS] = unknown
+            if policy == "accept":
+                unannounced = unknown
+    class_uid, version_name = implementation_of(configuration)
+    limits = entity.limits
+    return AcceptorOffer(
+        syntaxes,
+        class_uid,
+        version_name,
+        maximum_length=entity.maximum_pdu,
+        prefer="acceptor" if entity.prefer == "acceptor" else "requestor",
+        # The requestor's view: what it may invoke is what we perform (PS3.7 D.3.3.3).
+        asynchronous_operations_window=(limits.operations_performed, limits.operations_invoked),
+        service_classes=service_classes,
+        accept_related_general=bool(service_classes),
+        unannounced=unannounced,
+    )
+
+
+def providers_of(entity: Entity, support: Support) -> Mapping[str, ServiceProvider]:
+    """The providers by what a context is served as (`AcceptorOffer.find`)."""
+    found: dict[str, ServiceProvider] = {}
+    for service, _, classes in _performed(entity):
+        provider = service.provider(entity, support)
+        for uid in classes:
+            found.setdefault(uid, provider)
+        if service.any_class:
+            found.setdefault(STORAGE_SERVICE_CLASS, provider)
+            found.setdefault("", provider)
+    return found
