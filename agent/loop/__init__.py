@@ -6,22 +6,13 @@ Everything that waits, waits here; everything that would block is a worker proce
 
 from agent.loop.clock import Clock, ManualClock, MonotonicClock
 from agent.loop.deadlines import TimedOut, deadline, shielded, timeout
-from agent.loop.loop import (
-    Loop,
-    current_loop,
-    give_way,
-    now,
-    readable,
-    sleep,
-    sleep_until,
-    turn,
-    writable,
-)
+from agent.loop.loop import Loop, current_loop
 from agent.loop.processes import ProcessResult, run_process
 from agent.loop.signals import Signals
-from agent.loop.synchronization import Channel, ChannelClosed, Event, Promise
+from agent.loop.synchronization import Channel, ChannelClosed, Event, Limit, Promise
 from agent.loop.task import Cancelled, Task, current_task
 from agent.loop.task_group import TaskGroup
+from agent.loop.waiting import give_way, now, readable, sleep, sleep_until, turn, writable
 
 __all__ = [
     "Cancelled",
@@ -29,6 +20,7 @@ __all__ = [
     "ChannelClosed",
     "Clock",
     "Event",
+    "Limit",
     "Loop",
     "ManualClock",
     "MonotonicClock",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from agent.errors import GantryError
 from agent.loop.loop import current_loop
-from agent.loop.task import Scope, current_task
+from agent.loop.task import Scope, Task, current_task
 from agent.loop.timers import Timer
 
 
@@ -20,7 +19,7 @@ class deadline:
     """`with deadline(at)`: raises TimedOut when the block is still running at that moment.
 
     None sets no limit. The clock is the loop's. An outer limit or a cancellation passes through
-    unchanged.
+    unchanged. It is delivered where the block waits: a block that never waits is not ended.
     """
 
     __slots__ = ("_at", "_limit", "_scope", "_timer")
@@ -55,22 +54,33 @@ class deadline:
         self._timer.cancel()
         self._scope.leave()
         if self._scope.owns(error):
-            raise TimedOut("the time is over", limit=self._limit) from None
+            allowed = "its moment" if self._limit is None else f"{self._limit:g} s"
+            raise TimedOut(f"this was not done within {allowed}", limit=self._limit) from None
 
 
 def timeout(seconds: float | None) -> deadline:
-    """`with timeout(seconds)`: a deadline counted from now."""
+    """`with timeout(seconds)`: a deadline counted from now. None sets no limit."""
     return deadline(None if seconds is None else current_loop().clock.now() + seconds, seconds)
 
 
-@contextmanager
-def shielded() -> Generator[None, None, None]:
-    """Hold cancellation and outer deadlines back until the block ends: for clean-up that waits."""
-    task = current_task()
-    task.shields += 1
-    try:
-        yield
-    finally:
-        task.shields -= 1
-        if task.cancelling or task.scopes:
-            task.disturbed = True
+class shielded:
+    """`with shielded()`: hold cancellation and outer deadlines back until the block ends.
+
+    For clean-up that waits. Deadlines that are set inside hold, and there should be one.
+    """
+
+    __slots__ = ("_task",)
+
+    def __enter__(self) -> None:
+        self._task: Task[Any] = current_task()
+        self._task.shields += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._task.shields -= 1
+        if self._task.cancelling or self._task.scopes:
+            self._task.disturbed = True

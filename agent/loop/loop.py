@@ -1,44 +1,34 @@
 """The loop: one thread that gives each task its turn, and waits for descriptors and timers.
 
-A lap polls the kernel, rings the timers that are due, and runs every task that is ready at its
-start once; what becomes ready meanwhile runs in the next lap. So neither tasks, nor timers, nor
-descriptors can starve each other.
+A lap rings the timers that are due and gives every task that is ready at its start one turn; what
+becomes ready meanwhile has its turn in the next lap. Between laps the kernel is asked which
+descriptors are ready: always before the loop sleeps, and while there is work at least every
+`_POLL_INTERVAL`. So neither tasks, nor timers, nor descriptors can starve each other.
 """
 
 from __future__ import annotations
 
-import selectors
 import time
-import types
 from collections import deque
-from collections.abc import Coroutine, Generator
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from agent import observation
 from agent.errors import LocalError
 from agent.loop.clock import Clock, ManualClock, MonotonicClock
+from agent.loop.descriptors import Descriptors, HasDescriptor
+from agent.loop.interrupt import Interrupt
 from agent.loop.lag import Lag
-from agent.loop.task import Cancelled, Task, current_task, set_current, suspend
+from agent.loop.task import Cancelled, Task, no_current_task
 from agent.loop.timers import Timer, Timers
 
 T = TypeVar("T")
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
-
-class HasDescriptor(Protocol):
-    def fileno(self) -> int: ...
-
-
-class _Waiters:
-    """Who waits on a descriptor, and for what it stands in the selector."""
-
-    __slots__ = ("events", "reader", "writer")
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.reader: Task[Any] | None = None
-        self.writer: Task[Any] | None = None
-
+# Real seconds of work after which the kernel is asked for ready descriptors: a poll costs 2 us.
+_POLL_INTERVAL = 0.0002
+# Reading the CPU clock is a system call, reading the monotonic clock is not, and a turn uses no
+# more CPU time than real time: the CPU clock is read only when so much real time has passed.
+_CPU_INTERVAL = 0.001
 
 _running: Loop | None = None
 
@@ -53,253 +43,179 @@ def current_loop() -> Loop:
 class Loop:
     """A single-threaded loop over `selectors`.
 
-    `turn_budget` is the CPU time in seconds after which `turn()` gives way. `lag` has the figures.
+    `turn_budget` is the CPU time in seconds after which `turn()` gives way. `lag` has the figures;
+    laps longer than `lag_budget` real seconds (None: the turn budget) count there as over budget.
+    Memory: about 1 KiB for each task, 0.5 KiB for each descriptor.
     """
 
-    def __init__(self, clock: Clock | None = None, turn_budget: float = 0.005) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        turn_budget: float = 0.005,
+        lag_budget: float | None = None,
+    ) -> None:
         self.clock: Clock = clock if clock is not None else MonotonicClock()
         self.turn_budget = turn_budget
-        self.lag = Lag(max(turn_budget, 0.05))
+        self.lag = Lag(turn_budget if lag_budget is None else lag_budget)
+        # Calls under way outside of this process, which will be answered (`ManualClock` waits).
+        self.outside = 0
+        self.descriptors = Descriptors()
         self._ready: deque[Task[Any]] = deque()
         self._timers = Timers()
-        self._selector = selectors.DefaultSelector()
-        self._waiters: dict[int, _Waiters] = {}
-        self._waiting = 0
-        self._background: set[Task[Any]] = set()
+        self._tasks: set[Task[Any]] = set()
+        self._manual = self.clock if isinstance(self.clock, ManualClock) else None
+        # By hand nothing may depend on real time, so each lap asks the kernel.
+        self._poll_interval = 0.0 if self._manual is not None else _POLL_INTERVAL
+        self._polled_at = 0.0
+        self._interrupt = Interrupt(lambda: None)
         self._turn_started = 0.0
+        self._cpu_at = 0.0
+        self._cpu_used = 0.0
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run `main` until it ends; then cancel what is left and wait for it."""
+        """Run `main` until it ends; then cancel what is left, wait for it, and return its value.
+
+        Raises what `main` raised, and LocalError when every task waits for what cannot come. A
+        SIGINT that would have raised KeyboardInterrupt somewhere cancels `main` instead, and
+        KeyboardInterrupt is raised here when that has ended; a second one is raised at once.
+        """
         global _running
         if _running is not None:
             main.close()
             raise LocalError("a loop is running already; it is not re-entrant")
         _running = self
-        task = self.start(main, "main")
+        task = Task(self, main, "main")
+        self._ready.append(task)
+        self._polled_at = time.monotonic()
+        self._interrupt = Interrupt(task.cancel)
         try:
-            try:
-                self._until_done(task)
-            except BaseException:
-                task.cancel()
-                self._until_done(task)
-                raise
-            finally:
-                while self._background:
-                    rest = next(iter(self._background))
-                    rest.cancel()
-                    self._until_done(rest)
-                    self._background.discard(rest)
+            with self._interrupt:
+                try:
+                    self._until_done(task)
+                finally:
+                    self._end(task)
+            if isinstance(task.error, Cancelled) and self._interrupt.came:
+                raise KeyboardInterrupt
         finally:
             _running = None
-            self._selector.close()
-            self._waiters.clear()
+            no_current_task()
+            self.descriptors.close()
+            self._ready.clear()
+            self._tasks.clear()
         if task.error is not None:
             raise task.error
         return task.value  # type: ignore[return-value]
 
+    def _end(self, main: Task[Any]) -> None:
+        # The tasks of a group are ended by its owner, who may need them to end well: here only
+        # those that have no owner are cancelled.
+        main.cancel()
+        self._until_done(main)
+        while self._tasks:
+            left = tuple(self._tasks)
+            for task in left:
+                task.cancel()
+            for task in left:
+                self._until_done(task)
+
     def start(self, coroutine: Coroutine[Any, Any, T], name: str) -> Task[T]:
-        """A task without an owner; use a `TaskGroup` wherever there can be one."""
+        """A task without an owner, cancelled when the loop ends; what it raises is its own affair.
+
+        Use a `TaskGroup` wherever there can be one.
+        """
         task = Task(self, coroutine, name)
+        self._tasks.add(task)
+        task.when_done(self._tasks.discard)
         self._ready.append(task)
         return task
 
     def start_background(self, coroutine: Coroutine[Any, Any, Any], name: str) -> Task[Any]:
-        """A task that belongs to the loop itself and is cancelled when the loop ends."""
+        """A task without an owner, cancelled when the loop ends; what it raises is logged."""
         task = self.start(coroutine, name)
-        self._background.add(task)
-        task.when_done(self._background_done)
+        task.when_done(_log_failure)
         return task
 
-    def _background_done(self, task: Task[Any]) -> None:
-        self._background.discard(task)
-        if task.error is not None and not isinstance(task.error, Cancelled):
-            observation.error("background task failed", task=task.name, error=task.error)
-
     def schedule(self, task: Task[Any]) -> None:
+        """Give the task a turn in the next lap; for `Task`, which knows that it is due one."""
         self._ready.append(task)
 
-    def at(self, when: float, call: Any) -> Timer:
-        """Call `call()` at the moment `when` of the loop's clock."""
+    def at(self, when: float, call: Callable[[], None]) -> Timer:
+        """Call `call()` at the moment `when` of the loop's clock; it must not raise."""
         return self._timers.add(when, call)
 
-    def _until_done(self, task: Task[Any]) -> None:
-        ready, timers, clock = self._ready, self._timers, self.clock
-        while not task.done:
-            lap_started = time.monotonic()
-            timers.ring(clock.now())
-            self._run(len(ready))
-            self.lag.lap(time.monotonic() - lap_started)
-            if not task.done:
-                self._poll()
-
-    def _run(self, number: int) -> None:
-        ready, lag, budget = self._ready, self.lag, self.turn_budget
-        self._turn_started = started = time.thread_time()
-        try:
-            for _ in range(number):
-                task = ready.popleft()
-                set_current(task)
-                task.step()
-                ended = time.thread_time()
-                used = ended - started
-                if used > lag.longest_turn:
-                    lag.longest_turn = used
-                if used > budget:
-                    lag.turns_over_budget += 1
-                self._turn_started = started = ended
-        finally:
-            set_current(None)
-
-    def _poll(self) -> None:
-        timeout: float | None = 0.0
-        if not self._ready:
-            at = self._timers.next_at()
-            timeout = None if at is None else max(0.0, at - self.clock.now())
-            if at is not None and isinstance(self.clock, ManualClock) and timeout:
-                if self._waiting and self._select(self.clock.grace):
-                    return
-                self.clock.move_to(at)
-                timeout = 0.0
-            elif timeout is None and not self._waiting:
-                raise LocalError("every task waits, and nothing is left that could wake one")
-        self._select(timeout)
-
-    def _select(self, timeout: float | None) -> bool:
-        woken = False
-        for key, events in self._selector.select(timeout):
-            waiters: _Waiters = key.data
-            unwanted = 0
-            if events & READ:
-                if waiters.reader is not None:
-                    task, waiters.reader = waiters.reader, None
-                    self._waiting -= 1
-                    task.wake()
-                    woken = True
-                else:
-                    unwanted |= READ
-            if events & WRITE:
-                if waiters.writer is not None:
-                    task, waiters.writer = waiters.writer, None
-                    self._waiting -= 1
-                    task.wake()
-                    woken = True
-                else:
-                    unwanted |= WRITE
-            if unwanted:
-                # Registrations outlive waits, so that the next wait costs no system call; only
-                # what is ready and unwanted must go, or the kernel would tell of it without end.
-                self._register(key.fd, waiters, waiters.events & ~unwanted)
-        return woken
-
-    def _register(self, descriptor: int, waiters: _Waiters, events: int) -> None:
-        if events == waiters.events:
-            return
-        if not events:
-            self._selector.unregister(descriptor)
-        elif waiters.events:
-            self._selector.modify(descriptor, events, waiters)
-        else:
-            self._selector.register(descriptor, events, waiters)
-        waiters.events = events
-
-    def _waiters_of(self, thing: int | HasDescriptor) -> tuple[int, _Waiters]:
-        descriptor = thing if isinstance(thing, int) else thing.fileno()
-        waiters = self._waiters.get(descriptor)
-        if waiters is None:
-            if descriptor < 0:
-                raise LocalError("the descriptor is closed", value=descriptor)
-            waiters = self._waiters[descriptor] = _Waiters()
-        return descriptor, waiters
-
-    def add_reader(self, thing: int | HasDescriptor, task: Task[Any]) -> _Waiters:
-        descriptor, waiters = self._waiters_of(thing)
-        if waiters.reader is not None:
-            raise LocalError("a task waits for this descriptor already", value=descriptor)
-        if not waiters.events & READ:
-            self._register(descriptor, waiters, waiters.events | READ)
-        waiters.reader = task
-        self._waiting += 1
-        return waiters
-
-    def add_writer(self, thing: int | HasDescriptor, task: Task[Any]) -> _Waiters:
-        descriptor, waiters = self._waiters_of(thing)
-        if waiters.writer is not None:
-            raise LocalError("a task waits for this descriptor already", value=descriptor)
-        if not waiters.events & WRITE:
-            self._register(descriptor, waiters, waiters.events | WRITE)
-        waiters.writer = task
-        self._waiting += 1
-        return waiters
-
-    def drop_reader(self, waiters: _Waiters) -> None:
-        if waiters.reader is not None:
-            waiters.reader = None
-            self._waiting -= 1
-
-    def drop_writer(self, waiters: _Waiters) -> None:
-        if waiters.writer is not None:
-            waiters.writer = None
-            self._waiting -= 1
-
     def forget(self, thing: int | HasDescriptor) -> None:
-        """The descriptor is about to be closed: who waits on it is woken and finds it closed."""
-        descriptor = thing if isinstance(thing, int) else thing.fileno()
-        waiters = self._waiters.pop(descriptor, None)
-        if waiters is None:
-            return
-        self._register(descriptor, waiters, 0)
-        for task in (waiters.reader, waiters.writer):
-            if task is not None:
-                self._waiting -= 1
-                task.wake()
-        waiters.reader = waiters.writer = None
+        """The descriptor is about to be closed: who waits on it is woken and finds it closed.
+
+        Must be called before a descriptor is closed that was ever waited on.
+        """
+        self.descriptors.forget(thing)
 
     @property
     def turn_used(self) -> bool:
         """Whether the running turn has used up its budget."""
-        return time.thread_time() - self._turn_started > self.turn_budget
+        if time.monotonic() - self._turn_started <= self.turn_budget:
+            return False
+        return time.thread_time() - self._cpu_used > self.turn_budget
+
+    def _until_done(self, task: Task[Any]) -> None:
+        ready, timers, clock = self._ready, self._timers, self.clock
+        while not task.done:
+            timers.ring(clock.now())
+            if ready:
+                self._lap(len(ready))
+                if task.done:
+                    return
+            if self._interrupt.pending:
+                self._interrupt.deliver()
+            if not ready:
+                self._sleep()
+            elif time.monotonic() - self._polled_at >= self._poll_interval:
+                self._poll(0.0)
+
+    def _lap(self, number: int) -> None:
+        ready, monotonic = self._ready, time.monotonic
+        started = monotonic()
+        try:
+            for _ in range(number):
+                if started - self._cpu_at > _CPU_INTERVAL:
+                    self._cpu_at = started
+                    self._cpu_used = time.thread_time()
+                self._turn_started = started
+                ready.popleft().step()
+                ended = monotonic()
+                if ended - started > _CPU_INTERVAL:
+                    self.lag.turn(time.thread_time() - self._cpu_used, self.turn_budget)
+                started = ended
+        finally:
+            no_current_task()
+
+    def _sleep(self) -> None:
+        at = self._timers.next_at()
+        descriptors = self.descriptors
+        if at is None:
+            if not descriptors.waiting:
+                raise LocalError("every task waits, and nothing is left that could wake one")
+            self._poll(None)
+            return
+        seconds = max(0.0, at - self.clock.now())
+        if self._manual is not None and seconds:
+            if descriptors.waiting:
+                patience = self._manual.patience if self.outside else self._manual.grace
+                self._poll(patience)
+            if not self._ready and not self._interrupt.pending:
+                self._manual.move_to(at)
+            return
+        self._poll(seconds)
+
+    def _poll(self, seconds: float | None) -> None:
+        self.lag.lap(time.monotonic() - self._polled_at)
+        if seconds == 0.0:
+            self.descriptors.poll(0.0)
+        else:
+            self._interrupt.cut_short(self.descriptors.poll, seconds)
+        self._polled_at = time.monotonic()
 
 
-def now() -> float:
-    """The time of the loop's clock in seconds."""
-    return current_loop().clock.now()
-
-
-async def sleep_until(at: float) -> None:
-    """Wait until the loop's clock reaches `at`; a moment that is past still gives others a turn."""
-    task = current_task()
-    timer = current_loop().at(at, task.wake)
-    await suspend(timer.cancel)
-
-
-async def sleep(seconds: float) -> None:
-    await sleep_until(now() + seconds)
-
-
-async def turn() -> None:
-    """Give way if this turn has used up its CPU time; cheap enough for each round of a hot loop."""
-    if current_loop().turn_used:
-        await give_way()
-
-
-@types.coroutine
-def give_way() -> Generator[None, None, None]:
-    """Let everything else that is ready have its turn first."""
-    task = current_task()
-    task.wait(None)
-    task.wake()
-    yield
-
-
-async def readable(thing: int | HasDescriptor) -> None:
-    """Wait until there is something to read, or the other end is gone."""
-    loop = current_loop()
-    waiters = loop.add_reader(thing, current_task())
-    await suspend(lambda: loop.drop_reader(waiters))
-
-
-async def writable(thing: int | HasDescriptor) -> None:
-    """Wait until something can be written, or the other end is gone."""
-    loop = current_loop()
-    waiters = loop.add_writer(thing, current_task())
-    await suspend(lambda: loop.drop_writer(waiters))
+def _log_failure(task: Task[Any]) -> None:
+    if task.error is not None and not isinstance(task.error, Cancelled):
+        observation.error("background task failed", task=task.name, error=task.error)

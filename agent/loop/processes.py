@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from agent.errors import LocalError
 from agent.loop.deadlines import timeout as time_limit
-from agent.loop.loop import current_loop, readable, writable
+from agent.loop.loop import current_loop
 from agent.loop.task_group import TaskGroup
+from agent.loop.waiting import readable, writable
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from collections import deque
 from types import FrameType, TracebackType
 from typing import Any
 
-from agent.loop.loop import current_loop, readable
+from agent.loop.loop import current_loop
+from agent.loop.waiting import readable
 
 
 class Signals:

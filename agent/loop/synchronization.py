@@ -163,3 +163,28 @@ class Promise(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]
+
+
+class Limit:
+    """At most `number` holders at once; the others wait in line."""
+
+    __slots__ = ("_free", "_line")
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._line = _Line()
+
+    def try_acquire(self) -> bool:
+        """Become a holder if there is room now."""
+        if self._free > 0:
+            self._free -= 1
+            return True
+        return False
+
+    async def acquire(self) -> None:
+        while not self.try_acquire():
+            await self._line.wait()
+
+    def release(self) -> None:
+        self._free += 1
+        self._line.wake_one()

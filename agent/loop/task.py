@@ -3,7 +3,8 @@
 A task waits by yielding from `suspend`; whoever it waits for wakes it. It is interrupted from two
 sides: it was cancelled, or a deadline around the wait has passed. Either is delivered where the
 task waits, and again at each later wait until the block that it ends is left (`finally` blocks that
-must wait do so inside `with shielded()`).
+must wait do so inside `with shielded()`). So no wait can swallow an interruption, and code that
+catches `Cancelled` by mistake is told again.
 """
 
 from __future__ import annotations
@@ -37,12 +38,15 @@ class Scope:
         self.interrupted = False
 
     def enter(self) -> None:
+        """From here on the block can be interrupted."""
         self.task.scopes.append(self)
 
     def leave(self) -> None:
+        """The block has ended."""
         self.task.scopes.remove(self)
 
     def interrupt(self) -> None:
+        """End the block: `Cancelled` is thrown where it waits, with this scope."""
         if not self.interrupted:
             self.interrupted = True
             self.task.disturb()
@@ -88,15 +92,20 @@ class Task(Generic[T]):
         self._on_done: list[Callable[[Task[Any]], None]] = []
 
     def __repr__(self) -> str:
-        return f"<task {self.name}>"
+        state = "done" if self.done else "waiting" if self._waiting else "ready"
+        return f"<task {self.name}, {state}>"
 
     def cancel(self) -> None:
-        """End the task: `Cancelled` is thrown where it waits. Does nothing when it is done."""
+        """End the task: `Cancelled` is thrown where it waits. Does nothing when it is done.
+
+        A task that has not begun never does.
+        """
         if not self.done and not self.cancelling:
             self.cancelling = True
             self.disturb()
 
     def when_done(self, call: Callable[[Task[Any]], None]) -> None:
+        """Call `call(task)` when the task ends; at once when it has."""
         if self.done:
             call(self)
         else:
@@ -129,7 +138,10 @@ class Task(Generic[T]):
             self._loop.schedule(self)
 
     def interruption(self) -> Cancelled | None:
-        """What is to be thrown into the task where it stands; None when all is shielded or calm."""
+        """What is to be thrown into the task where it stands; None when all is shielded or calm.
+
+        Of several blocks that shall end, the outermost: its interruption passes through the others.
+        """
         if self.cancelling and not self.shields:
             return Cancelled(f"{self.name} was cancelled")
         pending = False
@@ -137,7 +149,7 @@ class Task(Generic[T]):
             if scope.interrupted:
                 pending = True
                 if scope.depth >= self.shields:
-                    error = Cancelled("interrupted")
+                    error = Cancelled(f"a block of {self.name} was interrupted")
                     error.scope = scope
                     return error
         self.disturbed = pending or self.cancelling
@@ -151,6 +163,16 @@ class Task(Generic[T]):
             self._loop.schedule(self)
 
     def wait(self, abandon: Callable[[], None] | None) -> None:
+        """Count as waiting from now on; whoever calls this yields next.
+
+        Raises Cancelled when the task shall end, without having waited.
+        """
+        if self.disturbed:
+            interruption = self.interruption()
+            if interruption is not None:
+                if abandon is not None:
+                    abandon()
+                raise interruption
         self._waiting = True
         self._abandon = abandon
 
@@ -160,20 +182,29 @@ class Task(Generic[T]):
         if abandon is not None:
             abandon()
 
-    def step(self) -> None:
-        """Run until the next wait or the end."""
-        interruption = self.interruption() if self.disturbed else None
+    def step(self, error: BaseException | None = None) -> None:
+        """Run until the next wait or the end; with `error`, that is thrown in where it waits.
+
+        Raises what is neither an error nor a cancellation, KeyboardInterrupt for one, when the task
+        has ended by it.
+        """
+        global _current
+        _current = self
+        if self.disturbed and error is None:
+            error = self.interruption()
         try:
-            if interruption is None:
-                self.coroutine.send(None)
-            else:
-                self.coroutine.throw(interruption)
+            coroutine = self.coroutine
+            foreign = coroutine.send(None) if error is None else coroutine.throw(error)
         except StopIteration as stop:
             self._finish(stop.value, None)
-        except BaseException as error:
-            self._finish(None, error)
-            if not isinstance(error, (Exception, Cancelled)):
+        except BaseException as ended_by:
+            self._finish(None, ended_by)
+            if not isinstance(ended_by, (Exception, Cancelled)):
                 raise
+        else:
+            if foreign is not None:
+                # Nobody would ever wake it: the wait belongs to another loop.
+                self.step(LocalError(f"{self.name} waits for what is not of this loop: {foreign}"))
 
     def _finish(self, value: T | None, error: BaseException | None) -> None:
         self.done = True
@@ -187,9 +218,10 @@ class Task(Generic[T]):
 _current: Task[Any] | None = None
 
 
-def set_current(task: Task[Any] | None) -> None:
+def no_current_task() -> None:
+    """The loop does its own work: no task runs."""
     global _current
-    _current = task
+    _current = None
 
 
 def current_task() -> Task[Any]:
@@ -202,12 +234,5 @@ def current_task() -> Task[Any]:
 @types.coroutine
 def suspend(abandon: Callable[[], None] | None = None) -> Generator[None, None, None]:
     """Wait until someone calls `wake` on this task; `abandon` undoes the wait when interrupted."""
-    task = current_task()
-    if task.disturbed:
-        interruption = task.interruption()
-        if interruption is not None:
-            if abandon is not None:
-                abandon()
-            raise interruption
-    task.wait(abandon)
+    current_task().wait(abandon)
     yield

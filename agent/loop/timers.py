@@ -17,6 +17,7 @@ class Timer:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
+        """It will not ring; does nothing when it has rung."""
         self.call = None
 
     def __lt__(self, other: Timer) -> bool:
@@ -34,6 +35,10 @@ class Timers:
         self._heap: list[Timer] = []
         self._sequence = 0
 
+    def __len__(self) -> int:
+        """Timers in the heap, cancelled ones that wait for a sweep included."""
+        return len(self._heap)
+
     def add(self, at: float, call: Callable[[], None]) -> Timer:
         self._sequence += 1
         timer = Timer(at, self._sequence, call)
@@ -43,6 +48,7 @@ class Timers:
         return timer
 
     def next_at(self) -> float | None:
+        """The moment of the earliest timer; None when there is none."""
         heap = self._heap
         while heap and heap[0].call is None:
             heapq.heappop(heap)
@@ -59,5 +65,6 @@ class Timers:
     def _sweep(self) -> None:
         alive = [timer for timer in self._heap if timer.call is not None]
         if len(alive) < len(self._heap) // 2:
-            heapq.heapify(alive)
-            self._heap = alive
+            # In place: a timer that rings may set another while the heap is being emptied.
+            self._heap[:] = alive
+            heapq.heapify(self._heap)

@@ -15,10 +15,11 @@ from typing import Any
 
 from agent.errors import LocalError
 from agent.loop.calls import Call, Calls
-from agent.loop.loop import current_loop, readable, writable
+from agent.loop.loop import current_loop
 from agent.loop.messages import Incoming, encode, rights
 from agent.loop.synchronization import Event, Promise
 from agent.loop.template import Template
+from agent.loop.waiting import readable, writable
 
 __all__ = ["Call", "Calls", "Service", "Template", "WorkerDied", "WorkerPool"]
 
