@@ -253,7 +253,7 @@ class Association(Operations):
         watch.sent = watch.now()
         watch.sending = True
         try:
-            watch.begin()
+            watch.begin(watch.sent + watch.timers.progress)
             count = await self._stream.send(parts)
         finally:
             watch.sending = False
@@ -286,14 +286,15 @@ class Association(Operations):
         if under_way and not watch.receiving:
             watch.receiving_since = watch.now()
             watch.receiving = True
-            watch.look()
+            watch.begin(watch.receiving_since + watch.timers.progress)
         elif not under_way:
             watch.receiving = False
 
     def _rest(self) -> None:
         if not self._outstanding and not self._performing and not self.requestor:
-            self._watch.idle_since = self._watch.now()
-            self._watch.begin()
+            watch = self._watch
+            watch.idle_since = watch.now()
+            watch.begin(watch.idle_since + watch.timers.idle)
 
     def _expired(self, what: str, limit: float) -> None:
         if what == "artim":
@@ -330,7 +331,7 @@ class Association(Operations):
             # Sta13: closing while bytes come in would reset the connection, and the peer might
             # never see the A-ABORT. The reading task goes on until the peer closes, or this rings.
             loop = current_loop()
-            loop.at(loop.clock.now() + _ABORT_LINGERS, self._stream.close)
+            loop.at(loop.clock.now() + _ABORT_LINGERS, self._stream.reset)
         else:
             self._stream.close()
         self._assembler.discard()

@@ -140,8 +140,8 @@ class Operations(ABC):
             try:
                 await self._send(context.identifier, command, data_set)
                 if limit is not None:
-                    self._watch.responses[number] = self._watch.now() + limit
-                    self._watch.look()
+                    due = self._watch.responses[number] = self._watch.now() + limit
+                    self._watch.begin(due)
                 return await outstanding.promise.wait()
             finally:
                 self._outstanding.pop(number, None)

@@ -76,9 +76,9 @@ class Watch:
                 self._timer.cancel()
             self._timer = self._loop.at(at, self._ring)
 
-    def begin(self) -> None:
-        """A deadline of ordinary length was noted: cheap while the timer is set at all."""
-        if self._timer is None:
+    def begin(self, at: float) -> None:
+        """A deadline was noted: cheap while the timer rings before it."""
+        if self._timer is None or at < self._timer.at:
             self.look()
 
     def _ring(self) -> None:
