@@ -28,6 +28,7 @@ from agent.network.status import (
     Category,
     category,
 )
+from agent.network.stream import ConnectionLost
 from agent.network.upper_layer import UpperLayer
 from agent.network.watch import Watch
 
@@ -274,6 +275,9 @@ class Operations(ABC):
                 for group in data_parts(context, source, self._fragment, parts):
                     await self._write(group)
             whole = True
+        except ConnectionLost as lost:
+            # Why it was closed says more than that it was.
+            raise self.error or lost from lost
         finally:
             if not whole:
                 # Half a message cannot be taken back: the association is of no use any more.
