@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import socket
+import traceback
 from typing import Any
 
 from agent.errors import LocalError
-from agent.loop.messages import Incoming, encode
+from agent.loop.messages import Incoming, Kind, encode
 
+# Answers are sent together, but not later than when so many bytes wait.
 _FLUSH = 1 << 16
 
 
@@ -33,18 +36,19 @@ class Call:
         self.descriptors = descriptors
 
     def reply(self, value: object) -> None:
-        self._answer(True, value)
+        """The caller gets this value; LocalError when it cannot be pickled."""
+        try:
+            frame = encode(Kind.ANSWER, self._number, value)
+        except Exception as error:
+            self.fail(LocalError(f"the answer to {self.name} cannot be sent: {error!r}"))
+        else:
+            self._answer(frame)
 
     def fail(self, error: BaseException) -> None:
-        """The caller gets this error raised."""
-        self._answer(False, error)
+        """The caller gets this error raised, with a note that says where it was raised here."""
+        self._answer(encode_error(self._number, error))
 
-    def _answer(self, good: bool, value: object) -> None:
-        try:
-            frame = encode((self._number, good, value))
-        except Exception as error:
-            text = f"the answer to {self.name} cannot be sent: {error!r} in {value!r}"
-            frame = encode((self._number, False, LocalError(text)))
+    def _answer(self, frame: bytes) -> None:
         self._calls.send(frame)
         for descriptor in self.descriptors:
             with contextlib.suppress(OSError):
@@ -52,12 +56,27 @@ class Call:
         self.descriptors = []
 
 
+def encode_error(number: int, error: BaseException) -> bytes:
+    """A frame with an error; one that cannot be pickled becomes a LocalError that quotes it."""
+    where = traceback.extract_tb(error.__traceback__)
+    if where:
+        last = where[-1]
+        error.add_note(f"in a worker, {last.filename}:{last.lineno} in {last.name}")
+    try:
+        frame = encode(Kind.ERROR, number, error)
+        # An error whose class takes other arguments than it stores can be written, not read.
+        pickle.loads(pickle.dumps(error, protocol=5))
+        return frame
+    except Exception:
+        return encode(Kind.ERROR, number, LocalError(f"{type(error).__name__}: {error}"))
+
+
 class Calls:
     """What the node asks of this worker."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, incoming: Incoming | None = None) -> None:
         self._end = end
-        self._incoming = Incoming()
+        self._incoming = incoming if incoming is not None else Incoming()
         self._out = bytearray()
 
     def receive(self, limit: int = 64) -> list[Call]:
@@ -70,20 +89,28 @@ class Calls:
         found: list[Call] = []
         while len(found) < limit:
             message = self._incoming.take()
-            if message is not None:
-                (number, name, arguments), descriptors = message
-                found.append(Call(self, number, name, arguments, descriptors))
-                continue
-            try:
-                if not self._incoming.receive(self._end, socket.MSG_DONTWAIT if found else 0):
+            if message is None:
+                if not self._receive(wait=not found):
                     break
-            except BlockingIOError:
-                break
-            except OSError:
-                break
+            elif message.error is not None:
+                problem = LocalError(f"the call cannot be read: {message.error!r}")
+                Call(self, message.number, "?", (), message.descriptors).fail(problem)
+                if not found:
+                    self.flush()
+            else:
+                name, arguments = message.value
+                found.append(Call(self, message.number, name, arguments, message.descriptors))
         return found
 
+    def _receive(self, *, wait: bool) -> bool:
+        try:
+            return self._incoming.receive(self._end, 0 if wait else socket.MSG_DONTWAIT)
+        except OSError:
+            # Nothing more for now, or for ever: then the next call that waits finds the same.
+            return False
+
     def send(self, frame: bytes) -> None:
+        """Send with the next group of answers; for `Call`."""
         self._out += frame
         if len(self._out) >= _FLUSH:
             self.flush()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from agent.errors import LocalError
+from agent.loop.deadlines import shielded
 from agent.loop.deadlines import timeout as time_limit
 from agent.loop.loop import current_loop
 from agent.loop.task_group import TaskGroup
@@ -32,8 +35,9 @@ async def run_process(
 ) -> ProcessResult:
     """Run a program to its end; of each output at most `limit` bytes are kept, the rest is read.
 
-    Raises OSError when it cannot be started, TimedOut after `timeout` seconds. However this ends,
-    the program does: it is killed when the wait for it is.
+    Raises OSError when it cannot be started, TimedOut after `timeout` seconds. When the wait is
+    given up, the program is killed with its children. A child that it leaves behind, as daemons
+    are, is neither killed nor waited for, even if it keeps the outputs open.
     """
     # Imported late: the module costs memory that a relaying node need not spend.
     import subprocess
@@ -46,52 +50,72 @@ async def run_process(
         bufsize=0,
         start_new_session=True,
     )
-    out, errors = bytearray(), bytearray()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    loop = current_loop()
     ended = os.pidfd_open(process.pid)
+    out, errors = _Output(process.stdout, limit), _Output(process.stderr, limit)
+    loop.outside += 1
     try:
         with time_limit(timeout):
             async with TaskGroup() as group:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                group.start(_read(process.stdout.fileno(), out, limit), "stdout")
-                group.start(_read(process.stderr.fileno(), errors, limit), "stderr")
+                group.start(out.read(), "stdout")
+                group.start(errors.read(), "stderr")
                 if process.stdin is not None:
                     group.start(_write(process.stdin, input or b""), "stdin")
-            await readable(ended)
+                await readable(ended)
+                group.cancel()
+        out.read_what_is_there()
+        errors.read_what_is_there()
     finally:
-        if process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        process.wait()
-        loop = current_loop()
-        for descriptor in (ended, *_descriptors(process.stdin, process.stdout, process.stderr)):
-            loop.forget(descriptor)
-        os.close(ended)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-    return ProcessResult(process.returncode, bytes(out), bytes(errors))
-
-
-def _descriptors(*pipes: object) -> list[int]:
-    return [pipe.fileno() for pipe in pipes if pipe is not None and not pipe.closed]  # type: ignore[attr-defined]
-
-
-async def _read(descriptor: int, into: bytearray, limit: int) -> None:
-    os.set_blocking(descriptor, False)
-    while True:
-        await readable(descriptor)
         try:
-            data = os.read(descriptor, 65536)
-        except BlockingIOError:
-            continue
-        if not data:
-            return
-        into += data[: max(0, limit - len(into))]
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            # A process in an uninterruptible wait (a stick that was pulled) dies late: it holds up
+            # this task, not the loop.
+            with shielded():
+                await readable(ended)
+            process.wait()
+        finally:
+            loop.outside -= 1
+            loop.forget(ended)
+            os.close(ended)
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None and not pipe.closed:
+                    loop.forget(pipe)
+                    pipe.close()
+    return ProcessResult(process.returncode, bytes(out.kept), bytes(errors.kept))
 
 
-async def _write(pipe: object, data: bytes) -> None:
-    descriptor: int = pipe.fileno()  # type: ignore[attr-defined]
+class _Output:
+    """A pipe that is read to its end, and of which the beginning is kept."""
+
+    def __init__(self, pipe: IO[bytes], limit: int) -> None:
+        self.kept = bytearray()
+        self._descriptor = pipe.fileno()
+        self._limit = limit
+        os.set_blocking(self._descriptor, False)
+
+    async def read(self) -> None:
+        while not self.read_what_is_there():
+            await readable(self._descriptor)
+
+    def read_what_is_there(self) -> bool:
+        """Whether the end was reached. Reads what fits into a pipe, so that others get a turn."""
+        for _ in range(16):
+            try:
+                data = os.read(self._descriptor, 1 << 16)
+            except BlockingIOError:
+                return False
+            if not data:
+                return True
+            self.kept += data[: max(0, self._limit - len(self.kept))]
+        return False
+
+
+async def _write(pipe: IO[bytes], data: bytes) -> None:
+    descriptor = pipe.fileno()
     os.set_blocking(descriptor, False)
     view = memoryview(data)
     try:
@@ -100,11 +124,11 @@ async def _write(pipe: object, data: bytes) -> None:
             with contextlib.suppress(BlockingIOError):
                 view = view[os.write(descriptor, view) :]
     except BrokenPipeError:
+        # It does not want more: its own affair.
         return
     finally:
-        if not pipe.closed:  # type: ignore[attr-defined]
-            current_loop().forget(descriptor)
-            pipe.close()  # type: ignore[attr-defined]
+        current_loop().forget(descriptor)
+        pipe.close()
 
 
 def check_returncode(result: ProcessResult, argv: Sequence[str]) -> ProcessResult:

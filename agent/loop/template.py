@@ -8,7 +8,6 @@ goes, the template reads the end of the stream and ends, and so does each worker
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import os
@@ -16,11 +15,9 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
 
-from agent.loop.calls import Calls
-from agent.loop.messages import Incoming
+from agent.loop.messages import carried_descriptors, rights
+from agent.loop.worker import detach, work
 
 
 class Template:
@@ -32,7 +29,11 @@ class Template:
 
     @classmethod
     def start(cls) -> Template:
-        """Fork the template. Call it first thing in `main`, while the process is still small."""
+        """Fork the template. Call it first thing in `main`, while the process is still small.
+
+        Also freezes what is in memory (`gc.freeze`): neither process collects it, so that its pages
+        stay shared.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.collect()
         gc.freeze()
@@ -40,27 +41,25 @@ class Template:
         if pid == 0:
             code = 1
             try:
-                ours.close()
+                detach(theirs.fileno())
                 _serve(theirs)
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         theirs.close()
         return cls(ours, pid)
 
     def new_worker(self) -> socket.socket:
-        """A new worker; the socket's first message must be (entry, arguments)."""
+        """A new worker; the socket's first message must be a `Start`.
+
+        Does not wait. When the template is gone or stuck, the socket is at its end at once.
+        """
         ours, theirs = socket.socketpair()
-        try:
-            self._end.sendmsg(
-                [b"w"],
-                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))],
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        with theirs:
+            with contextlib.suppress(OSError):
+                self._end.sendmsg([b"w"], rights([theirs.fileno()]), socket.MSG_DONTWAIT)
         return ours
 
     def close(self) -> None:
@@ -71,43 +70,32 @@ class Template:
 
 
 def _serve(end: socket.socket) -> None:
-    # A terminal's ^C and systemd's SIGTERM go to the whole group; what workers have begun they
-    # finish, and they end when the node does.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    # Workers are reaped by the kernel: the node learns of their end by their sockets.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         data, ancillary, _, _ = end.recvmsg(16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
         if not data:
             return
-        descriptor = array.array("i")
-        descriptor.frombytes(ancillary[0][2][:4])
-        if os.fork() == 0:
-            code = 1
+        for descriptor in carried_descriptors(ancillary):
             try:
-                end.close()
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _work(socket.socket(fileno=descriptor[0]))
-                code = 0
-            except BaseException:
-                traceback.print_exc(file=sys.stderr)
-            finally:
-                with contextlib.suppress(OSError, ValueError):
-                    sys.stdout.flush()
-                os._exit(code)
-        os.close(descriptor[0])
+                if os.fork() == 0:
+                    _run_worker(end, descriptor)
+            except OSError:
+                # No memory, or too many processes: the node sees the end of the socket.
+                traceback.print_exc()
+            os.close(descriptor)
 
 
-def _work(end: socket.socket) -> None:
-    incoming = Incoming()
-    while (message := incoming.take()) is None:
-        if not incoming.receive(end):
-            return
-    entry: Callable[..., Any]
-    (entry, arguments), _ = message
-    calls = Calls(end)
-    # What came behind the first message belongs to the calls.
-    calls._incoming = incoming
-    entry(calls, *arguments)
-    calls.flush()
+def _run_worker(template: socket.socket, descriptor: int) -> None:
+    code = 1
+    try:
+        template.close()
+        # A worker may have children of its own, and wants to know how they end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        work(socket.socket(fileno=descriptor))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)

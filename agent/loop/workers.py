@@ -1,14 +1,11 @@
-"""The node's side of worker processes: permanent services, and pools that come and go.
+"""Worker processes: pools that come and go, and the names of all that belongs to workers.
 
-A call is sent at once without waiting, many may be outstanding, and answers come in any order. The
-loop never blocks on a worker: what does not fit into the socket waits here.
+`Service` is a permanent worker (`agent.loop.service`), `Template` makes the processes
+(`agent.loop.template`), `Calls` is what a worker sees (`agent.loop.calls`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,176 +13,23 @@ from typing import Any
 from agent.errors import LocalError
 from agent.loop.calls import Call, Calls
 from agent.loop.loop import current_loop
-from agent.loop.messages import Incoming, encode, rights
-from agent.loop.synchronization import Event, Promise
+from agent.loop.service import Service, WorkerDied
+from agent.loop.synchronization import Promise
 from agent.loop.template import Template
-from agent.loop.waiting import readable, writable
+from agent.loop.timers import Timer
+from agent.loop.worker import serve_functions
 
 __all__ = ["Call", "Calls", "Service", "Template", "WorkerDied", "WorkerPool"]
 
 
-class WorkerDied(LocalError):
-    """The worker process ended with calls unanswered: out of memory, killed, or a bug."""
-
-
-class Service:
-    """A permanent worker process; made by `Service.start`."""
-
-    def __init__(self, end: socket.socket, name: str) -> None:
-        self.name = name
-        self._end = end
-        self._number = 0
-        self._answers: dict[int, Promise[Any]] = {}
-        self._incoming = Incoming()
-        self._out: deque[tuple[memoryview, list[int]]] = deque()
-        self._flushing = False
-        self._gone = Event()
-        end.setblocking(False)
-        current_loop().start_background(self._read(), f"answers of {name}")
-
-    @classmethod
-    async def start(
-        cls,
-        template: Template,
-        entry: Callable[..., None],
-        *arguments: Any,
-        name: str = "service",
-    ) -> Service:
-        """Start a worker that runs `entry(calls, *arguments)` until its calls end."""
-        service = cls(template.new_worker(), name)
-        service._send(encode((entry, arguments)), ())
-        return service
-
-    @property
-    def outstanding(self) -> int:
-        """Calls that have no answer yet."""
-        return len(self._answers)
-
-    @property
-    def gone(self) -> bool:
-        return self._gone.is_set()
-
-    async def call(self, name: str, *arguments: Any, descriptors: Sequence[int] = ()) -> Any:
-        """Ask the worker; its answer, or the error that it failed the call with.
-
-        The descriptors stay the caller's; the worker gets copies. Raises WorkerDied when the worker
-        is gone. A call that is cancelled is still carried out.
-        """
-        if self._gone.is_set():
-            raise WorkerDied(f"the worker {self.name} is gone", value=self.name)
-        self._number += 1
-        number = self._number
-        frame = encode((number, name, arguments), descriptors)
-        promise: Promise[Any] = Promise()
-        self._answers[number] = promise
-        self._send(frame, descriptors)
-        return await promise.wait()
-
-    def _send(self, frame: bytes, descriptors: Sequence[int]) -> None:
-        view = memoryview(frame)
-        if not self._out:
-            view = self._try(view, descriptors)
-            if not view:
-                return
-            if len(view) < len(frame):
-                descriptors = ()
-        # Copies, since the caller may close its own before they are sent.
-        self._out.append((view, [os.dup(each) for each in descriptors]))
-        if not self._flushing:
-            self._flushing = True
-            current_loop().start_background(self._flush(), f"calls of {self.name}")
-
-    def _try(self, view: memoryview, descriptors: Sequence[int]) -> memoryview:
-        try:
-            return view[self._end.sendmsg([view], rights(descriptors)) :]
-        except BlockingIOError:
-            return view
-        except OSError:
-            # The reader finds the end and fails every call.
-            return memoryview(b"")
-
-    async def _flush(self) -> None:
-        try:
-            while self._out and not self._gone.is_set():
-                await writable(self._end)
-                while self._out:
-                    view, descriptors = self._out[0]
-                    rest = self._try(view, descriptors)
-                    if len(rest) < len(view):
-                        _close(descriptors)
-                    if rest:
-                        self._out[0] = (rest, descriptors if len(rest) == len(view) else [])
-                        break
-                    self._out.popleft()
-        finally:
-            self._flushing = False
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                try:
-                    if not self._incoming.receive(self._end):
-                        return
-                except BlockingIOError:
-                    await readable(self._end)
-                    continue
-                except OSError:
-                    return
-                while (message := self._incoming.take()) is not None:
-                    (number, good, value), _ = message
-                    promise = self._answers.pop(number, None)
-                    if promise is None:
-                        continue
-                    if good:
-                        promise.keep(value)
-                    else:
-                        promise.fail(value)
-        finally:
-            self._end_all()
-
-    def _end_all(self) -> None:
-        current_loop().forget(self._end)
-        self._end.close()
-        self._incoming.close()
-        while self._out:
-            _close(self._out.popleft()[1])
-        self._gone.set()
-        answers, self._answers = self._answers, {}
-        for promise in answers.values():
-            promise.fail(WorkerDied(f"the worker {self.name} died", value=self.name))
-
-    def close(self) -> None:
-        """Tell the worker to end when it has answered what it was asked."""
-        if not self._gone.is_set():
-            with contextlib.suppress(OSError):
-                self._end.shutdown(socket.SHUT_WR)
-
-    async def closed(self) -> None:
-        """Wait until the worker has ended."""
-        await self._gone.wait()
-
-
-def _close(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
-    descriptors.clear()
-
-
-def _serve_functions(calls: Calls) -> None:
-    while group := calls.receive(limit=1):
-        for call in group:
-            function, arguments = call.arguments
-            try:
-                if call.descriptors:
-                    call.reply(function(*arguments, descriptors=list(call.descriptors)))
-                else:
-                    call.reply(function(*arguments))
-            except Exception as error:
-                call.fail(error)
-
-
 class WorkerPool:
-    """Workers that run functions, started when needed, at most `limit`, ended when idle."""
+    """Workers that run functions: started when needed, at most `limit`, ended when idle.
+
+    `kind` names them in logs and process lists. `address_space` limits the memory of each in bytes.
+    A call whose caller was cancelled, or timed out, keeps its worker until it is done; with
+    `kill_abandoned` the worker is killed instead (for functions that may be stopped anywhere, and
+    may never end: a codec on hostile input).
+    """
 
     def __init__(
         self,
@@ -193,14 +37,28 @@ class WorkerPool:
         kind: str = "general",
         limit: int = 2,
         idle_seconds: float = 30.0,
+        *,
+        address_space: int | None = None,
+        kill_abandoned: bool = False,
     ) -> None:
         self.kind = kind
         self.limit = limit
         self.idle_seconds = idle_seconds
         self._template = template
-        self._idle: list[Service] = []
-        self._busy = 0
-        self._waiting: deque[Promise[None]] = deque()
+        self._address_space = address_space
+        self._kill_abandoned = kill_abandoned
+        self._closed = False
+        self._workers: set[Service] = set()
+        self._starting = 0
+        # Since when each is idle, the longest first.
+        self._idle: dict[Service, float] = {}
+        # Who waits gets a worker, or None: the room for a new one.
+        self._waiting: deque[Promise[Service | None]] = deque()
+        self._timer: Timer | None = None
+
+    def __len__(self) -> int:
+        """The workers that are alive."""
+        return len(self._workers)
 
     async def call(
         self, function: Callable[..., Any], *arguments: Any, descriptors: Sequence[int] = ()
@@ -208,61 +66,120 @@ class WorkerPool:
         """Run `function(*arguments)` in a worker, with `descriptors=[...]` where some are given.
 
         The function must be importable by name. What it raises is raised here; WorkerDied when the
-        process ended instead.
+        process ended instead, which the function may have begun to do its work in. Callers get
+        workers in the order in which they came.
         """
-        while self._busy >= self.limit:
-            promise: Promise[None] = Promise()
-            self._waiting.append(promise)
-            try:
-                await promise.wait()
-            except BaseException:
-                if promise.kept:
-                    self._next()
-                else:
-                    self._waiting.remove(promise)
-                raise
-        self._busy += 1
+        worker = await self._take()
         try:
-            worker = await self._worker()
-            answer = await worker.call("run", function, arguments, descriptors=descriptors)
-        except WorkerDied:
-            raise
-        except BaseException:
-            self._put_back(worker)
-            raise
-        else:
-            self._put_back(worker)
-            return answer
+            return await worker.call("run", function, arguments, descriptors=descriptors)
         finally:
-            self._busy -= 1
-            self._next()
-
-    def _next(self) -> None:
-        if self._waiting:
-            self._waiting.popleft().keep(None)
-
-    async def _worker(self) -> Service:
-        while self._idle:
-            worker = self._idle.pop()
-            if not worker.gone:
-                return worker
-        return await Service.start(self._template, _serve_functions, name=f"{self.kind} worker")
-
-    def _put_back(self, worker: Service) -> None:
-        if worker.gone or worker.outstanding:
-            # Still at work for a caller who left: it ends when that is done.
-            worker.close()
-            return
-        self._idle.append(worker)
-        loop = current_loop()
-        loop.at(loop.clock.now() + self.idle_seconds, lambda: self._end_idle(worker))
-
-    def _end_idle(self, worker: Service) -> None:
-        if worker in self._idle:
-            self._idle.remove(worker)
-            worker.close()
+            self._release(worker)
 
     def close(self) -> None:
-        """End all idle workers now."""
+        """End the idle workers now, and the others when they have answered. May be called again."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for worker in self._workers:
+            worker.close()
+        self._idle.clear()
+        while self._waiting:
+            self._waiting.popleft().fail(self._closed_error())
+
+    async def closed(self) -> None:
+        """Wait until every process of the pool has ended."""
+        while self._workers:
+            await next(iter(self._workers)).closed()
+
+    def _closed_error(self) -> LocalError:
+        return LocalError(f"the pool of {self.kind} workers is closed", value=self.kind)
+
+    async def _take(self) -> Service:
+        if self._closed:
+            raise self._closed_error()
         while self._idle:
-            self._idle.pop().close()
+            worker = self._idle.popitem()[0]
+            if not worker.gone:
+                return worker
+        if len(self._workers) + self._starting < self.limit and not self._waiting:
+            return await self._start()
+        promise: Promise[Service | None] = Promise()
+        self._waiting.append(promise)
+        try:
+            given = await promise.wait()
+        except BaseException:
+            if not promise.kept:
+                self._waiting.remove(promise)
+            elif not self._closed:
+                # Given and cancelled at once: what it was given is the next one's.
+                self._pass_on(await promise.wait())
+            raise
+        if given is not None:
+            return given
+        self._starting -= 1
+        return await self._start()
+
+    def _pass_on(self, given: Service | None) -> None:
+        if given is not None:
+            self._give(given)
+        else:
+            self._starting -= 1
+            self._give_room()
+
+    async def _start(self) -> Service:
+        worker = await Service.start(
+            self._template,
+            serve_functions,
+            name=f"{self.kind} worker",
+            address_space=self._address_space,
+        )
+        self._workers.add(worker)
+        worker.when_ended = self._worker_ended
+        return worker
+
+    def _release(self, worker: Service) -> None:
+        """The caller is done with its worker, but perhaps the worker is not done with the call."""
+        if not worker.outstanding:
+            self._give(worker)
+        elif self._kill_abandoned:
+            worker.kill()
+        else:
+            worker.when_quiet = self._give
+
+    def _give(self, worker: Service) -> None:
+        """A worker is free: for the next in line, or idle."""
+        worker.when_quiet = None
+        if worker.gone:
+            # There is room for another when its process has ended.
+            return
+        if self._waiting:
+            self._waiting.popleft().keep(worker)
+            return
+        self._idle[worker] = current_loop().clock.now()
+        self._set_timer()
+
+    def _give_room(self) -> None:
+        while self._waiting and len(self._workers) + self._starting < self.limit:
+            self._starting += 1
+            self._waiting.popleft().keep(None)
+
+    def _worker_ended(self, worker: Service) -> None:
+        self._workers.discard(worker)
+        self._idle.pop(worker, None)
+        self._give_room()
+
+    def _set_timer(self) -> None:
+        # One for the pool, which rings at most once in `idle_seconds`.
+        if self._timer is None and self._idle:
+            longest = next(iter(self._idle.values()))
+            self._timer = current_loop().at(longest + self.idle_seconds, self._end_idle)
+
+    def _end_idle(self) -> None:
+        self._timer = None
+        now = current_loop().clock.now()
+        for worker, since in tuple(self._idle.items()):
+            if since + self.idle_seconds <= now:
+                del self._idle[worker]
+                worker.close()
+        self._set_timer()
