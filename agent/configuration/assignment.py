@@ -15,7 +15,8 @@ import tomllib
 from typing import Any
 
 from agent.configuration.key import keys_of
-from agent.configuration.kinds import Kind, Table, Tables
+from agent.configuration.kind import Kind
+from agent.configuration.kinds import Table, Tables
 
 _PART = re.compile(r"""\s*([A-Za-z0-9_\-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')\s*""")
 _BEGINS_A_VALUE = re.compile(r"""\s*(["'\[{]|[+-]?[0-9])""")

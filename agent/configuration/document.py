@@ -13,7 +13,8 @@ from pathlib import Path
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.key import Key, keys_of, meaning_of
-from agent.configuration.kinds import Amount, Kind, ListOf, Table, Tables
+from agent.configuration.kind import Kind
+from agent.configuration.kinds import Amount, ListOf, Table, Tables
 from agent.configuration.secrets import Secret
 from agent.configuration.toml_text import value_text
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
-    from agent.configuration.kinds import Kind
+    from agent.configuration.kind import Kind
 
 METADATA = "gantry"
 REQUIRED: Any = dataclasses.MISSING

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent.configuration.kinds import INVALID, Place, Scalar, UniqueIdentifier, shown
+from agent.configuration.kind import INVALID, Place, Scalar, shown
+from agent.configuration.kinds import UniqueIdentifier
 
 
 class Names(tuple[str, ...]):

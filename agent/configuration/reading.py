@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agent.configuration.key import REQUIRED, keys_of
-from agent.configuration.kinds import INVALID
+from agent.configuration.kind import INVALID
 from agent.configuration.layers import Merged
 from agent.configuration.names import Names
 from agent.configuration.problems import Problem
@@ -38,7 +38,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A place in the tree: what kinds of value talk to (see `kinds.Place`)."""
+    """A place in the tree: what kinds of value talk to (see `kind.Place`)."""
 
     reading: Reading
     key: tuple[str, ...]

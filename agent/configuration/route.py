@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agent.configuration.key import key, section
+from agent.configuration.kind import INVALID, Place, Scalar
 from agent.configuration.kinds import (
-    INVALID,
     ApplicationEntityTitle,
     Choice,
     Flag,
     ListOf,
-    Place,
-    Scalar,
     Table,
     Tables,
     Text,

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from agent.configuration.kinds import Place, Scalar
+from agent.configuration.kind import Place, Scalar
 from agent.errors import ConfigurationError
 
 MAXIMUM_LENGTH = 65536

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent import observation
@@ -13,21 +13,21 @@ from agent.configuration.connection import Socket, Timers
 from agent.errors import GantryError, PeerError
 from agent.loop import TimedOut, current_loop, readable, sleep
 from agent.loop import timeout as time_limit
+from agent.network.admission import Admission, Admit, Caller, ListenerLimits
 from agent.network.association import Association, AssociationRejected
 from agent.network.connection import Resolve, listening, open_stream, refuse
 from agent.network.exchange import ServiceProvider
-from agent.network.limits import UpperLayerLimits
-from agent.network.negotiation import AcceptorOffer, answer, information_for
+from agent.network.negotiation import answer, information_for
 from agent.network.pdu import (
     DICOM_APPLICATION_CONTEXT_NAME,
     AssociateReject,
     AssociateRequest,
 )
-from agent.network.presentation_context import ACCEPTANCE, PresentationContextProposal
+from agent.network.presentation_context import PresentationContextProposal
 from agent.network.rejection import LOCAL_LIMIT_EXCEEDED, reject_text
 from agent.network.stream import PlainStream, TlsStream, prepare, start_tls
 from agent.network.upper_layer import UpperLayer
-from agent.network.user_information import CommonExtendedNegotiation, UserInformation
+from agent.network.user_information import UserInformation
 
 if TYPE_CHECKING:
     import ssl
@@ -114,48 +114,6 @@ async def open_association(
             if context.abstract_syntax in providers
         }
     return association
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, as far as the transport connection tells; `certificate` as `ssl` gives it."""
-
-    address: str
-    port: int
-    certificate: dict[str, Any] | None
-    local_address: str
-    local_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What an association is admitted to.
-
-    `providers` are found by what a context is served as: its abstract syntax, the service class
-    UID that announced it, or "" (`AcceptorOffer.find`). `opened` and `closed` are told of it.
-    """
-
-    offer: AcceptorOffer
-    providers: Mapping[str, ServiceProvider]
-    timers: Timers = field(default_factory=Timers)
-    entity: str = ""
-    peer: str = ""
-    opened: Callable[[Association], None] | None = None
-    closed: Callable[[Association], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerLimits:
-    """What peers can take of a listener. 0 in `waiting_per_host`: only `waiting` counts."""
-
-    associations: int = 400
-    waiting: int = 1024
-    waiting_per_host: int = 0
-    command_set: int = 65536
-    upper_layer: UpperLayerLimits = field(default_factory=UpperLayerLimits)
-
-
-Admit = Callable[[AssociateRequest, Caller], Admission | AssociateReject]
 
 
 @dataclass(slots=True)
@@ -354,19 +312,7 @@ class Listener:
         association.entity = decision.entity
         association.peer = decision.peer
         association.set_timers(decision.timers)
-        announced: dict[str, CommonExtendedNegotiation] = {}
-        for item in request.user_information.common_extended:
-            announced.setdefault(item.sop_class_uid, item)
-        providers: dict[int, ServiceProvider] = {}
-        results = {each.identifier: each.result for each in said.presentation_contexts}
-        for proposal in request.presentation_contexts:
-            if results.get(proposal.identifier) != ACCEPTANCE:
-                continue
-            syntax = proposal.abstract_syntax
-            found = decision.offer.find(syntax, announced.get(syntax))
-            provider = decision.providers.get(found[0]) if found is not None else None
-            if provider is not None:
-                providers[proposal.identifier] = provider
+        providers = decision.providers_for(request, said)
         association.providers = providers
         self.associations.add(association)
         admitted.append(decision)

@@ -10,18 +10,8 @@ import pytest
 
 from agent.configuration import Configuration
 from agent.configuration.key import Key, keys_of
-from agent.configuration.kinds import (
-    INVALID,
-    Amount,
-    Choice,
-    Flag,
-    Kind,
-    ListOf,
-    Settings,
-    Table,
-    Tables,
-    Text,
-)
+from agent.configuration.kind import INVALID, Kind
+from agent.configuration.kinds import Amount, Choice, Flag, ListOf, Settings, Table, Tables, Text
 from agent.configuration.layers import Merged
 from agent.configuration.reading import Here, Reading
 from agent.configuration.route import TextByText

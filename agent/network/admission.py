@@ -1,0 +1,79 @@
+"""Whom a listener admits: what it asks, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.configuration.connection import Timers
+from agent.network.association import Association
+from agent.network.exchange import ServiceProvider
+from agent.network.limits import UpperLayerLimits
+from agent.network.negotiation import AcceptorOffer
+from agent.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
+from agent.network.presentation_context import ACCEPTANCE
+from agent.network.user_information import CommonExtendedNegotiation
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as the transport connection tells; `certificate` as `ssl` gives it."""
+
+    address: str
+    port: int
+    certificate: dict[str, Any] | None
+    local_address: str
+    local_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an association is admitted to.
+
+    `providers` are found by what a context is served as: its abstract syntax, the service class
+    UID that announced it, or "" (`AcceptorOffer.find`). `opened` and `closed` are told of it.
+    """
+
+    offer: AcceptorOffer
+    providers: Mapping[str, ServiceProvider]
+    timers: Timers = field(default_factory=Timers)
+    entity: str = ""
+    peer: str = ""
+    opened: Callable[[Association], None] | None = None
+    closed: Callable[[Association], None] | None = None
+
+    def providers_for(
+        self, request: AssociateRequest, accept: AssociateAccept
+    ) -> dict[int, ServiceProvider]:
+        """Who performs what comes on each accepted context."""
+        announced: dict[str, CommonExtendedNegotiation] = {}
+        for item in request.user_information.common_extended:
+            announced.setdefault(item.sop_class_uid, item)
+        accepted = {
+            each.identifier for each in accept.presentation_contexts if each.result == ACCEPTANCE
+        }
+        providers: dict[int, ServiceProvider] = {}
+        for proposal in request.presentation_contexts:
+            syntax = proposal.abstract_syntax
+            if proposal.identifier not in accepted:
+                continue
+            found = self.offer.find(syntax, announced.get(syntax))
+            provider = self.providers.get(found[0]) if found is not None else None
+            if provider is not None:
+                providers[proposal.identifier] = provider
+        return providers
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    """What peers can take of a listener. 0 in `waiting_per_host`: only `waiting` counts."""
+
+    associations: int = 400
+    waiting: int = 1024
+    waiting_per_host: int = 0
+    command_set: int = 65536
+    upper_layer: UpperLayerLimits = field(default_factory=UpperLayerLimits)
+
+
+Admit = Callable[[AssociateRequest, Caller], Admission | AssociateReject]
