@@ -50,16 +50,20 @@ class Event:
         self._line = _Line()
 
     def is_set(self) -> bool:
+        """Whether a wait would end at once."""
         return self._set
 
     def set(self) -> None:
+        """Wake all who wait; who comes later does not wait."""
         self._set = True
         self._line.wake_all()
 
     def clear(self) -> None:
+        """From now on tasks wait again."""
         self._set = False
 
     async def wait(self) -> None:
+        """Wait until the flag is set; it is when this returns."""
         while not self._set:
             await self._line.wait()
 
@@ -68,10 +72,16 @@ class ChannelClosed(LocalError):
     """Nothing more can be put into the channel, or taken out of it."""
 
 
-class Channel(Generic[T]):
-    """A queue between tasks that holds at most `capacity` items."""
+class Channel(AsyncIterator[T]):
+    """A queue between tasks that holds at most `capacity` items, at least one.
+
+    Items come out in the order in which they went in. `async for` takes them until the channel is
+    closed and empty.
+    """
 
     def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise LocalError("a channel holds at least one item", value=capacity, limit=1)
         self._capacity = capacity
         self._items: deque[T] = deque()
         self._closed = False
@@ -82,7 +92,7 @@ class Channel(Generic[T]):
         return len(self._items)
 
     def put_nowait(self, item: T) -> bool:
-        """Put an item if there is room; whether there was."""
+        """Put an item if there is room; whether there was. Raises ChannelClosed."""
         if self._closed:
             raise ChannelClosed("the channel is closed")
         if len(self._items) >= self._capacity:
@@ -92,17 +102,13 @@ class Channel(Generic[T]):
         return True
 
     async def put(self, item: T) -> None:
+        """Put an item, when there is room. Raises ChannelClosed."""
         while not self.put_nowait(item):
             await self._givers.wait()
 
     def get_nowait(self) -> T | None:
-        if not self._items:
-            return None
-        item = self._items.popleft()
-        self._givers.wake_one()
-        if self._items:
-            self._takers.wake_one()
-        return item
+        """The next item; None when there is none now."""
+        return self._take() if self._items else None
 
     async def get(self) -> T:
         """The next item; raises ChannelClosed when there is none and never will be."""
@@ -110,6 +116,9 @@ class Channel(Generic[T]):
             if self._closed:
                 raise ChannelClosed("the channel is closed")
             await self._takers.wait()
+        return self._take()
+
+    def _take(self) -> T:
         item = self._items.popleft()
         self._givers.wake_one()
         if self._items:
@@ -122,12 +131,14 @@ class Channel(Generic[T]):
         self._takers.wake_all()
         self._givers.wake_all()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        while True:
-            try:
-                yield await self.get()
-            except ChannelClosed:
-                return
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.get()
+        except ChannelClosed:
+            raise StopAsyncIteration from None
 
 
 class Promise(Generic[T]):
@@ -143,21 +154,25 @@ class Promise(Generic[T]):
 
     @property
     def kept(self) -> bool:
+        """Whether there is a value or an error."""
         return self._kept
 
     def keep(self, value: T) -> None:
+        """Give the value; only the first counts."""
         if not self._kept:
             self._kept = True
             self._value = value
             self._line.wake_all()
 
     def fail(self, error: BaseException) -> None:
+        """Give an error instead: it is raised by `wait`."""
         if not self._kept:
             self._kept = True
             self._error = error
             self._line.wake_all()
 
     async def wait(self) -> T:
+        """The value, when it is there; or raises the error."""
         while not self._kept:
             await self._line.wait()
         if self._error is not None:
@@ -182,9 +197,11 @@ class Limit:
         return False
 
     async def acquire(self) -> None:
+        """Become a holder as soon as there is room."""
         while not self.try_acquire():
             await self._line.wait()
 
     def release(self) -> None:
+        """Hold no longer."""
         self._free += 1
         self._line.wake_one()
