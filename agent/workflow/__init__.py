@@ -1,0 +1,1 @@
+"""What the box is for: one module for each real-world activity."""
