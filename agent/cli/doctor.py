@@ -1,0 +1,112 @@
+"""`gantry doctor`: check this machine, the configuration, the peers and the clock."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.cli.node_configuration import reader
+from agent.cli.options import add_configuration_options
+from agent.configuration.configuration import Configuration
+from agent.errors import GantryError
+from agent.loop import Loop
+from agent.network.negotiation import ContextNeed, propose
+from agent.network.tls import client_context
+from agent.network.transport import open_association
+from agent.network.user_information import UserInformation
+from agent.services.offer import implementation_of
+from agent.services.verification import c_echo
+from hal.clock import calendar
+
+GOOD, BAD = "ok", "!!"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_configuration_options(parser)
+    parser.add_argument(
+        "--rebuild-index",
+        action="store_true",
+        help="make the index of every archive anew from its objects (stop the node first)",
+    )
+    parser.add_argument("--offline", action="store_true", help="do not call the peers")
+
+
+def run(options: argparse.Namespace) -> int:
+    configuration = reader(options)()
+    if options.rebuild_index:
+        return _rebuild(configuration)
+    findings = [*_machine(), *_folders(configuration)]
+    if not options.offline:
+        findings += Loop().run(_peers(configuration))
+    for verdict, text in findings:
+        print(f"{verdict}  {text}")
+    return 1 if any(verdict == BAD for verdict, _ in findings) else 0
+
+
+def _machine() -> Iterator[tuple[str, str]]:
+    state = calendar()
+    yield (GOOD, "the clock is set") if state.set else (BAD, f"the clock: {state.reason}")
+    yield GOOD, f"Python {sys.version.split()[0]}, {os.cpu_count()} processors"
+
+
+def _folders(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    from agent.node import archive_folder
+
+    for table in configuration.archives:
+        folder = archive_folder(configuration, table)
+        place = next(each for each in (folder, *folder.parents) if each.exists())
+        if not os.access(place, os.W_OK):
+            yield BAD, f"archive {table.name}: {place} cannot be written"
+            continue
+        free = os.statvfs(place)
+        yield GOOD, f"archive {table.name}: {free.f_bavail * free.f_frsize / 1e9:.1f} GB free"
+    for peer in configuration.peers:
+        for path in (peer.tls.certificate, *peer.tls.trust) if peer.tls else ():
+            if path and not Path(path).exists():
+                yield BAD, f"peer {peer.name}: there is no file {path}"
+
+
+async def _peers(configuration: Configuration) -> list[tuple[str, str]]:
+    class_uid, version_name = implementation_of(configuration)
+    findings = []
+    for peer in configuration.peers:
+        if not peer.addresses:
+            continue
+        need = ContextNeed("1.2.840.10008.1.1", ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1"))
+        try:
+            association = await open_association(
+                [(each.host, each.port) for each in peer.addresses],
+                called_ae_title=peer.title,
+                calling_ae_title=peer.calling_title,
+                proposals=propose([need])[0],
+                information=UserInformation(peer.maximum_pdu, class_uid, version_name),
+                timers=peer.timers,
+                socket=peer.socket,
+                ssl_context=client_context(peer.tls),
+                server_name=peer.tls.server_name if peer.tls else "",
+            )
+            await c_echo(association)
+            await association.release()
+            findings.append((GOOD, f"peer {peer.name} answers"))
+        except GantryError as error:
+            way_out = f" {error.way_out}" if error.way_out else ""
+            findings.append((BAD, f"peer {peer.name}: {error}.{way_out}"))
+    return findings
+
+
+def _rebuild(configuration: Configuration) -> int:
+    from agent.archive.rebuild import rebuild
+    from agent.node import archive_folder, archive_settings
+    from agent.workflow.routing import Routing
+
+    for table in configuration.archives:
+        result = rebuild(
+            archive_folder(configuration, table),
+            Routing.of(configuration),
+            archive_settings(configuration, table),
+        )
+        print(f"archive {table.name}: {result}")
+    return 0

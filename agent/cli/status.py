@@ -1,0 +1,49 @@
+"""`gantry status`: what the running node is doing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from agent.cli.node_configuration import add_control_option
+from agent.cli.options import add_json_option
+from agent.control import ask
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_control_option(parser)
+    add_json_option(parser)
+    parser.add_argument("--metrics", action="store_true", help="print the metrics instead")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.metrics:
+        print(ask(options.control, "metrics"), end="")
+        return 0
+    said = ask(options.control, "status")
+    print(json.dumps(said)) if options.json else _show(said)
+    return 0
+
+
+def _show(said: dict[str, Any]) -> None:
+    profile = said["profile"] or "none"
+    print(f"gantry {said['version']}, profile {profile}, up {said['up_seconds']} s")
+    print(f"associations: {len(said['associations'])}")
+    for each in said["associations"]:
+        print(f"  {each['calling']} at {each['address']} with {each['entity']}")
+    for archive in said["archives"]:
+        counts, usage = archive["counts"], archive["usage"]
+        print(
+            f"archive {archive['name']}: {counts['instances']} instances in {counts['studies']}"
+            f" studies, {usage['held'] / 1e6:.1f} MB, {usage['part']:.0%} of the space in use"
+        )
+    for each in said["destinations"]:
+        queue = each.get("queue") or {}
+        mood = "paused" if queue.get("paused") else "ok"
+        if each.get("failures"):
+            mood = f"failing: {each['last_reason']}"
+        print(
+            f"to {each['peer']}: {queue.get('waiting', 0)} waiting, {queue.get('held', 0)} held,"
+            f" {each.get('delivered', 0)} delivered since start; {mood}"
+        )

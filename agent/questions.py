@@ -1,0 +1,145 @@
+"""What a running node answers on its control socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from agent import __version__, observation
+from agent.archive.archive import Archive
+from agent.archive.decision import DELIVER, JobPlan
+from agent.archive.records import JobState
+from agent.errors import LocalError
+from agent.loop import current_loop
+
+if TYPE_CHECKING:
+    from agent.node import Node
+
+Request = dict[str, Any]
+
+
+def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
+    """The questions by name."""
+    questions = _Questions(node)
+    return {
+        "status": questions.status,
+        "queue": questions.queue,
+        "retry": questions.retry,
+        "hold": questions.hold,
+        "drop": questions.drop,
+        "pause": questions.pause,
+        "resume": questions.resume,
+        "studies": questions.studies,
+        "delete": questions.delete,
+        "send-again": questions.send_again,
+        "metrics": questions.metrics,
+        "reload": questions.reload,
+    }
+
+
+class _Questions:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def _archive(self, request: Request) -> Archive:
+        archives = self._node.archives
+        name = request.get("archive") or next(iter(archives))
+        if name not in archives:
+            raise LocalError(f"there is no archive {name}", limit=", ".join(archives))
+        return archives[name]
+
+    async def status(self, request: Request) -> Any:
+        node = self._node
+        destinations = {each["peer"]: each for each in self._deliveries()}
+        found = []
+        for name, archive in node.archives.items():
+            usage = archive.usage()
+            counts = await archive.counts()
+            found.append({"name": name, "usage": usage, "counts": counts})
+            for summary in await archive.destinations():
+                row = destinations.setdefault(summary.name, {"peer": summary.name})
+                row["queue"] = summary
+        return {
+            "version": __version__,
+            "profile": node.configuration.profile,
+            "up_seconds": round(time.time() - node.started),
+            "associations": [
+                {
+                    "id": each.identification,
+                    "entity": each.entity,
+                    "calling": each.calling_ae_title,
+                    "address": each.address,
+                    "received": each.bytes_received,
+                }
+                for each in node.associations
+            ],
+            "archives": found,
+            "destinations": list(destinations.values()),
+            "loop": current_loop().lag.snapshot(),
+        }
+
+    def _deliveries(self) -> list[dict[str, Any]]:
+        return self._node.delivery.status() if self._node.delivery is not None else []
+
+    async def queue(self, request: Request) -> Any:
+        state = request.get("state")
+        return await self._archive(request).jobs(
+            destination=request.get("destination"),
+            state=JobState[state.upper()] if state else None,
+            after=request.get("after", 0),
+            limit=min(int(request.get("limit", 100)), 1000),
+        )
+
+    async def retry(self, request: Request) -> Any:
+        done = await self._archive(request).again([int(each) for each in request["jobs"]])
+        self._wake()
+        return done
+
+    async def hold(self, request: Request) -> Any:
+        archive = self._archive(request)
+        held = [await archive.hold(int(each), "held by a person") for each in request["jobs"]]
+        return sum(held)
+
+    async def drop(self, request: Request) -> Any:
+        jobs = [int(each) for each in request["jobs"]]
+        return await self._archive(request).drop(jobs, "dropped by a person")
+
+    async def pause(self, request: Request) -> Any:
+        await self._archive(request).pause(request["destination"])
+
+    async def resume(self, request: Request) -> Any:
+        await self._archive(request).resume(request["destination"])
+        self._wake()
+
+    async def studies(self, request: Request) -> Any:
+        fields = {
+            name: request[name]
+            for name in ("study_instance_uid", "patient_id", "study_date_from", "study_date_to")
+            if request.get(name)
+        }
+        limit = min(int(request.get("limit", 100)), 1000)
+        return await self._archive(request).studies(request.get("before"), limit, **fields)
+
+    async def delete(self, request: Request) -> Any:
+        return await self._archive(request).delete(
+            request["level"], request["uid"], who="control", force=bool(request.get("force"))
+        )
+
+    async def send_again(self, request: Request) -> Any:
+        plan = JobPlan(DELIVER, request["destination"])
+        done = await self._archive(request).send_again(
+            request["level"], request["uid"], plan, who="control"
+        )
+        self._wake()
+        return done
+
+    async def metrics(self, request: Request) -> Any:
+        return observation.metrics.render()
+
+    async def reload(self, request: Request) -> Any:
+        self._node.reload()
+
+    def _wake(self) -> None:
+        if self._node.delivery is not None:
+            self._node.delivery.wake()

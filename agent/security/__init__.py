@@ -1,0 +1,1 @@
+"""Who may do what, and how it is kept secret (PS3.15)."""

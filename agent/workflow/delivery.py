@@ -1,0 +1,98 @@
+"""Delivery: every peer that objects are sent to, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent import observation
+from agent.archive.archive import Archive
+from agent.configuration.configuration import Configuration
+from agent.configuration.peer import Peer
+from agent.errors import GantryError
+from agent.loop import Event, Limit, Task, TaskGroup, sleep
+from agent.network.connection import Resolve
+from agent.workflow.destination import Destination
+
+_AFTER_A_FAULT = 5.0
+
+
+class Delivery:
+    """Runs a `Destination` for each peer that has an address."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        archives: Mapping[str, Archive],
+        *,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self._configuration = configuration
+        self._archives = archives
+        self._resolve = resolve
+        self._limit = Limit(configuration.delivery.associations)
+        self._running: dict[str, tuple[Destination, Task[None]]] = {}
+        self._changed = Event()
+
+    async def run(self) -> None:
+        """Until cancelled. A reload starts and ends destinations here."""
+        async with TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                await self._follow(group)
+                await self._changed.wait()
+
+    async def _follow(self, group: TaskGroup) -> None:
+        wanted = {
+            peer.name: peer
+            for peer in self._configuration.peers
+            if peer.addresses and "storage" in peer.services
+        }
+        for name, (destination, task) in list(self._running.items()):
+            if wanted.get(name) != destination.peer:
+                task.cancel()
+                del self._running[name]
+        for name, peer in wanted.items():
+            if name not in self._running:
+                self._start(group, peer)
+
+    def _start(self, group: TaskGroup, peer: Peer) -> None:
+        destination = Destination(
+            peer, self._configuration, self._archives, self._limit, self._resolve
+        )
+        task = group.start(self._keep_running(destination), f"delivery to {peer.name}")
+        self._running[peer.name] = (destination, task)
+
+    async def _keep_running(self, destination: Destination) -> None:
+        while True:
+            try:
+                await destination.run()
+            except GantryError as error:
+                # An archive whose volume is away, for example: it may come back.
+                destination.last_reason = str(error)
+                observation.error("delivery stopped", peer=destination.peer.name, error=error)
+                await sleep(_AFTER_A_FAULT)
+
+    def wake(self, destination: str | None = None) -> None:
+        """There are new jobs for this peer, or for any."""
+        for name, (each, _) in self._running.items():
+            if destination in (None, name):
+                each.wake()
+
+    def reload(self, configuration: Configuration) -> None:
+        """Follow another configuration; destinations that did not change go on undisturbed."""
+        self._configuration = configuration
+        self._changed.set()
+        self.wake()
+
+    def status(self) -> list[dict[str, Any]]:
+        """Each destination: what was delivered, and what the last failure said."""
+        return [
+            {
+                "peer": name,
+                "delivered": each.delivered,
+                "failures": each.failures,
+                "last_reason": each.last_reason,
+            }
+            for name, (each, _) in self._running.items()
+        ]

@@ -1,0 +1,125 @@
+"""Routing: what becomes of an object that came in, by the routes of the configuration.
+
+`Routing` is asked in the archive's storage worker, so it is plain data and keeps no state.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.archive.decision import DELIVER, Decision, JobPlan, Origin
+from agent.configuration.configuration import Configuration
+from agent.configuration.patterns import fits
+from agent.configuration.route import Condition, Match, Route
+from agent.dataset import tags
+from agent.dataset.character_set import decode_text
+from agent.dataset.head import Head
+from agent.dataset.sop_classes import NON_PATIENT
+from agent.workflow.changes import encode_changes, values_after
+
+_ALWAYS = frozenset((tags.SOP_CLASS_UID, tags.MODALITY, tags.SPECIFIC_CHARACTER_SET))
+
+
+def _texts(head: Head, tag: int) -> list[str]:
+    """The values of an attribute; none when it is absent or empty."""
+    raw = head.values.get(tag)
+    if not raw:
+        return []
+    vr = head.vrs.get(tag, "") or tags.known_value_representation(tag) or "LO"
+    text = decode_text(raw, vr, head.values.get(tags.SPECIFIC_CHARACTER_SET))
+    return [each.strip(" \0") for each in text.split("\\")]
+
+
+def _one_fits(condition: Condition, value: str) -> bool:
+    if condition.equals is not None:
+        return value == condition.equals
+    if condition.one_of is not None:
+        return value in condition.one_of
+    if condition.wildcard is not None:
+        return fnmatch.fnmatchcase(value, condition.wildcard.replace("[", "[[]"))
+    return condition.regex is not None and fits(condition.regex, value)
+
+
+def condition_holds(condition: Condition, head: Head) -> bool:
+    """Whether one test of an attribute holds for this object."""
+    values = _texts(head, condition.attribute)
+    if condition.exists is not None:
+        holds = condition.exists == any(values)
+    else:
+        holds = any(_one_fits(condition, value) for value in values)
+    return holds != condition.negate
+
+
+def matches(match: Match, head: Head, origin: Origin) -> bool:
+    """Whether all that is given holds."""
+    named = (
+        (match.called, origin.called),
+        (match.calling, origin.calling),
+        (match.peers, origin.peer),
+        (match.entities, origin.entity),
+        (match.sources, origin.source),
+    )
+    if any(wanted and value not in wanted for wanted, value in named):
+        return False
+    if match.modalities and not set(match.modalities) & set(_texts(head, tags.MODALITY)):
+        return False
+    if match.sop_classes and not set(match.sop_classes) & set(_texts(head, tags.SOP_CLASS_UID)):
+        return False
+    return all(condition_holds(each, head) for each in match.conditions)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The routes, as the archive's receiver. `peers` finds a peer's name by its calling title:
+    after a crash the title is all that is left of an object's origin."""
+
+    routes: tuple[Route, ...]
+    peers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Routing:
+        return cls(
+            tuple(each for each in configuration.routes if each.enabled),
+            {title: peer.name for peer in configuration.peers for title in peer.titles},
+        )
+
+    @property
+    def wanted(self) -> frozenset[int]:
+        found = set(_ALWAYS)
+        for route in self.routes:
+            found.update(each.attribute for each in route.match.conditions)
+            found.update(each.attribute for each in route.on_receipt)
+        return frozenset(found)
+
+    def receive(self, head: Head, origin: Origin) -> Decision:
+        """The jobs of all routes that fit; a destination gets an object once."""
+        jobs: dict[str, JobPlan] = {}
+        coercions: dict[int, bytes | None] = {}
+        dropped = False
+        non_patient = origin.sop_class_uid in NON_PATIENT
+        for route in self.routes:
+            if not matches(route.match, head, origin):
+                continue
+            dropped = dropped or route.drop
+            if not non_patient:
+                # PS3.4 GG.4.2: objects of no patient are never changed.
+                coercions.update(values_after(route.on_receipt, head.values))
+            for destination in route.deliver:
+                jobs.setdefault(
+                    destination,
+                    JobPlan(
+                        DELIVER,
+                        destination,
+                        priority=route.priority,
+                        delay=route.delay,
+                        hold=f"held by the route {route.name}" if route.hold else "",
+                        payload=encode_changes(route.changes),
+                    ),
+                )
+            if route.last:
+                break
+        return Decision(
+            jobs=tuple(jobs.values()), discard=dropped and not jobs, coercions=coercions
+        )
