@@ -122,8 +122,13 @@ class Task(Generic[T]):
             def wake(_: Task[Any]) -> None:
                 waiter.wake()
 
+            def abandon() -> None:
+                # Not there any more when the end of this very task is what ends the wait.
+                if wake in self._on_done:
+                    self._on_done.remove(wake)
+
             self._on_done.append(wake)
-            await suspend(lambda: self._on_done.remove(wake))
+            await suspend(abandon)
         if isinstance(self.error, Cancelled):
             raise LocalError(f"the task {self.name} was cancelled")
         if self.error is not None:
