@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 # Floor, and the packages and modules of one row: those may import each other.
 FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (8, ("agent.cli",)),
-    (7, ("agent.node", "agent.control", "agent.conformance")),
+    (
+        7,
+        ("agent.node", "agent.questions", "agent.vocabulary", "agent.control", "agent.conformance"),
+    ),
     (6, ("agent.workflow",)),
     (5, ("agent.web",)),
     (5, ("agent.services",)),
