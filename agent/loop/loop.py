@@ -199,13 +199,20 @@ class Loop:
             return
         seconds = max(0.0, at - self.clock.now())
         if self._manual is not None and seconds:
-            if descriptors.waiting:
-                patience = self._manual.patience if self.outside else self._manual.grace
-                self._poll(patience)
-            if not self._ready and not self._interrupt.pending:
-                self._manual.move_to(at)
+            self._wait_by_hand(self._manual, at)
             return
         self._poll(seconds)
+
+    def _wait_by_hand(self, clock: ManualClock, at: float) -> None:
+        patience = clock.patience if self.outside else clock.grace
+        end = time.monotonic() + patience
+        # A poll may end early and wake nobody: what is ready is not always what is waited for.
+        while self.descriptors.waiting and patience > 0:
+            self._poll(patience)
+            if self._ready or self._interrupt.pending:
+                return
+            patience = end - time.monotonic()
+        clock.move_to(at)
 
     def _poll(self, seconds: float | None) -> None:
         self.lag.lap(time.monotonic() - self._polled_at)
