@@ -142,4 +142,4 @@ class _Questions:
 
     def _wake(self) -> None:
         if self._node.delivery is not None:
-            self._node.delivery.wake()
+            self._node.delivery.hurry()

@@ -79,11 +79,16 @@ class Delivery:
             if destination in (None, name):
                 each.wake()
 
+    def hurry(self) -> None:
+        """Try everything now that waits for a back-off."""
+        for each, _ in self._running.values():
+            each.hurry()
+
     def reload(self, configuration: Configuration) -> None:
         """Follow another configuration; destinations that did not change go on undisturbed."""
         self._configuration = configuration
         self._changed.set()
-        self.wake()
+        self.hurry()
 
     def status(self) -> list[dict[str, Any]]:
         """Each destination: what was delivered, and what the last failure said."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from agent import observation
 from agent.archive.archive import Archive
@@ -18,7 +19,7 @@ from agent.archive.settings import RetryPolicy
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.errors import GantryError, PeerError, StorageError
-from agent.loop import Event, Limit, TaskGroup, TimedOut, now, shielded, sleep, sleep_until, timeout
+from agent.loop import Event, Limit, TaskGroup, TimedOut, now, shielded, sleep_until, timeout
 from agent.network.association import Association
 from agent.network.connection import Resolve
 from agent.network.negotiation import propose
@@ -67,6 +68,7 @@ class Destination:
         self._associations = associations
         self._resolve = resolve
         self._work = Event()
+        self._hurried = Event()
         self._kept: Association | None = None
         self._kept_objects = 0
         self._free_at = 0.0
@@ -84,6 +86,11 @@ class Destination:
 
     def wake(self) -> None:
         """There may be something to do."""
+        self._work.set()
+
+    def hurry(self) -> None:
+        """A person wants it tried now: do not wait for the back-off."""
+        self._hurried.set()
         self._work.set()
 
     async def run(self) -> None:
@@ -144,7 +151,9 @@ class Destination:
         observation.warning(
             "delivery failed", peer=self.peer.name, error=error, failures=self.failures, wait=wait
         )
-        await sleep(wait)
+        self._hurried.clear()
+        with suppress(TimedOut), timeout(wait):
+            await self._hurried.wait()
 
     async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: set[int]) -> None:
         needs = context_needs(

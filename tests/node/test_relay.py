@@ -174,6 +174,27 @@ def test_a_broken_configuration_at_a_reload_changes_nothing(tmp_path: Path) -> N
         assert dcmtk.echoscu(node.port, called="GANTRY").returncode == 0
 
 
+def test_a_person_who_says_retry_does_not_wait_for_the_back_off(
+    tmp_path: Path, start_peer: Any
+) -> None:
+    port = free_port()
+    slow = peer_table("FAR", port).replace('"0.2 s"', '"600 s"').replace('"0.5 s"', '"600 s"')
+    with NodeProcess(tmp_path / "node", slow) as node:
+        uid, data = made(1)
+        with RawPeer.connect(node.port) as peer:
+            peer.associate(proposed_context(1, CT, EXPLICIT))
+            assert store(peer, 1, data, uid) == 0
+            peer.release()
+        end = time.monotonic() + 10
+        while "delivery failed" not in node.log and time.monotonic() < end:
+            time.sleep(0.05)
+        far = start_peer(DcmtkStoreScp(tmp_path / "far", port=port))
+        (job,) = node.ask("queue")["items"]
+        node.ask("retry", jobs=[job["id"]])
+        far.wait_for_files(1)
+        node.wait_until_delivered("FAR")
+
+
 class _Sender(threading.Thread):
     """Stores objects whatever happens, and keeps the ledger of what was acknowledged."""
 
