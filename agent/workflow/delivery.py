@@ -12,13 +12,14 @@ from agent.configuration.peer import Peer
 from agent.errors import GantryError
 from agent.loop import Event, Limit, Task, TaskGroup, sleep
 from agent.network.connection import Resolve
+from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.destination import Destination
 
 _AFTER_A_FAULT = 5.0
 
 
 class Delivery:
-    """Runs a `Destination` for each peer that has an address."""
+    """Runs a `Destination` for each association that a peer with an address may hold."""
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class Delivery:
         self._archives = archives
         self._resolve = resolve
         self._limit = Limit(configuration.delivery.associations)
-        self._running: dict[str, tuple[Destination, Task[None]]] = {}
+        self._running: dict[str, list[tuple[Destination, Task[None]]]] = {}
         self._changed = Event()
 
     async def run(self) -> None:
@@ -48,20 +49,27 @@ class Delivery:
             for peer in self._configuration.peers
             if peer.addresses and "storage" in peer.services
         }
-        for name, (destination, task) in list(self._running.items()):
-            if wanted.get(name) != destination.peer:
-                task.cancel()
+        for name, running in list(self._running.items()):
+            if wanted.get(name) != running[0][0].peer:
                 del self._running[name]
+                for _, task in running:
+                    task.cancel()
+            for destination, _ in running:
+                destination.configuration = self._configuration
         for name, peer in wanted.items():
             if name not in self._running:
                 self._start(group, peer)
 
     def _start(self, group: TaskGroup, peer: Peer) -> None:
-        destination = Destination(
-            peer, self._configuration, self._archives, self._limit, self._resolve
-        )
-        task = group.start(self._keep_running(destination), f"delivery to {peer.name}")
-        self._running[peer.name] = (destination, task)
+        bandwidth = Bandwidth(peer.window.bandwidth)
+        number = 1 if peer.quirks.single_association else peer.window.associations
+        running = self._running[peer.name] = []
+        for _ in range(number):
+            destination = Destination(
+                peer, self._configuration, self._archives, self._limit, self._resolve, bandwidth
+            )
+            task = group.start(self._keep_running(destination), f"delivery to {peer.name}")
+            running.append((destination, task))
 
     async def _keep_running(self, destination: Destination) -> None:
         while True:
@@ -75,14 +83,16 @@ class Delivery:
 
     def wake(self, destination: str | None = None) -> None:
         """There are new jobs for this peer, or for any."""
-        for name, (each, _) in self._running.items():
+        for name, running in self._running.items():
             if destination in (None, name):
-                each.wake()
+                for each, _ in running:
+                    each.wake()
 
     def hurry(self) -> None:
         """Try everything now that waits for a back-off."""
-        for each, _ in self._running.values():
-            each.hurry()
+        for running in self._running.values():
+            for each, _ in running:
+                each.hurry()
 
     def reload(self, configuration: Configuration) -> None:
         """Follow another configuration; destinations that did not change go on undisturbed."""
@@ -95,9 +105,11 @@ class Delivery:
         return [
             {
                 "peer": name,
-                "delivered": each.delivered,
-                "failures": each.failures,
-                "last_reason": each.last_reason,
+                "delivered": sum(each.delivered for each, _ in running),
+                "failures": max(each.failures for each, _ in running),
+                "last_reason": next(
+                    (each.last_reason for each, _ in running if each.last_reason), ""
+                ),
             }
-            for name, (each, _) in self._running.items()
+            for name, running in self._running.items()
         ]

@@ -7,6 +7,7 @@ and its own place in the queue.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -19,23 +20,20 @@ from agent.archive.settings import RetryPolicy
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.errors import GantryError, PeerError, StorageError
-from agent.loop import Event, Limit, TaskGroup, TimedOut, now, shielded, sleep_until, timeout
+from agent.loop import Event, Limit, TaskGroup, TimedOut, shielded, timeout
 from agent.network.association import Association
 from agent.network.connection import Resolve
 from agent.network.negotiation import propose
-from agent.network.status import Category, category, status_text
-from agent.network.tls import client_context
-from agent.network.transport import open_association
-from agent.network.user_information import UserInformation
-from agent.services.offer import implementation_of
-from agent.services.storage import c_store, capability_of
+from agent.network.presentation_context import PresentationContextProposal
+from agent.network.status import SOP_CLASS_NOT_SUPPORTED, Category, category, status_text
+from agent.services.storage import c_store
 from agent.services.storage_negotiation import (
     Proposal,
-    common_extended_items,
     context_needs,
-    extended_items,
     sending_order,
 )
+from agent.workflow.bandwidth import Bandwidth
+from agent.workflow.opening import Opening
 from agent.workflow.outgoing import open_outgoing
 
 DELIVERED = observation.metrics.counter(
@@ -46,9 +44,16 @@ LAST_SUCCESS = observation.metrics.gauge(
     "gantry_delivery_last_success_seconds", "Time of the last confirmed object", "peer"
 )
 
+# With an unlimited window: each operation has a file open.
+_MOST_AT_ONCE = 64
+_NOT_TAKEN = "the peer does not take this SOP class in this transfer syntax"
+
 
 class Destination:
-    """One peer and all that is to be delivered to it."""
+    """One peer and what is to be delivered to it, over one association at a time.
+
+    A peer that may hold several has as many of these, which share `bandwidth`.
+    """
 
     def __init__(
         self,
@@ -57,25 +62,21 @@ class Destination:
         archives: Mapping[str, Archive],
         associations: Limit,
         resolve: Resolve | None,
+        bandwidth: Bandwidth,
     ) -> None:
         self.peer = peer
+        self.configuration = configuration
         self.failures = 0
         self.last_reason = ""
-        self.last_success = 0.0
         self.delivered = 0
-        self._configuration = configuration
         self._archives = archives
         self._associations = associations
-        self._resolve = resolve
         self._work = Event()
         self._hurried = Event()
         self._kept: Association | None = None
         self._kept_objects = 0
-        self._free_at = 0.0
-        entity = configuration.entity(peer.entity)
-        self._capability = (
-            capability_of(entity) if entity and entity.services_of("storage", "scp") else None
-        )
+        self._bandwidth = bandwidth
+        self._opening = Opening(peer, resolve)
         retry = peer.retry or configuration.delivery.retry
         self._policy = RetryPolicy(
             retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age
@@ -97,6 +98,8 @@ class Destination:
         """Deliver until cancelled; what was claimed then goes back to the queue."""
         try:
             while True:
+                # Before looking: who wakes us while we look has news that we may have missed.
+                self._work.clear()
                 worked = False
                 for archive in self._archives.values():
                     worked = await self._deliver_from(archive) or worked
@@ -113,7 +116,6 @@ class Destination:
         limit = min([3600.0, *(max(0.01, each) for each in waits)])
         if self._kept is not None:
             limit = min(limit, max(0.01, self.peer.window.idle))
-        self._work.clear()
         try:
             with timeout(limit):
                 await self._work.wait()
@@ -121,14 +123,16 @@ class Destination:
             await self._release_kept()
 
     async def _deliver_from(self, archive: Archive) -> bool:
-        jobs = await archive.claim(
-            self.peer.name, self._configuration.delivery.batch, kinds=(DELIVER,)
-        )
+        most = self.configuration.delivery.batch
+        if self.peer.window.objects_per_association:
+            most = min(most, self.peer.window.objects_per_association)
+        jobs = await archive.claim(self.peer.name, most, kinds=(DELIVER,))
         if not jobs:
             return False
         open_jobs = {job.id for job in jobs}
         try:
-            await self._deliver(archive, jobs, open_jobs)
+            for study in self._by_study(jobs):
+                await self._deliver(archive, study, open_jobs)
             self.failures = 0
         except PeerError as error:
             await self._after_failure(archive, open_jobs, error)
@@ -155,6 +159,15 @@ class Destination:
         with suppress(TimedOut), timeout(wait):
             await self._hurried.wait()
 
+    def _by_study(self, jobs: Sequence[Job]) -> list[list[Job]]:
+        """The jobs with those of a study together; each study alone where the peer wants that."""
+        studies: dict[str, list[Job]] = {}
+        for job in jobs:
+            studies.setdefault(job.study_instance_uid, []).append(job)
+        if self.peer.quirks.association_per_study:
+            return list(studies.values())
+        return [[job for study in studies.values() for job in study]]
+
     async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: set[int]) -> None:
         needs = context_needs(
             ((job.sop_class_uid, job.transfer_syntax_uid) for job in jobs), self._proposal
@@ -172,70 +185,61 @@ class Destination:
             if not batch:
                 continue
             left = [job for job in left if job not in batch]
-            await self._send_batch(archive, batch, open_jobs)
+            await self._send_batch(archive, batch, proposals, open_jobs)
         for job in left:
             await self._hold(archive, job, open_jobs, "its transfer syntax is never proposed")
 
-    async def _send_batch(self, archive: Archive, batch: list[Job], open_jobs: set[int]) -> None:
-        association = await self._association(batch)
-        window = association.window.invoked or self.peer.window.operations or 1
+    async def _send_batch(
+        self,
+        archive: Archive,
+        batch: list[Job],
+        proposals: list[PresentationContextProposal],
+        open_jobs: set[int],
+    ) -> None:
+        association = await self._association(batch, proposals)
+        window = association.window.invoked or self.peer.window.operations or len(batch)
+        stop = self.configuration.delivery.on_failure == "stop"
         waiting = iter(batch)
+        failed = False
 
         async def sender() -> None:
+            nonlocal failed
             for job in waiting:
-                await self._send(archive, association, job, open_jobs)
+                if not await self._send(archive, association, job, open_jobs) and stop:
+                    failed = True
+                if failed:
+                    return
 
         async with TaskGroup() as group:
-            for _ in range(max(1, min(window, len(batch)))):
+            for _ in range(max(1, min(window, len(batch), _MOST_AT_ONCE))):
                 group.start(sender(), f"delivery to {self.peer.name}")
         limit = self.peer.window.objects_per_association
         used_up = limit and self._kept_objects >= limit
-        if not self.peer.window.reuse or used_up or self.peer.quirks.association_per_study:
+        if (
+            failed
+            or used_up
+            or not self.peer.window.reuse
+            or self.peer.quirks.association_per_study
+        ):
             await self._release_kept()
 
-    async def _association(self, batch: Sequence[Job]) -> Association:
+    async def _association(
+        self, batch: Sequence[Job], proposals: list[PresentationContextProposal]
+    ) -> Association:
         """The kept association, if it carries all of the batch; else a new one."""
         kept = self._kept
+        limit = self.peer.window.objects_per_association
         if (
             kept is not None
             and kept.is_open
+            and (not limit or self._kept_objects + len(batch) <= limit)
             and all(kept.contexts.find(j.sop_class_uid, j.transfer_syntax_uid) for j in batch)
         ):
             return kept
         await self._release_kept()
-        needs = context_needs(
-            ((job.sop_class_uid, job.transfer_syntax_uid) for job in batch), self._proposal
-        )
-        proposals = propose(needs)[0]
-        classes = list(dict.fromkeys(each.abstract_syntax for each in proposals))
-        class_uid, version_name = implementation_of(self._configuration)
-        entity = self._configuration.entity(self.peer.entity)
-        extended = not self.peer.quirks.plain_negotiation and (
-            entity is None or entity.extended_negotiation
-        )
-        operations = self.peer.window.operations
         await self._associations.acquire()
         try:
-            self._kept = await open_association(
-                self._addresses(),
-                called_ae_title=self.peer.title,
-                calling_ae_title=self.peer.calling_title,
-                proposals=proposals,
-                information=UserInformation(
-                    self.peer.maximum_pdu,
-                    class_uid,
-                    version_name,
-                    asynchronous_operations_window=None if operations == 1 else (operations, 1),
-                    extended=extended_items(classes, self._capability) if extended else (),
-                    common_extended=common_extended_items(classes) if extended else (),
-                ),
-                timers=self.peer.timers,
-                socket=self.peer.socket,
-                ssl_context=client_context(self.peer.tls),
-                server_name=self.peer.tls.server_name if self.peer.tls else "",
-                longest_sent_pdu=self.peer.longest_sent_pdu,
-                resolve=self._resolve,
-            )
+            self._kept = await self._opening.open(self.configuration, proposals)
         except BaseException:
             self._associations.release()
             raise
@@ -245,9 +249,6 @@ class Destination:
         )
         return self._kept
 
-    def _addresses(self) -> list[tuple[str, int]]:
-        return [(each.host, each.port) for each in self.peer.addresses]
-
     async def _release_kept(self) -> None:
         kept, self._kept = self._kept, None
         if kept is not None:
@@ -256,7 +257,8 @@ class Destination:
 
     async def _send(
         self, archive: Archive, association: Association, job: Job, open_jobs: set[int]
-    ) -> None:
+    ) -> bool:
+        """Send one object; whether the peer has it now."""
         context = None
         for abstract_syntax, syntax in sending_order(
             job.sop_class_uid, job.transfer_syntax_uid, self._proposal
@@ -265,19 +267,14 @@ class Destination:
             if context is not None:
                 break
         if context is None:
-            await self._hold(
-                archive,
-                job,
-                open_jobs,
-                "the peer does not take this SOP class in this transfer syntax",
-            )
-            return
-        await self._keep_to_bandwidth(job.size)
+            await self._hold(archive, job, open_jobs, _NOT_TAKEN, SOP_CLASS_NOT_SUPPORTED)
+            return False
+        await self._bandwidth.take(job.size)
         try:
             outgoing = open_outgoing(archive.path_of(job), job, context.abstract_syntax)
         except StorageError as error:
             await self._hold(archive, job, open_jobs, str(error))
-            return
+            return False
         try:
             response = await c_store(
                 association,
@@ -287,38 +284,64 @@ class Destination:
                 outgoing.source,
             )
         except StorageError as error:
+            # The rest of its data set will never come: this association is of no use any more.
+            association.abort()
             await self._hold(archive, job, open_jobs, str(error))
             raise PeerError("an object could not be read to its end") from error
         except GantryError as error:
+            # It may be this very object that the peer cannot bear: others shall go first now.
+            await self._try_again(archive, job, open_jobs, str(error))
             raise PeerError(str(error)) from error
+        except BaseException:
+            association.abort()
+            raise
         finally:
             outgoing.close()
         self._kept_objects += 1
         said = f"{status_text(response.status)} {response.comment}".strip()
-        await self._settle(archive, job, open_jobs, response.status, said)
+        return await self._settle(archive, job, open_jobs, response.status, said)
 
     async def _settle(
         self, archive: Archive, job: Job, open_jobs: set[int], status: int, said: str
-    ) -> None:
-        """What the peer's answer makes of the job (PS3.4 Table B.2-1)."""
+    ) -> bool:
+        """What the peer's answer makes of the job (PS3.4 Table B.2-1); whether it has the object.
+
+        A warning says that it is stored, also where a person shall look at it first.
+        """
         kind = category(status)
         if kind is Category.SUCCESS or (
-            kind is Category.WARNING and self._configuration.delivery.on_warning == "done"
+            kind is Category.WARNING and self.configuration.delivery.on_warning == "done"
         ):
             open_jobs.discard(job.id)
             await archive.finish(job.id, status=status, reason=said)
             self.delivered += 1
-            self.last_success = now()
             DELIVERED.of(self.peer.name).add()
-            return
-        self.last_reason = said
+            LAST_SUCCESS.of(self.peer.name).set(time.time())
+            return True
         FAILED.of(self.peer.name).add()
         observation.warning("object refused", peer=self.peer.name, job=job.id, status=said)
         if status & 0xFF00 == 0xA700 or status in (0x0110, 0x0213):
-            open_jobs.discard(job.id)
-            await archive.retry(job.id, reason=said, status=status)
-            return
-        await self._hold(archive, job, open_jobs, said, status)
+            await self._try_again(archive, job, open_jobs, said, status)
+        else:
+            await self._hold(archive, job, open_jobs, said, status)
+        return kind is Category.WARNING
+
+    async def _try_again(
+        self, archive: Archive, job: Job, open_jobs: set[int], reason: str, status: int = 0
+    ) -> None:
+        """By the peer's own policy, which may give it up to a person."""
+        self.last_reason = reason
+        open_jobs.discard(job.id)
+        outcome = after_failure(
+            self._policy,
+            attempts=job.attempts + 1,
+            age=time.time() - job.created,
+            chance=random.random(),
+        )
+        if isinstance(outcome, Again):
+            await archive.retry(job.id, reason=reason, status=status, delay=outcome.delay)
+        else:
+            await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
 
     async def _hold(
         self, archive: Archive, job: Job, open_jobs: set[int], reason: str, status: int = 0
@@ -326,10 +349,3 @@ class Destination:
         self.last_reason = reason
         open_jobs.discard(job.id)
         await archive.hold(job.id, reason, status=status)
-
-    async def _keep_to_bandwidth(self, size: int) -> None:
-        rate = self.peer.window.bandwidth
-        if rate:
-            if self._free_at > now():
-                await sleep_until(self._free_at)
-            self._free_at = max(self._free_at, now()) + size / rate

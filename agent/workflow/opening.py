@@ -1,0 +1,82 @@
+"""Opening an association to a peer for the objects that wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.configuration.configuration import Configuration
+from agent.configuration.peer import Peer
+from agent.errors import UnreachableError
+from agent.loop import now
+from agent.network.association import Association
+from agent.network.connection import Resolve
+from agent.network.presentation_context import PresentationContextProposal
+from agent.network.tls import client_context
+from agent.network.transport import open_association
+from agent.network.user_information import UserInformation
+from agent.services.offer import implementation_of
+from agent.services.storage import capability_of
+from agent.services.storage_negotiation import common_extended_items, extended_items
+from agent.workflow.fail_over import FailOver
+
+
+class Opening:
+    """Calls one peer, and remembers which of its addresses answers."""
+
+    def __init__(self, peer: Peer, resolve: Resolve | None) -> None:
+        self._peer = peer
+        self._resolve = resolve
+        self._fail_over = FailOver(peer.addresses, peer.first_again)
+
+    async def open(
+        self, configuration: Configuration, proposals: Sequence[PresentationContextProposal]
+    ) -> Association:
+        """An association with the first address that answers.
+
+        Raises UnreachableError when none does; AssociationRejected and PeerError as
+        `open_association`: an address that answers and says no is not passed over.
+        """
+        information = _information(
+            self._peer,
+            configuration,
+            list(dict.fromkeys(each.abstract_syntax for each in proposals)),
+        )
+        last: UnreachableError | None = None
+        for address in self._fail_over.order(now()):
+            try:
+                association = await open_association(
+                    [address],
+                    called_ae_title=self._peer.title,
+                    calling_ae_title=self._peer.calling_title,
+                    proposals=proposals,
+                    information=information,
+                    timers=self._peer.timers,
+                    socket=self._peer.socket,
+                    ssl_context=client_context(self._peer.tls),
+                    server_name=self._peer.tls.server_name if self._peer.tls else "",
+                    longest_sent_pdu=self._peer.longest_sent_pdu,
+                    resolve=self._resolve,
+                )
+            except UnreachableError as error:
+                last = error
+                continue
+            self._fail_over.answered(address, now())
+            return association
+        raise last or UnreachableError("the peer has no address", way_out="Give it one.")
+
+
+def _information(peer: Peer, configuration: Configuration, classes: list[str]) -> UserInformation:
+    class_uid, version_name = implementation_of(configuration)
+    entity = configuration.entity(peer.entity)
+    storing = entity is not None and bool(entity.services_of("storage", "scp"))
+    capability = capability_of(entity) if entity is not None and storing else None
+    extended = not peer.quirks.plain_negotiation and (entity is None or entity.extended_negotiation)
+    operations = peer.window.operations
+    return UserInformation(
+        peer.maximum_pdu,
+        class_uid,
+        version_name,
+        asynchronous_operations_window=None if operations == 1 else (operations, 1),
+        extended=extended_items(classes, capability) if extended else (),
+        common_extended=common_extended_items(classes) if extended else (),
+    )
