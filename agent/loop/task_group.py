@@ -104,22 +104,21 @@ class TaskGroup:
         """Wait until no task is left, whatever happens; what wanted to end the wait."""
         assert self._owner is not None
         owner = self._owner
-        interruption: Cancelled | None = None
-        while self._tasks:
-            try:
+        try:
+            while self._tasks:
                 await suspend()
-            except Cancelled as cancelled:
-                # To be passed on when nothing of the group is left.
-                interruption = cancelled
-                self._end()
-                owner.shields += 1
-                try:
-                    while self._tasks:
-                        await suspend()
-                finally:
-                    owner.shields -= 1
-                    owner.disturbed = True
-        return interruption
+        except Cancelled:
+            self._end()
+            owner.shields += 1
+            try:
+                while self._tasks:
+                    await suspend()
+            finally:
+                owner.shields -= 1
+                owner.disturbed = True
+            # Not what came first, but what counts by now: an outer limit may have passed as well.
+            return owner.interruption()
+        return None
 
 
 def _raise_as_it_is(error: BaseException) -> None:
