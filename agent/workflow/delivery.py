@@ -7,11 +7,14 @@ from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
+from agent.archive.decision import DELIVER
+from agent.archive.records import JobState
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.errors import GantryError
 from agent.loop import Event, Limit, Task, TaskGroup, sleep
 from agent.network.connection import Resolve
+from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.destination import Destination
 
@@ -34,13 +37,17 @@ class Delivery:
         self._limit = Limit(configuration.delivery.associations)
         self._running: dict[str, list[tuple[Destination, Task[None]]]] = {}
         self._changed = Event()
+        self._reloaded = False
 
     async def run(self) -> None:
         """Until cancelled. A reload starts and ends destinations here."""
         async with TaskGroup() as group:
             while True:
                 self._changed.clear()
+                reloaded, self._reloaded = self._reloaded, False
                 await self._follow(group)
+                if reloaded and self._configuration.delivery.retry_after_reload:
+                    await self._try_refused_again()
                 await self._changed.wait()
 
     async def _follow(self, group: TaskGroup) -> None:
@@ -71,6 +78,25 @@ class Delivery:
             task = group.start(self._keep_running(destination), f"delivery to {peer.name}")
             running.append((destination, task))
 
+    async def _try_refused_again(self) -> None:
+        """What is held because a peer did not take its class or syntax: it may take it now."""
+        for name, archive in self._archives.items():
+            after: int | None = 0
+            try:
+                while after is not None:
+                    page = await archive.jobs(
+                        state=JobState.HELD, kind=DELIVER, after=after, limit=1000
+                    )
+                    refused = [
+                        job.id for job in page.items if job.status == SOP_CLASS_NOT_SUPPORTED
+                    ]
+                    if refused:
+                        await archive.again(refused)
+                    after = page.next
+            except GantryError as error:
+                observation.warning("held jobs not tried again", archive=name, error=error)
+        self.wake()
+
     async def _keep_running(self, destination: Destination) -> None:
         while True:
             try:
@@ -97,6 +123,7 @@ class Delivery:
     def reload(self, configuration: Configuration) -> None:
         """Follow another configuration; destinations that did not change go on undisturbed."""
         self._configuration = configuration
+        self._reloaded = True
         self._changed.set()
         self.hurry()
 

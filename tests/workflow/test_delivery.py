@@ -18,6 +18,7 @@ from agent.loop import Loop, ManualClock, TaskGroup, now, sleep, timeout
 from agent.loop.workers import Template, WorkerPool
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.delivery import Delivery
+from agent.workflow.destination import FAILED
 from agent.workflow.fail_over import FailOver
 from tests.archive.objects import Rules, SampleObject, sample
 from tests.node.running import free_port
@@ -193,6 +194,26 @@ def test_what_may_pass_is_tried_again_by_the_policy_of_the_peer(
         assert "tried 3 times" in held.reason
 
     run(tmp_path, peer("FAR", far.port) + "attempts = 3\n", ("FAR",), test)
+
+
+@pytest.mark.peer
+def test_what_a_peer_did_not_take_is_tried_again_after_a_reload(
+    tmp_path: Path, start_peer: Any
+) -> None:
+    far = start_peer(PynetdicomScp(tmp_path / "far", status=0x0122))
+    peers = peer("FAR", far.port)
+    failures = FAILED.of("FAR")
+
+    async def test(archive: Archive, delivery: Delivery) -> None:
+        before = failures.value
+        await store(archive, delivery, *objects(1))
+        await until_held(archive)
+        assert failures.value == before + 1
+        delivery.reload(load(files=[configured(tmp_path, peers)]))
+        await until(lambda: failures.value == before + 2)
+        await until_held(archive)
+
+    run(tmp_path, peers, ("FAR",), test)
 
 
 def _take(server: RawServer, number: int) -> list[list[str]]:
