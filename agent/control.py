@@ -10,16 +10,30 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from agent.errors import GantryError, UnreachableError
-from agent.loop import TaskGroup, current_loop, readable, timeout, writable
+from agent import observation
+from agent.errors import ConfigurationError, GantryError, UnreachableError
+from agent.loop import (
+    Limit,
+    TaskGroup,
+    TimedOut,
+    current_loop,
+    readable,
+    sleep,
+    timeout,
+    writable,
+)
 
 _LONGEST_REQUEST = 1 << 16
 _PATIENCE = 30.0
+_LONGEST_ANSWER = 3600.0
+_AT_ONCE = 32
+_AFTER_A_FAULT = 0.5
 
 Answer = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -34,12 +48,26 @@ def _plain(value: object) -> Any:
     return str(value)
 
 
+def _give_to(path: Path, group: str) -> None:
+    try:
+        shutil.chown(path, group=group)
+    except (LookupError, OSError) as error:
+        raise ConfigurationError(
+            f"the control socket cannot be given to the group {group}: {error}",
+            way_out="Make the group, and let the node's user be in it.",
+        ) from error
+
+
 class ControlSocket:
     """The node's side."""
 
-    def __init__(self, path: Path, mode: int, answers: dict[str, Answer]) -> None:
+    def __init__(
+        self, path: Path, mode: int, answers: dict[str, Answer], owner_group: str = ""
+    ) -> None:
+        """Raises ConfigurationError for a group that there is not, or that is not ours to give."""
         self._path = path
         self._answers = answers
+        self._room = Limit(_AT_ONCE)
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             # What a killed node left behind; a running one holds the lock of its archives.
@@ -50,6 +78,8 @@ class ControlSocket:
             self._end.bind(str(path))
         finally:
             os.umask(before)
+        if owner_group:
+            _give_to(path, owner_group)
         path.chmod(mode)
         self._end.listen(16)
         self._end.setblocking(False)
@@ -64,7 +94,13 @@ class ControlSocket:
                     except BlockingIOError:
                         await readable(self._end)
                         continue
+                    except OSError as error:
+                        # Out of descriptors, or a caller who is gone already.
+                        observation.warning("control socket", error=error.strerror)
+                        await sleep(_AFTER_A_FAULT)
+                        continue
                     end.setblocking(False)
+                    await self._room.acquire()
                     group.start(self._serve(end), "control")
         finally:
             current_loop().forget(self._end)
@@ -76,11 +112,14 @@ class ControlSocket:
         try:
             with timeout(_PATIENCE):
                 request = await _read_line(end)
-                if request:
-                    await _write(end, await self._answer(request))
-        except (GantryError, OSError):
+            if request:
+                said = await self._answer(request)
+                with timeout(_PATIENCE):
+                    await _write(end, said)
+        except (GantryError, TimedOut, OSError):
             pass
         finally:
+            self._room.release()
             current_loop().forget(end)
             end.close()
 
@@ -93,6 +132,10 @@ class ControlSocket:
             said = {"ok": False, "error": f"this cannot be asked: {error!r}"}
         except GantryError as error:
             said = {"ok": False, "error": str(error)}
+        except Exception as error:
+            # A defect of ours must not cost more than this answer.
+            observation.error("question failed", error=repr(error))
+            said = {"ok": False, "error": f"the node failed to answer: {error!r}"}
         return json.dumps(said, default=_plain).encode() + b"\n"
 
 
@@ -127,7 +170,7 @@ def ask(path: Path, do: str, **fields: Any) -> Any:
     from agent.errors import LocalError
 
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    end.settimeout(_PATIENCE)
+    end.settimeout(_LONGEST_ANSWER)
     try:
         end.connect(str(path))
         end.sendall(json.dumps({"do": do, **fields}).encode() + b"\n")

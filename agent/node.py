@@ -12,30 +12,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import __version__, observation
+from agent import __version__, figures, observation
 from agent.archive.archive import Archive
 from agent.archive.decision import Origin
 from agent.archive.reception import Reception
 from agent.archive.settings import ArchiveSettings, RetryPolicy, StorageStatuses
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.configuration import Configuration
+from agent.configuration.difference import Differences, differences
 from agent.configuration.entity import Entity
 from agent.control import ControlSocket
-from agent.errors import ConfigurationError, StatusReaction
-from agent.loop import Signals, TaskGroup, current_loop, sleep
+from agent.errors import StatusReaction
+from agent.front_door import FrontDoor
+from agent.loop import Limit, Signals, TaskGroup, current_loop, sleep
 from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
 from agent.network.connection import SocketAddress, look_up
-from agent.network.limits import UpperLayerLimits
-from agent.network.pdu import AssociateReject, AssociateRequest
-from agent.network.tls import server_context
-from agent.network.transport import Admission, Caller, Listener, ListenerLimits
 from agent.questions import answers_of
-from agent.security.access import Access
 from agent.services.keeping import Keeper, Verdict
-from agent.services.offer import implementation_of, offer_of, providers_of
+from agent.services.offer import implementation_of
+from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
+from agent.workflow.intake import Intake
+from agent.workflow.memory_watch import MemoryWatch
+from agent.workflow.onward import OnwardKeeper
+from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
+from agent.workflow.supervision import supervised
 from hal.watchdog import ServiceNotifier
 
 Load = Callable[[], Configuration]
@@ -71,7 +74,7 @@ class _Support:
     object_size: int
 
     def keeper_of(self, entity: Entity) -> Keeper:
-        return self.keepers[entity.archive]
+        return self.keepers[entity.name]
 
 
 def archive_folder(configuration: Configuration, table: ArchiveTable) -> Path:
@@ -114,182 +117,168 @@ class Node:
         self.configuration = configuration
         self.archives: dict[str, Archive] = {}
         self.delivery: Delivery | None = None
-        self.listener: Listener | None = None
+        self.intake: Intake | None = None
+        self.door: FrontDoor | None = None
         self.started = time.time()
-        self.ports: dict[str, int] = {}
+        self.calendar = CalendarWatch(configuration.clock)
         self._template = template
         self._load = load
-        self._access = Access(configuration)
-        self._admissions: dict[str, Admission] = {}
+        self._memory = MemoryWatch(configuration.limits.memory)
+        self._retentions: dict[str, Retention] = {}
         self._notifier = ServiceNotifier()
+        self._reloading = Limit(1)
         workers = configuration.workers
         self.pool = WorkerPool(template, "general", workers.general, workers.idle)
 
     async def run(self) -> None:
-        """Until SIGTERM or SIGINT; then drain. SIGHUP reloads."""
+        """Until SIGTERM or SIGINT; then drain. SIGHUP reloads.
+
+        Raises ConfigurationError and StorageError for what keeps the node from starting, and
+        LocalError when the template of its workers has died: nothing can go on without.
+        """
         async with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            await self._open_archives()
+            for table in self.configuration.archives:
+                await self._open_archive(table)
             try:
                 async with TaskGroup() as group:
-                    self.delivery = Delivery(
-                        self.configuration, self.archives, resolve=self._resolve
-                    )
-                    group.start(self.delivery.run(), "delivery")
-                    self._make_admissions()
-                    self._start_control(group)
+                    group.start(self._template.ended(), "template")
+                    self._start_work(group)
                     self._listen()
-                    group.start(self._beat(), "watchdog")
-                    if self.configuration.metrics.file:
-                        group.start(self._write_metrics(), "metrics")
                     self._notifier.ready("listening")
                     observation.notice("ready", version=__version__, **self._where())
                     while await signals.receive() == signal.SIGHUP:
-                        self.reload()
+                        await self.reload()
                     await self._drain()
                     group.cancel()
             finally:
                 for archive in self.archives.values():
                     await archive.close()
 
-    async def _open_archives(self) -> None:
-        receiver = Routing.of(self.configuration)
-        for table in self.configuration.archives:
-            folder = archive_folder(self.configuration, table)
-            folder.mkdir(parents=True, exist_ok=True)
-            self.archives[table.name] = await Archive.open(
-                folder,
-                self._template,
-                receiver,
-                settings=archive_settings(self.configuration, table),
-                pool=self.pool,
-                name=table.name,
-            )
-
-    def _make_admissions(self) -> None:
-        class_uid, version_name = implementation_of(self.configuration)
-        support = _Support(
-            {name: _WakingKeeper(each, self._wake) for name, each in self.archives.items()},
-            class_uid,
-            version_name,
-            self.configuration.limits.object_size,
+    async def _open_archive(self, table: ArchiveTable) -> None:
+        folder = archive_folder(self.configuration, table)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.archives[table.name] = await Archive.open(
+            folder,
+            self._template,
+            Routing.of(self.configuration),
+            settings=archive_settings(self.configuration, table),
+            pool=self.pool,
+            name=table.name,
         )
-        self._admissions = {
-            entity.name: Admission(
-                offer_of(entity, self.configuration),
-                providers_of(entity, support),
-                entity.timers,
-                entity=entity.name,
+
+    def _start_work(self, group: TaskGroup) -> None:
+        configuration = self.configuration
+        self.delivery = Delivery(configuration, self.archives, resolve=self._resolve)
+        self.intake = Intake(configuration, self.archives, self._template, self._wake)
+        group.start(self._deliver(self.delivery), "delivery")
+        group.start(self.intake.run(), "intake")
+        for table in configuration.archives:
+            self._start_retention(group, table)
+        if configuration.node.control:
+            control = ControlSocket(
+                Path(configuration.node.control),
+                configuration.node.control_mode,
+                answers_of(self),
+                owner_group=configuration.node.control_group,
             )
-            for entity in self.configuration.entities
-        }
+            group.start(control.run(), "control")
+        for name, run in (
+            ("clock", self.calendar.run),
+            ("memory", self._memory.run),
+            ("watchdog", self._beat),
+            ("metrics", self._write_metrics),
+        ):
+            group.start(supervised(run, name), name)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        await self.calendar.wait_until_set()
+        await delivery.run()
+
+    def _start_retention(self, group: TaskGroup, table: ArchiveTable) -> None:
+        retention = Retention(table, self.archives[table.name], self.calendar.earliest)
+        self._retentions[table.name] = retention
+        group.start(supervised(retention.run, "retention", archive=table.name), "retention")
+
+    def _listen(self) -> None:
+        self.door = FrontDoor(self.configuration, self._support, lambda: self._memory.is_short)
+        self.door.open()
+
+    def _support(self, configuration: Configuration) -> _Support:
+        keepers: dict[str, Keeper] = {}
+        for entity in configuration.entities:
+            archive = self.archives.get(entity.archive)
+            if archive is None:
+                continue
+            keeper: Keeper = _WakingKeeper(archive, self._wake)
+            peer = configuration.peer(entity.storage.onward)
+            if peer is not None:
+                keeper = OnwardKeeper(keeper, entity, peer, configuration, self._resolve)
+            keepers[entity.name] = keeper
+        class_uid, version_name = implementation_of(configuration)
+        return _Support(keepers, class_uid, version_name, configuration.limits.object_size)
 
     def _wake(self) -> None:
         if self.delivery is not None:
             self.delivery.wake()
 
-    def _start_control(self, group: TaskGroup) -> None:
-        path = self.configuration.node.control
-        if path:
-            mode = self.configuration.node.control_mode
-            control = ControlSocket(Path(path), mode, answers_of(self))
-            group.start(control.run(), "control")
-
-    def _listen(self) -> None:
-        limits = self.configuration.limits
-        self.listener = Listener(
-            self._admit,
-            limits=ListenerLimits(
-                associations=limits.associations,
-                waiting=limits.waiting_connections,
-                waiting_per_host=limits.waiting_connections_per_host,
-                command_set=limits.command_set,
-                upper_layer=UpperLayerLimits(maximum_associate_length=limits.association_request),
-            ),
-        )
-        bound: set[tuple[str, int]] = set()
-        for entity in self.configuration.entities:
-            for address in entity.bind_addresses:
-                if entity.port and (address, entity.port) not in bound:
-                    bound.add((address, entity.port))
-                    self._bind(entity, address)
-
-    def _bind(self, entity: Entity, address: str) -> None:
-        assert self.listener is not None
-        try:
-            self.ports[entity.name] = self.listener.bind(
-                address,
-                entity.port,
-                socket=entity.socket,
-                ssl_context=server_context(entity.tls),
-                timers=entity.timers,
-            )
-        except OSError as error:
-            if address == "::" and "0.0.0.0" in entity.bind_addresses:
-                return  # a kernel without IPv6
-            raise ConfigurationError(
-                f"{entity.name} cannot listen on {address} port {entity.port}: {error.strerror}",
-                way_out="Give it another port, or stop what listens there.",
-            ) from error
-
-    def _admit(self, request: AssociateRequest, caller: Caller) -> Admission | AssociateReject:
-        found = self._access.decide(request, caller.address, caller.local_port, self._counted)
-        if isinstance(found, AssociateReject):
-            return found
-        entity, peer = found
-        admission = self._admissions[entity.name]
-        if peer is None:
-            return admission
-        return Admission(
-            admission.offer,
-            admission.providers,
-            admission.timers,
-            entity=entity.name,
-            peer=peer.name,
-        )
-
-    def _counted(self, entity: str, calling: str, address: str) -> int:
-        assert self.listener is not None
-        return sum(
-            each.entity == entity
-            and (not calling or (each.calling_ae_title == calling and each.address == address))
-            for each in self.listener.associations
-        )
-
     @property
     def associations(self) -> set[Association]:
         """Those that others opened with us."""
-        return self.listener.associations if self.listener is not None else set()
+        return self.door.associations if self.door is not None else set()
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Read the configuration anew; what is wrong with it is said, and nothing changes.
 
         Associations go on; new ones follow the new rules. What needs a restart is named.
         """
+        await self._reloading.acquire()
         self._notifier.reloading()
         try:
             fresh = self._load()
+            differ = differences(self.configuration, fresh)
+            self._say_what_waits(differ)
+            self.configuration = fresh
+            for table in fresh.archives:
+                if table.name in differ.archives.added and table.name not in self.archives:
+                    await self._open_archive(table)
+            await self._follow(fresh)
         except Exception as error:
             observation.error("configuration refused", error=error)
             return
         finally:
+            self._reloading.release()
             self._notifier.ready("listening")
-        self.configuration = fresh
-        self._access = Access(fresh)
-        self._make_admissions()
-        if self.delivery is not None:
-            self.delivery.reload(fresh)
-        current_loop().start_background(self._send_rules(), "rules")
         observation.notice("configuration reloaded", **self._where())
 
-    async def _send_rules(self) -> None:
-        for archive in self.archives.values():
-            await archive.set_receiver(Routing.of(self.configuration))
+    async def _follow(self, fresh: Configuration) -> None:
+        """Everybody goes by the new configuration: rules first, so that nothing falls between."""
+        for name, archive in self.archives.items():
+            table = fresh.archive(name)
+            if table is not None:
+                archive.adopt(archive_settings(fresh, table))
+            await archive.set_receiver(Routing.of(fresh))
+        self.calendar.table = fresh.clock
+        self._memory.limit = fresh.limits.memory
+        for table in fresh.archives:
+            if table.name in self._retentions:
+                self._retentions[table.name].table = table
+        assert self.delivery is not None and self.intake is not None
+        self.delivery.reload(fresh)
+        self.intake.reload(fresh)
+        if self.door is not None:
+            self.door.follow(fresh)
+
+    def _say_what_waits(self, differ: Differences) -> None:
+        keys = [*differ.restart, *(f"archive.{name}" for name in differ.archives.removed)]
+        keys += [f"archive.{name}.retention" for name in differ.archives.added]
+        if keys:
+            observation.warning("needs a restart", keys=", ".join(keys))
 
     async def _drain(self) -> None:
         self._notifier.stopping()
         observation.notice("draining", associations=len(self.associations))
-        if self.listener is not None:
-            await self.listener.drain(self.configuration.node.drain)
+        if self.door is not None:
+            await self.door.drain(self.configuration.node.drain)
 
     async def _beat(self) -> None:
         while True:
@@ -301,13 +290,14 @@ class Node:
     async def _write_metrics(self) -> None:
         while True:
             table = self.configuration.metrics
-            path = Path(table.file)
-            fresh = path.with_suffix(path.suffix + ".new")
-            try:
-                fresh.write_text(observation.metrics.render())
-                fresh.replace(path)
-            except OSError as error:
-                observation.warning("metrics not written", file=path, error=error.strerror)
+            if table.file:
+                path = Path(table.file)
+                fresh = path.with_suffix(path.suffix + ".new")
+                try:
+                    fresh.write_text(await figures.take(self))
+                    fresh.replace(path)
+                except OSError as error:
+                    observation.warning("metrics not written", file=path, error=error.strerror)
             await sleep(table.interval)
 
     async def _resolve(self, host: str, port: int) -> list[SocketAddress]:
@@ -315,7 +305,8 @@ class Node:
         return found
 
     def _where(self) -> dict[str, object]:
+        ports = self.door.ports if self.door is not None else {}
         return {
             "profile": self.configuration.profile or "none",
-            **{f"port_{name}": port for name, port in self.ports.items()},
+            **{f"port_{name}": port for name, port in ports.items()},
         }

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, observation
+from agent import __version__, figures
 from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER, JobPlan
 from agent.archive.records import JobState
+from agent.dataset import tags
 from agent.errors import LocalError
 from agent.loop import current_loop
+from agent.workflow.acquisition import Examination
 
 if TYPE_CHECKING:
     from agent.node import Node
 
 Request = dict[str, Any]
+
+_EXAMINATION = tuple(each.name for each in dataclasses.fields(Examination))
 
 
 def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
@@ -35,6 +40,9 @@ def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
         "send-again": questions.send_again,
         "metrics": questions.metrics,
         "reload": questions.reload,
+        "capture": questions.capture,
+        "re-identify": questions.reidentify,
+        "corrections": questions.corrections,
     }
 
 
@@ -76,6 +84,7 @@ class _Questions:
             ],
             "archives": found,
             "destinations": list(destinations.values()),
+            "clock": node.calendar.look(),
             "loop": current_loop().lag.snapshot(),
         }
 
@@ -135,10 +144,31 @@ class _Questions:
         return done
 
     async def metrics(self, request: Request) -> Any:
-        return observation.metrics.render()
+        return await figures.take(self._node)
 
     async def reload(self, request: Request) -> Any:
-        self._node.reload()
+        await self._node.reload()
+
+    async def capture(self, request: Request) -> Any:
+        if self._node.intake is None:
+            raise LocalError("the node is not ready yet")
+        told = {each: request[each] for each in _EXAMINATION if request.get(each)}
+        return await self._node.intake.acquisition(request.get("device") or "").acquire(
+            Examination(**told),
+            stills=int(request.get("stills", 1)),
+            clips=int(request.get("clips", 0)),
+            frames=int(request.get("frames", 25)),
+        )
+
+    async def reidentify(self, request: Request) -> Any:
+        changes = {tags.from_text(name): text for name, text in request["changes"].items()}
+        return await self._archive(request).reidentify(
+            request["level"], request["uid"], changes, who="control"
+        )
+
+    async def corrections(self, request: Request) -> Any:
+        limit = min(int(request.get("limit", 100)), 1000)
+        return await self._archive(request).corrections(request.get("before"), limit)
 
     def _wake(self) -> None:
         if self._node.delivery is not None:

@@ -21,7 +21,15 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (8, ("agent.cli",)),
     (
         7,
-        ("agent.node", "agent.questions", "agent.vocabulary", "agent.control", "agent.conformance"),
+        (
+            "agent.node",
+            "agent.front_door",
+            "agent.questions",
+            "agent.figures",
+            "agent.vocabulary",
+            "agent.control",
+            "agent.conformance",
+        ),
     ),
     (6, ("agent.workflow",)),
     (5, ("agent.web",)),
@@ -50,6 +58,8 @@ RESIDENT = (
     "agent.configuration",
     "agent.network",
     "agent.node",
+    "agent.front_door",
+    "agent.figures",
     "agent.control",
 )
 

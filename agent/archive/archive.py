@@ -124,6 +124,12 @@ class Archive(CorrectionClient, Questions):
         verdict: Verdict = stored.verdict
         return verdict
 
+    def adopt(self, settings: ArchiveSettings) -> None:
+        """Go by other limits from now on; statuses and retries of the worker change with its next
+        start."""
+        self.settings = settings
+        self.space.adopt(settings)
+
     async def set_receiver(self, receiver: Receiver) -> None:
         """From now on other rules decide."""
         self._receiver = receiver

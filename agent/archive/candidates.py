@@ -48,9 +48,15 @@ def _oldest(
         "SELECT instance.id, sop_instance_uid, instance.bytes, instance.received,"
         " coalesce(accessed, instance.received) FROM instance"
         " LEFT JOIN study ON study.id = instance.study"
-        " WHERE instance.received < ? AND coalesce(accessed, instance.received) < ?"
+        " WHERE instance.received < ? AND instance.received >= ?"
+        " AND coalesce(accessed, instance.received) < ?"
         f"{studyless}{_CONDITIONS[conditions.after]}{_NO_JOBS} ORDER BY instance.id LIMIT ?",
-        (conditions.received_before, conditions.unused_since, limit),
+        (
+            conditions.received_before,
+            conditions.received_after,
+            conditions.unused_since,
+            limit,
+        ),
     )
     return [Candidate(*row) for row in rows]
 
@@ -61,9 +67,14 @@ def _least_recently_used(folder: str, conditions: Conditions, limit: int) -> lis
         # CROSS JOIN keeps the order of the loops, so that nothing is sorted.
         "SELECT instance.id, sop_instance_uid, instance.bytes, instance.received, accessed"
         " FROM study INDEXED BY study_accessed CROSS JOIN instance ON instance.study = study.id"
-        " WHERE accessed < ? AND instance.received < ?"
+        " WHERE accessed < ? AND instance.received < ? AND instance.received >= ?"
         f"{_CONDITIONS[conditions.after]}{_NO_JOBS} ORDER BY accessed, study.id LIMIT ?",
-        (conditions.unused_since, conditions.received_before, limit),
+        (
+            conditions.unused_since,
+            conditions.received_before,
+            conditions.received_after,
+            limit,
+        ),
     )
     found = [Candidate(*row) for row in rows]
     if len(found) < limit:

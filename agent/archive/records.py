@@ -177,10 +177,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Which objects: what must have happened `after`, and received or used before these times."""
+    """Which objects: what must have happened `after`, and received or used within these times."""
 
     after: str = DELIVERED
     order: str = OLDEST
+    received_after: float = 0.0
     received_before: float = float("inf")
     unused_since: float = float("inf")
 

@@ -75,6 +75,24 @@ class Space:
             return StatusReaction(statuses.disk_full, "Out of disk space")
         return None
 
+    def excess(self, watermark: float) -> int:
+        """Bytes in use above this part of the quota, or else of the file system; 0: none.
+
+        What must stay free of the file system (`reserve`) counts in either case: room for as much
+        again is asked for. Raises StorageError when the volume cannot be asked.
+        """
+        usage = self.usage()
+        if usage.quota:
+            above = usage.held - int(watermark * usage.quota)
+        else:
+            above = usage.total - usage.free - int(watermark * usage.total)
+        return max(0, above, 2 * self._settings.reserve - usage.free)
+
+    def adopt(self, settings: ArchiveSettings) -> None:
+        """Go by other limits from now on."""
+        self._settings = settings
+        self.look_again()
+
     def look_again(self) -> None:
         """Something has changed: ask the file system with the next call."""
         self._asked = self._clock() - self._period

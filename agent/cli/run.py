@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
             style=options.log_format or log.format,
         )
         node = Node(configuration, template, read)
-        Loop(turn_budget=configuration.loop.turn_budget).run(node.run())
+        budget = configuration.loop
+        Loop(turn_budget=budget.turn_budget, lag_budget=budget.lag_budget).run(node.run())
     finally:
         template.close()
     return 0

@@ -56,6 +56,8 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     for archive in archives:
         checks.archive(archive)
     checks.folders_apart(archives)
+    for folder in completed.folders:
+        checks.folder(folder, archives)
     for entity in entities:
         checks.entity(entity, peer_names)
     checks.ports(entities)
@@ -206,6 +208,25 @@ class _Checks:
                     f"lies in or around the folder of archive {other!r}",
                 )
             seen[folder] = archive.name
+
+    def folder(self, folder: Folder, archives: Iterable[Archive]) -> None:
+        """What is put away must not be found again."""
+        inside = folder.path.rstrip("/") + "/"
+        for name, place in (("done", folder.done), ("failed", folder.failed)):
+            below = (place.rstrip("/") + "/").removeprefix(inside)
+            if below != place.rstrip("/") + "/" and not below.startswith("."):
+                self.report(
+                    ("folder", folder.name, name),
+                    "lies in the folder itself, where it would be picked up again",
+                    allowed="a place outside, or one whose name begins with a dot",
+                )
+        for archive in archives:
+            kept = archive.folder.rstrip("/") + "/"
+            if kept.startswith(inside) or inside.startswith(kept):
+                self.report(
+                    ("folder", folder.name, "path"),
+                    f"lies in or around the folder of archive {archive.name!r}",
+                )
 
     def entity(self, entity: Entity, peers: Sequence[str]) -> None:
         key = ("entity", entity.name)

@@ -16,7 +16,7 @@ from agent.configuration.kinds import (
     duration,
     identifier,
 )
-from agent.configuration.names import Term
+from agent.configuration.names import Names, NamesOf, Term
 
 
 @section
@@ -86,11 +86,14 @@ class Capture:
     station_name: str = key(
         Text(16), "Station Name (0008,1010)", default="", default_text="the name of the node"
     )
-    sop_class: str = key(
-        Text(64),
-        "the SOP class of the objects made, by name or UID",
-        default="",
-        default_text="as the form of the frames asks",
+    sop_classes: Names = key(
+        NamesOf("SOP class"),
+        "SOP classes of the objects made: the first single-frame one for stills, the first "
+        "multi-frame one for clips",
+        default=Names(),
+        default_text="as modality and form of the frames ask",
+        name="sop_class",
+        example='"SecondaryCaptureImageStorage"',
     )
     archive: str = key(
         Text(64), "the archive that it stores to", default="", default_text="the first one"

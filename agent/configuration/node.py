@@ -123,12 +123,6 @@ class Workers:
     general: int = key(
         count(1, 64), "how many at once for disks and names", default=2, restart=True
     )
-    codecs: int = key(
-        count(1, 64, zero="one for each core but one, none on a single core"),
-        "how many at once for compression",
-        default=0,
-        restart=True,
-    )
     idle: float = key(
         duration(1, DAY), "an idle worker ends after this time", default=30.0, restart=True
     )
@@ -186,10 +180,6 @@ class Limits:
         size(2**16, 2**28),
         "the part of a data set that stands before its pixel data",
         default=2**24,
-    )
-    sequence_depth: int = key(count(1, 256), "sequences within sequences", default=32)
-    inflated_ratio: int = key(
-        count(2, 100000), "how many times larger a deflated data set may become", default=1100
     )
     memory: int = key(
         size(2**24, zero="not watched"),

@@ -48,7 +48,7 @@ class Quirks:
 
     nagles: bool = key(
         Flag(),
-        "it leaves Nagle's algorithm on: acknowledge at once, and send command and data together",
+        "it leaves Nagle's algorithm on: always acknowledge at once, whatever `socket` says",
         default=False,
     )
     association_per_study: bool = key(

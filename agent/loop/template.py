@@ -16,7 +16,10 @@ import socket
 import sys
 import traceback
 
+from agent.errors import LocalError
+from agent.loop.loop import current_loop
 from agent.loop.messages import carried_descriptors, rights
+from agent.loop.waiting import readable
 from agent.loop.worker import detach, work
 
 
@@ -61,6 +64,21 @@ class Template:
             with contextlib.suppress(OSError):
                 self._end.sendmsg([b"w"], rights([theirs.fileno()]), socket.MSG_DONTWAIT)
         return ours
+
+    async def ended(self) -> None:
+        """Wait until the template is gone, which it never is of its own; then raise LocalError.
+
+        Workers that run go on, but no new one can be had: whoever needs them cannot.
+        """
+        try:
+            await readable(self._end)
+        finally:
+            current_loop().forget(self._end)
+        raise LocalError(
+            "the template process of the workers died",
+            value=self.pid,
+            way_out="Start again; look for what ended it: memory, for example.",
+        )
 
     def close(self) -> None:
         """End the template; running workers end when their own sockets do."""

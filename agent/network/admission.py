@@ -33,6 +33,7 @@ class Admission:
 
     `providers` are found by what a context is served as: its abstract syntax, the service class
     UID that announced it, or "" (`AcceptorOffer.find`). `opened` and `closed` are told of it.
+    `quick_acknowledge` overrides what the socket's options say of TCP_QUICKACK.
     """
 
     offer: AcceptorOffer
@@ -40,6 +41,7 @@ class Admission:
     timers: Timers = field(default_factory=Timers)
     entity: str = ""
     peer: str = ""
+    quick_acknowledge: bool | None = None
     opened: Callable[[Association], None] | None = None
     closed: Callable[[Association], None] | None = None
 
@@ -67,12 +69,16 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    """What peers can take of a listener. 0 in `waiting_per_host`: only `waiting` counts."""
+    """What peers can take of a listener. 0 in `waiting_per_host`: only `waiting` counts; 0 in
+    `connections_per_second`: any number. Lengths in bytes; `response` bounds a data set in memory.
+    """
 
     associations: int = 400
     waiting: int = 1024
     waiting_per_host: int = 0
+    connections_per_second: int = 0
     command_set: int = 65536
+    response: int = 1 << 20
     upper_layer: UpperLayerLimits = field(default_factory=UpperLayerLimits)
 
 

@@ -248,6 +248,11 @@ class Association(Operations):
         """The timers of the entity that was called."""
         self._watch.timers = timers
 
+    def acknowledge_quickly(self, quick: bool) -> None:
+        """Whether TCP_QUICKACK is armed after each receive; TLS leaves that to the kernel."""
+        if isinstance(self._stream, PlainStream):
+            self._stream.quick = quick
+
     async def _write(self, parts: list[Any]) -> None:
         watch = self._watch
         watch.sent = watch.now()

@@ -98,6 +98,7 @@ class AcceptorOffer:
     that the requestor announces as SOP classes of a service class (PS3.7 D.3.3.6; Storage is
     `STORAGE_SERVICE_CLASS_UID`), `accept_related_general` treats them as the first announced
     related general class that is in `syntaxes`, and `unannounced` is offered to all others.
+    Without `role_selection` every role item is passed over: the default roles hold (D.3.3.4).
 
     `user_identity_response` is returned when a positive response is asked for (PS3.7 D.3.3.7): b""
     for a user name, the ticket or SAML response else. None: we do not look at user identities, and
@@ -112,6 +113,7 @@ class AcceptorOffer:
     asynchronous_operations_window: tuple[int, int] = (1, 1)
     service_classes: Mapping[str, SyntaxOffer] = field(default_factory=dict)
     accept_related_general: bool = False
+    role_selection: bool = True
     unannounced: SyntaxOffer | None = None
     user_identity_response: bytes | None = None
 
@@ -153,7 +155,7 @@ def answer(request: AssociateRequest, offer: AcceptorOffer) -> AssociateAccept |
     announced: dict[str, CommonExtendedNegotiation] = {}
     for item in asked.common_extended:
         announced.setdefault(item.sop_class_uid, item)
-    roles = roles_by_sop_class(asked.roles)
+    roles = roles_by_sop_class(asked.roles if offer.role_selection else ())
     results: list[PresentationContextResult] = []
     served: dict[str, SyntaxOffer] = {}
     for proposal in request.presentation_contexts:

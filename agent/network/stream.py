@@ -79,7 +79,7 @@ class PlainStream:
 
     def __init__(self, end: socket.socket, *, quick: bool = True) -> None:
         self._end = end
-        self._quick = quick
+        self.quick = quick
         self.closed = False
         with contextlib.suppress(OSError):
             name = end.getpeername()
@@ -97,7 +97,7 @@ class PlainStream:
                 continue
             except OSError as error:
                 raise _lost(error) from error
-            if self._quick:
+            if self.quick:
                 with contextlib.suppress(OSError):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             return _VIEW[:count]
@@ -117,7 +117,7 @@ class PlainStream:
             except OSError as error:
                 raise _lost(error) from error
             total += count
-            if self._quick:
+            if self.quick:
                 # The answer to what was just sent comes in two pieces from such a peer.
                 with contextlib.suppress(OSError):
                     self._end.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -6,12 +6,12 @@ import errno
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent import observation
 from agent.configuration.connection import Socket, Timers
 from agent.errors import GantryError, PeerError
-from agent.loop import TimedOut, current_loop, readable, sleep
+from agent.loop import Task, TimedOut, current_loop, now, readable, sleep, sleep_until
 from agent.loop import timeout as time_limit
 from agent.network.admission import Admission, Admit, Caller, ListenerLimits
 from agent.network.association import Association, AssociationRejected
@@ -66,17 +66,23 @@ async def open_association(
     server_name: str = "",
     providers: Mapping[str, ServiceProvider] | None = None,
     longest_sent_pdu: int = 0,
+    response_limit: int = 1 << 20,
     resolve: Resolve | None = None,
 ) -> Association:
     """Open an association with the first of `addresses` that answers.
 
     `providers` perform what the peer asks of us by abstract syntax, where it was granted the SCU
-    role. Raises UnreachableError when no connection could be made; AssociationRejected;
-    PeerError when the peer aborts, or lets a timer run out.
+    role; `response_limit` bounds the data set of a response in bytes. Raises UnreachableError when
+    no connection could be made; AssociationRejected; PeerError when the peer aborts, or lets a
+    timer run out.
     """
     stream = await open_stream(addresses, timers, socket, ssl_context, server_name, resolve)
     association = Association(
-        stream, UpperLayer(requestor=True), timers, longest_sent_pdu=longest_sent_pdu
+        stream,
+        UpperLayer(requestor=True),
+        timers,
+        longest_sent_pdu=longest_sent_pdu,
+        response_limit=response_limit,
     )
     request = AssociateRequest(
         called_ae_title,
@@ -132,8 +138,8 @@ class Listener:
     def __init__(self, admit: Admit, *, limits: ListenerLimits | None = None) -> None:
         self._admit = admit
         self.limits = limits if limits is not None else ListenerLimits()
-        self._doors: list[_Door] = []
-        self._running: list[Any] = []
+        self._doors: dict[tuple[str, int], tuple[_Door, Task[None]]] = {}
+        self._accepted_in_second: tuple[int, int] = (0, 0)
         self.associations: set[Association] = set()
         self._waiting: dict[str, int] = {}
         self._number_waiting = 0
@@ -152,12 +158,17 @@ class Listener:
         """Listen there from now on; the port (for 0: the kernel's choice). Raises OSError."""
         end = listening(address, port, socket)
         door = _Door(end, socket, ssl_context, timers)
-        self._doors.append(door)
-        self._running.append(
-            current_loop().start_background(self._accept(door), f"listener {address}:{port}")
-        )
         number: int = end.getsockname()[1]
+        task = current_loop().start_background(self._accept(door), f"listener {address}:{port}")
+        self._doors[address, number] = (door, task)
         return number
+
+    def unbind(self, address: str, port: int) -> None:
+        """Listen there no longer; associations go on."""
+        door, task = self._doors.pop((address, port))
+        task.cancel()
+        current_loop().forget(door.end)
+        door.end.close()
 
     async def run(self) -> None:
         """Until cancelled; then every door is closed and every association ended."""
@@ -169,13 +180,8 @@ class Listener:
 
     def close_doors(self) -> None:
         """No new connections; associations go on."""
-        for task in self._running:
-            task.cancel()
-        self._running.clear()
-        for door in self._doors:
-            current_loop().forget(door.end)
-            door.end.close()
-        self._doors.clear()
+        for place in list(self._doors):
+            self.unbind(*place)
 
     def close(self) -> None:
         """No new connections, and an end to all associations."""
@@ -210,6 +216,7 @@ class Listener:
                     await sleep(0.2)
                 continue
             self._connections.value += 1
+            await self._pace()
             host = address[0] if address else ""
             limits = self.limits
             if self._number_waiting >= limits.waiting or (
@@ -222,6 +229,20 @@ class Listener:
             current_loop().start_background(self._serve(door, end, host), "connection")
             if current_loop().turn_used:
                 await sleep(0)
+
+    async def _pace(self) -> None:
+        """Let the next second begin when this one has had its connections: they wait in the
+        kernel's backlog."""
+        most = self.limits.connections_per_second
+        if not most:
+            return
+        second, count = self._accepted_in_second
+        if int(now()) != second:
+            second, count = int(now()), 0
+        if count >= most:
+            await sleep_until(second + 1)
+            second, count = int(now()), 0
+        self._accepted_in_second = (second, count + 1)
 
     def _no_longer_waiting(self, host: str) -> None:
         self._number_waiting -= 1
@@ -237,18 +258,19 @@ class Listener:
         admission: list[Admission] = []
         try:
             prepare(end, door.options)
+            local = end.getsockname()
             stream: PlainStream | TlsStream
             if door.ssl_context is None:
                 stream = PlainStream(end, quick=door.options.quick_acknowledge)
             else:
                 with time_limit(door.timers.association):
                     stream = await start_tls(end, door.ssl_context, server_side=True)
-            local = end.getsockname() if door.ssl_context is None else ("", 0)
             association = Association(
                 stream,
                 UpperLayer(requestor=False, limits=self.limits.upper_layer),
                 door.timers,
                 command_limit=self.limits.command_set,
+                response_limit=self.limits.response,
             )
             served = association
 
@@ -312,6 +334,8 @@ class Listener:
         association.entity = decision.entity
         association.peer = decision.peer
         association.set_timers(decision.timers)
+        if decision.quick_acknowledge is not None:
+            association.acknowledge_quickly(decision.quick_acknowledge)
         providers = decision.providers_for(request, said)
         association.providers = providers
         self.associations.add(association)

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable
 
 from agent.configuration.configuration import Configuration
-from agent.configuration.entity import Accept, Entity
+from agent.configuration.entity import Accept, Entity, Service
 from agent.configuration.peer import Peer
 from agent.network.pdu import AssociateReject, AssociateRequest
 from agent.network.rejection import (
@@ -47,6 +47,18 @@ class Access:
         if each and counted(entity.name, calling, address) >= each:
             return LOCAL_LIMIT_EXCEEDED
         return entity, peer
+
+    def services(
+        self, request: AssociateRequest, address: str, entity: Entity
+    ) -> tuple[Service, ...]:
+        """The services of the entity that are open to this caller."""
+        calling = request.calling_ae_title.strip()
+        peer = self._configuration.peer_calling(calling)
+        return tuple(
+            each
+            for each in entity.services
+            if each.accept is None or _may_call(each.accept, calling, peer, address)
+        )
 
     def _called(self, title: str, port: int) -> Entity | None:
         here = [each for each in self._configuration.entities if each.port == port]

@@ -35,13 +35,21 @@ def _performed(entity: Entity) -> list[tuple[Service, ServiceTable, tuple[str, .
     found = []
     for table in entity.services:
         service = services().get(table.service)
-        if service is None or not table.enabled or "scp" not in table.roles:
-            continue
-        classes = tuple(table.sop_classes) or service.default_sop_classes
-        if service.any_class:
-            classes = with_implied(classes, scp=True)
-        found.append((service, table, classes))
+        if service is not None and table.enabled and "scp" in table.roles:
+            found.append((service, table, _classes_of(service, table)))
     return found
+
+
+def _classes_of(service: Service, table: ServiceTable) -> tuple[str, ...]:
+    classes = tuple(table.sop_classes) or service.default_sop_classes
+    return with_implied(classes, scp=True) if service.any_class else classes
+
+
+def abstract_syntaxes_of(entity: Entity, table: ServiceTable) -> frozenset[str]:
+    """The SOP classes that the entity performs by this table of a service."""
+    return frozenset(
+        uid for _, each, classes in _performed(entity) if each.name == table.name for uid in classes
+    )
 
 
 def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
@@ -74,6 +82,7 @@ def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
         asynchronous_operations_window=(limits.operations_performed, limits.operations_invoked),
         service_classes=service_classes,
         accept_related_general=bool(service_classes),
+        role_selection=entity.role_selection,
         unannounced=unannounced,
     )
 

@@ -12,13 +12,12 @@ from agent.archive.records import JobState
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.errors import GantryError
-from agent.loop import Event, Limit, Task, TaskGroup, sleep
+from agent.loop import Event, Limit, Task, TaskGroup
 from agent.network.connection import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.destination import Destination
-
-_AFTER_A_FAULT = 5.0
+from agent.workflow.supervision import supervised
 
 
 class Delivery:
@@ -69,13 +68,25 @@ class Delivery:
 
     def _start(self, group: TaskGroup, peer: Peer) -> None:
         bandwidth = Bandwidth(peer.window.bandwidth)
+        idle = Limit(peer.window.cached)
         number = 1 if peer.quirks.single_association else peer.window.associations
         running = self._running[peer.name] = []
         for _ in range(number):
             destination = Destination(
-                peer, self._configuration, self._archives, self._limit, self._resolve, bandwidth
+                peer,
+                self._configuration,
+                self._archives,
+                self._limit,
+                self._resolve,
+                bandwidth,
+                idle,
             )
-            task = group.start(self._keep_running(destination), f"delivery to {peer.name}")
+            task = group.start(
+                supervised(
+                    destination.run, "delivery", told=destination.note_fault, peer=peer.name
+                ),
+                f"delivery to {peer.name}",
+            )
             running.append((destination, task))
 
     async def _try_refused_again(self) -> None:
@@ -96,16 +107,6 @@ class Delivery:
             except GantryError as error:
                 observation.warning("held jobs not tried again", archive=name, error=error)
         self.wake()
-
-    async def _keep_running(self, destination: Destination) -> None:
-        while True:
-            try:
-                await destination.run()
-            except GantryError as error:
-                # An archive whose volume is away, for example: it may come back.
-                destination.last_reason = str(error)
-                observation.error("delivery stopped", peer=destination.peer.name, error=error)
-                await sleep(_AFTER_A_FAULT)
 
     def wake(self, destination: str | None = None) -> None:
         """There are new jobs for this peer, or for any."""

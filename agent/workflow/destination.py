@@ -52,7 +52,8 @@ _NOT_TAKEN = "the peer does not take this SOP class in this transfer syntax"
 class Destination:
     """One peer and what is to be delivered to it, over one association at a time.
 
-    A peer that may hold several has as many of these, which share `bandwidth`.
+    A peer that may hold several has as many of these, which share `bandwidth`, and `idle`: how
+    many of them may keep an association without work.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Destination:
         associations: Limit,
         resolve: Resolve | None,
         bandwidth: Bandwidth,
+        idle: Limit,
     ) -> None:
         self.peer = peer
         self.configuration = configuration
@@ -76,6 +78,7 @@ class Destination:
         self._kept: Association | None = None
         self._kept_objects = 0
         self._bandwidth = bandwidth
+        self._idle = idle
         self._opening = Opening(peer, resolve)
         retry = peer.retry or configuration.delivery.retry
         self._policy = RetryPolicy(
@@ -94,12 +97,17 @@ class Destination:
         self._hurried.set()
         self._work.set()
 
+    def note_fault(self, error: Exception) -> None:
+        """What stopped it, for those who ask why nothing is delivered."""
+        self.last_reason = str(error)
+
     async def run(self) -> None:
         """Deliver until cancelled; what was claimed then goes back to the queue."""
         try:
             while True:
                 # Before looking: who wakes us while we look has news that we may have missed.
                 self._work.clear()
+                await self._gather()
                 worked = False
                 for archive in self._archives.values():
                     worked = await self._deliver_from(archive) or worked
@@ -109,18 +117,35 @@ class Destination:
             with shielded():
                 await self._release_kept()
 
+    async def _gather(self) -> None:
+        """Let more objects of a study come before an association is opened for the first."""
+        seconds = self.configuration.delivery.gather
+        if not seconds or self._kept is not None:
+            return
+        for archive in self._archives.values():
+            if await archive.next_due(self.peer.name) == 0:
+                with suppress(TimedOut), timeout(seconds):
+                    await self._hurried.wait()
+                return
+
     async def _wait(self) -> None:
         """Until there is something to do: woken, a job is due, or the kept association is idle."""
         due = [await archive.next_due(self.peer.name) for archive in self._archives.values()]
         waits = [each for each in due if each is not None]
         limit = min([3600.0, *(max(0.01, each) for each in waits)])
-        if self._kept is not None:
-            limit = min(limit, max(0.01, self.peer.window.idle))
+        cached = self._kept is not None and self._idle.try_acquire()
+        if self._kept is not None and not cached:
+            await self._release_kept()
+        idle = max(0.01, self.peer.window.idle)
         try:
-            with timeout(limit):
+            with timeout(min(limit, idle) if cached else limit):
                 await self._work.wait()
         except TimedOut:
-            await self._release_kept()
+            if idle <= limit:
+                await self._release_kept()
+        finally:
+            if cached:
+                self._idle.release()
 
     async def _deliver_from(self, archive: Archive) -> bool:
         most = self.configuration.delivery.batch
@@ -129,7 +154,7 @@ class Destination:
         jobs = await archive.claim(self.peer.name, most, kinds=(DELIVER,))
         if not jobs:
             return False
-        open_jobs = {job.id for job in jobs}
+        open_jobs = {job.id: job for job in jobs}
         try:
             for study in self._by_study(jobs):
                 await self._deliver(archive, study, open_jobs)
@@ -142,14 +167,15 @@ class Destination:
                     await archive.release(sorted(open_jobs))
         return True
 
-    async def _after_failure(self, archive: Archive, open_jobs: set[int], error: PeerError) -> None:
+    async def _after_failure(
+        self, archive: Archive, open_jobs: dict[int, Job], error: PeerError
+    ) -> None:
         """The peer as a whole failed: the jobs go back untouched, and the peer gets its time."""
         self.failures += 1
         self.last_reason = str(error)
         FAILED.of(self.peer.name).add()
         await self._release_kept()
-        await archive.release(sorted(open_jobs))
-        open_jobs.clear()
+        await self._give_back(archive, open_jobs, error)
         again = after_failure(self._policy, attempts=self.failures, age=0.0, chance=random.random())
         wait = again.delay if isinstance(again, Again) else self._policy.longest
         observation.warning(
@@ -158,6 +184,16 @@ class Destination:
         self._hurried.clear()
         with suppress(TimedOut), timeout(wait):
             await self._hurried.wait()
+
+    async def _give_back(
+        self, archive: Archive, open_jobs: dict[int, Job], error: PeerError
+    ) -> None:
+        """To the queue, in their order; or, where tries or age are limited, counted each."""
+        if self._policy.attempts or self._policy.age:
+            for job in list(open_jobs.values()):
+                await self._try_again(archive, job, open_jobs, str(error))
+        await archive.release(sorted(open_jobs))
+        open_jobs.clear()
 
     def _by_study(self, jobs: Sequence[Job]) -> list[list[Job]]:
         """The jobs with those of a study together; each study alone where the peer wants that."""
@@ -168,7 +204,7 @@ class Destination:
             return list(studies.values())
         return [[job for study in studies.values() for job in study]]
 
-    async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: set[int]) -> None:
+    async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: dict[int, Job]) -> None:
         needs = context_needs(
             ((job.sop_class_uid, job.transfer_syntax_uid) for job in jobs), self._proposal
         )
@@ -194,7 +230,7 @@ class Destination:
         archive: Archive,
         batch: list[Job],
         proposals: list[PresentationContextProposal],
-        open_jobs: set[int],
+        open_jobs: dict[int, Job],
     ) -> None:
         association = await self._association(batch, proposals)
         window = association.window.invoked or self.peer.window.operations or len(batch)
@@ -256,7 +292,7 @@ class Destination:
             await kept.release()
 
     async def _send(
-        self, archive: Archive, association: Association, job: Job, open_jobs: set[int]
+        self, archive: Archive, association: Association, job: Job, open_jobs: dict[int, Job]
     ) -> bool:
         """Send one object; whether the peer has it now."""
         context = None
@@ -302,7 +338,7 @@ class Destination:
         return await self._settle(archive, job, open_jobs, response.status, said)
 
     async def _settle(
-        self, archive: Archive, job: Job, open_jobs: set[int], status: int, said: str
+        self, archive: Archive, job: Job, open_jobs: dict[int, Job], status: int, said: str
     ) -> bool:
         """What the peer's answer makes of the job (PS3.4 Table B.2-1); whether it has the object.
 
@@ -312,7 +348,7 @@ class Destination:
         if kind is Category.SUCCESS or (
             kind is Category.WARNING and self.configuration.delivery.on_warning == "done"
         ):
-            open_jobs.discard(job.id)
+            open_jobs.pop(job.id, None)
             await archive.finish(job.id, status=status, reason=said)
             self.delivered += 1
             DELIVERED.of(self.peer.name).add()
@@ -327,11 +363,11 @@ class Destination:
         return kind is Category.WARNING
 
     async def _try_again(
-        self, archive: Archive, job: Job, open_jobs: set[int], reason: str, status: int = 0
+        self, archive: Archive, job: Job, open_jobs: dict[int, Job], reason: str, status: int = 0
     ) -> None:
         """By the peer's own policy, which may give it up to a person."""
         self.last_reason = reason
-        open_jobs.discard(job.id)
+        open_jobs.pop(job.id, None)
         outcome = after_failure(
             self._policy,
             attempts=job.attempts + 1,
@@ -344,8 +380,8 @@ class Destination:
             await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
 
     async def _hold(
-        self, archive: Archive, job: Job, open_jobs: set[int], reason: str, status: int = 0
+        self, archive: Archive, job: Job, open_jobs: dict[int, Job], reason: str, status: int = 0
     ) -> None:
         self.last_reason = reason
-        open_jobs.discard(job.id)
+        open_jobs.pop(job.id, None)
         await archive.hold(job.id, reason, status=status)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.configuration.configuration import Configuration
+from agent.configuration.connection import Socket
 from agent.configuration.peer import Peer
 from agent.errors import UnreachableError
 from agent.loop import now
@@ -51,10 +53,11 @@ class Opening:
                     proposals=proposals,
                     information=information,
                     timers=self._peer.timers,
-                    socket=self._peer.socket,
+                    socket=_socket_of(self._peer),
                     ssl_context=client_context(self._peer.tls),
                     server_name=self._peer.tls.server_name if self._peer.tls else "",
                     longest_sent_pdu=self._peer.longest_sent_pdu,
+                    response_limit=configuration.limits.data_set_in_memory,
                     resolve=self._resolve,
                 )
             except UnreachableError as error:
@@ -63,6 +66,11 @@ class Opening:
             self._fail_over.answered(address, now())
             return association
         raise last or UnreachableError("the peer has no address", way_out="Give it one.")
+
+
+def _socket_of(peer: Peer) -> Socket:
+    """A peer with Nagle's algorithm on waits for our acknowledgement before each small piece."""
+    return replace(peer.socket, quick_acknowledge=True) if peer.quirks.nagles else peer.socket
 
 
 def _information(peer: Peer, configuration: Configuration, classes: list[str]) -> UserInformation:

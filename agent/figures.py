@@ -1,0 +1,52 @@
+"""The figures of a node that are taken when they are asked for: queue, disk, loop."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from agent import __version__, observation
+from agent.errors import GantryError
+from agent.loop import current_loop
+
+if TYPE_CHECKING:
+    from agent.node import Node
+
+_gauge = observation.metrics.gauge
+
+BUILD = _gauge("gantry_build_info", "The version that runs", "version")
+UP = _gauge("gantry_up_seconds", "Time since the start")
+QUEUE = _gauge("gantry_queue_depth", "Jobs that are not finished", "archive", "peer", "state")
+OLDEST = _gauge("gantry_queue_oldest_seconds", "Age of the oldest job", "archive", "peer")
+PAUSED = _gauge("gantry_queue_paused", "Whether a person paused it", "archive", "peer")
+HELD = _gauge("gantry_archive_bytes", "Bytes of stored objects", "archive")
+FREE = _gauge("gantry_disk_free_bytes", "Free bytes of the archive's file system", "archive")
+IN_USE = _gauge("gantry_disk_in_use", "Part of quota or file system in use, 0 to 1", "archive")
+LAG = _gauge("gantry_loop_lag_seconds", "Time from one poll of the loop to the next", "quantile")
+LATE = _gauge("gantry_loop_late_total", "Times that the loop was later than its budget")
+LONGEST = _gauge("gantry_loop_longest_turn_seconds", "Most CPU time of one turn")
+
+
+async def take(node: Node) -> str:
+    """All metrics as Prometheus text, as they are now. An archive that fails is left as it was."""
+    BUILD.of(__version__).set(1)
+    UP.of().set(time.time() - node.started)
+    lag = current_loop().lag
+    LAG.of("0.5").set(lag.p50)
+    LAG.of("0.999").set(lag.p999)
+    LATE.of().set(lag.over_budget)
+    LONGEST.of().set(lag.longest_turn)
+    for name, archive in node.archives.items():
+        try:
+            usage = archive.usage()
+            HELD.of(name).set(usage.held)
+            FREE.of(name).set(usage.free)
+            IN_USE.of(name).set(usage.part)
+            for each in await archive.destinations():
+                for state in ("waiting", "claimed", "held"):
+                    QUEUE.of(name, each.name, state).set(getattr(each, state))
+                OLDEST.of(name, each.name).set(time.time() - each.oldest if each.oldest else 0)
+                PAUSED.of(name, each.name).set(int(each.paused))
+        except GantryError as error:
+            observation.warning("figures not taken", archive=name, error=error)
+    return observation.metrics.render()

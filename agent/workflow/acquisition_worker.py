@@ -1,0 +1,196 @@
+"""The worker of a capture device: frames of the device become DICOM objects, one file each."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.dataset.file_meta import encode_file_meta
+from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from agent.errors import DeviceError
+from agent.objects.composite import begin
+from agent.objects.description import (
+    Cine,
+    DeviceIdentity,
+    ExaminationIdentity,
+    InstanceDescription,
+    Moment,
+)
+from agent.objects.iods import (
+    MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE,
+    MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE,
+    MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE,
+    SECONDARY_CAPTURE_IMAGE,
+    ULTRASOUND_IMAGE,
+    ULTRASOUND_MULTI_FRAME_IMAGE,
+    iod_of,
+)
+from agent.objects.packing import packing
+from agent.objects.recording import record
+from hal.capture.base import CaptureDevice, CaptureError, CaptureFormat, FrameRate, open_driver
+from hal.capture.pixel_formats import PIXEL_FORMATS
+
+FORM = {"pixel_format": "GREY", "width": 640, "height": 480, "rate": 25}
+"""The settings that every driver has, with their defaults; all others are the driver's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """What the worker must know of a `[[capture]]` and of the node."""
+
+    kind: str
+    implementation_class_uid: str
+    implementation_version_name: str
+    driver: Mapping[str, Any] = field(default_factory=dict)
+    form: Mapping[str, Any] = field(default_factory=dict)
+    modality: str = "OT"
+    station_name: str = ""
+    sop_classes: tuple[str, ...] = ()
+    title: str = ""
+    timezone_offset: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One object to be made: a still (0 frames), or a clip of so many."""
+
+    identity: ExaminationIdentity
+    sop_instance_uid: str
+    number: int
+    frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What was made."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frames: int
+    dropped: int
+    events: tuple[str, ...]
+
+
+def serve_capture(calls: Any, settings: CaptureSettings) -> None:
+    """The entry: "expose" an `Exposure` into a descriptor."""
+    camera = Camera(settings)
+    try:
+        while group := calls.receive(limit=1):
+            for call in group:
+                try:
+                    (exposure,) = call.arguments
+                    call.reply(camera.expose(exposure, call.descriptors[0]))
+                except Exception as error:
+                    call.fail(error)
+    finally:
+        camera.close()
+
+
+class Camera:
+    """A device that streams while it is open. Blocks; raises DeviceError for what hardware does."""
+
+    def __init__(self, settings: CaptureSettings) -> None:
+        self._settings = settings
+        self._device: CaptureDevice | None = None
+        form = {**FORM, **settings.form}
+        rate = form["rate"]
+        numerator, denominator = rate if isinstance(rate, (list, tuple)) else (rate, 1)
+        self._form = CaptureFormat(
+            str(form["pixel_format"]),
+            int(form["width"]),
+            int(form["height"]),
+            FrameRate(int(numerator), int(denominator)),
+        )
+
+    def expose(self, exposure: Exposure, descriptor: int) -> Exposed:
+        """Write the next frames of the device as one whole Part 10 file to `descriptor`."""
+        settings = self._settings
+        device = self._streaming()
+        sop_class = self._sop_class(clip=exposure.frames > 0)
+        packed = packing(
+            self._form.pixel_format,
+            self._form.width,
+            self._form.height,
+            sop_class,
+            full_range=self._form.full_range,
+        )
+        rate = self._form.rate
+        writer = begin(
+            descriptor,
+            sop_class,
+            exposure.identity,
+            packed.pixels,
+            DeviceIdentity(station_name=settings.station_name or None),
+            InstanceDescription(exposure.sop_instance_uid, exposure.number, self._moment()),
+            cine=Cine.at_rate(*rate) if exposure.frames else None,
+            file_meta=encode_file_meta(
+                sop_class_uid=sop_class,
+                sop_instance_uid=exposure.sop_instance_uid,
+                transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
+                implementation_class_uid=settings.implementation_class_uid,
+                implementation_version_name=settings.implementation_version_name,
+                source_ae_title=settings.title,
+            ),
+        )
+        recording = record(device, packed, writer, exposure.frames or 1)
+        writer.finish(
+            recording.frames, frame_time=recording.frame_time if exposure.frames else None
+        )
+        return Exposed(
+            sop_class,
+            exposure.sop_instance_uid,
+            recording.frames,
+            recording.dropped,
+            tuple(type(each).__name__ for each in recording.events),
+        )
+
+    def close(self) -> None:
+        """Let go of the device."""
+        if self._device is not None:
+            self._device.close()
+            self._device = None
+
+    def _streaming(self) -> CaptureDevice:
+        if self._device is not None:
+            return self._device
+        try:
+            device = open_driver(self._settings.kind, **self._settings.driver)
+        except TypeError as error:
+            raise DeviceError(
+                f"the capture driver {self._settings.kind} does not know a setting: {error}",
+                way_out="Correct [capture.settings].",
+            ) from error
+        try:
+            device.open()
+            self._form = device.configure(self._form)
+            device.start()
+        except CaptureError as error:
+            device.close()
+            raise DeviceError(
+                f"the device cannot be used: {error}", way_out="Check the device and its cable."
+            ) from error
+        self._device = device
+        return device
+
+    def _moment(self) -> Moment:
+        moment = Moment.at(time.time())
+        return moment if self._settings.timezone_offset else dataclasses.replace(moment, offset="")
+
+    def _sop_class(self, *, clip: bool) -> str:
+        """What the configuration says; else what modality and form of the frames ask for."""
+        for uid in self._settings.sop_classes:
+            if iod_of(uid).multi_frame == clip:
+                return uid
+        found = PIXEL_FORMATS[self._form.pixel_format]
+        if self._settings.modality == "US" and found.bits_allocated == 8:
+            return ULTRASOUND_MULTI_FRAME_IMAGE if clip else ULTRASOUND_IMAGE
+        if not clip:
+            return SECONDARY_CAPTURE_IMAGE
+        if found.colour != "grey":
+            return MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE
+        if found.bits_allocated == 8:
+            return MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE
+        return MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE

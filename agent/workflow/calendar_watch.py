@@ -1,0 +1,68 @@
+"""The calendar clock of the box: noticed, shown and waited for when it is not set.
+
+A Raspberry Pi has no battery for it. Timers never use it (they follow the steady clock); dates in
+objects do, and so does the age of stored objects.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Callable
+
+from agent import observation
+from agent.configuration.node import Clock
+from agent.loop import now, sleep
+from hal.clock import CalendarState
+from hal.clock import calendar as look
+
+CLOCK_SET = observation.metrics.gauge("gantry_clock_set", "Whether the calendar clock is set")
+
+_LOOKS = 10.0
+_WAITING_LOOKS = 0.5
+
+
+def seconds_of(date: str) -> float:
+    """The beginning of a date such as 2025-01-31, UTC, in seconds since 1970."""
+    return float(calendar.timegm(time.strptime(date, "%Y-%m-%d")))
+
+
+class CalendarWatch:
+    """Looks at the clock now and then, and says when it was set or is lost."""
+
+    def __init__(self, table: Clock, state_of: Callable[..., CalendarState] = look) -> None:
+        self.table = table
+        self._state_of = state_of
+        self._told: bool | None = None
+        self.state = state_of(earliest=self.earliest)
+
+    @property
+    def earliest(self) -> float:
+        """Before this the clock is held to be unset."""
+        return seconds_of(self.table.earliest)
+
+    def look(self) -> CalendarState:
+        """The state now; a change is logged."""
+        state = self.state = self._state_of(earliest=self.earliest)
+        CLOCK_SET.of().set(int(state.set))
+        if state.set != self._told:
+            if not state.plausible:
+                observation.warning("clock not set", why=state.reason)
+            elif not state.set:
+                observation.notice("clock not certain", why=state.reason)
+            elif self._told is not None:
+                observation.notice("clock set")
+            self._told = state.set
+        return state
+
+    async def wait_until_set(self) -> None:
+        """As long as the configuration says, at most; for the start of the node."""
+        end = now() + self.table.wait
+        while not self.look().set and now() < end:
+            await sleep(min(_WAITING_LOOKS, max(0.0, end - now())))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.look()
+            await sleep(_LOOKS)

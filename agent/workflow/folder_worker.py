@@ -1,0 +1,268 @@
+"""The worker of a watched folder: all that may block on its file system happens here.
+
+One process for each folder, so that a dead network mount holds up nobody else. Nothing is
+remembered: after a crash the folder is looked through, and what is safe already is a duplicate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.dataset import tags
+from agent.dataset.byte_source import FileBytes
+from agent.dataset.file_meta import FileMeta, encode_file_meta, read_file_meta
+from agent.dataset.head import scan_head
+from agent.errors import GantryError, StorageError
+from hal.folder.base import (
+    FileChanged,
+    FileComplete,
+    FileVersion,
+    FolderEvent,
+    FolderSettings,
+    open_driver,
+    open_version,
+)
+
+_PIECE = 1 << 20
+_MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+@dataclass(frozen=True, slots=True)
+class PickupSettings:
+    """What the worker must know; `done` and `failed` are whole paths.
+
+    The identity is written into the file meta information of what is taken (PS3.10 7.1).
+    """
+
+    path: str
+    recursive: bool
+    pattern: str
+    settle: float
+    done: str
+    failed: str
+    implementation_class_uid: str
+    implementation_version_name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file whose data set was copied."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    size: int
+    remarks: tuple[str, ...]
+
+
+def serve_folder(calls: Any, settings: PickupSettings) -> None:
+    """The entry: the calls are the methods of `_Folder`."""
+    folder = _Folder(settings)
+    while group := calls.receive(limit=16):
+        for call in group:
+            try:
+                call.reply(getattr(folder, call.name)(*call.arguments, *call.descriptors))
+            except Exception as error:
+                call.fail(error)
+
+
+class _Folder:
+    def __init__(self, settings: PickupSettings) -> None:
+        self._settings = settings
+        self._watched = open_driver(
+            "inotify",
+            path=settings.path,
+            settings=FolderSettings(
+                recursive=settings.recursive, pattern=settings.pattern, settle=settings.settle
+            ),
+        )
+        self._watched.open()
+
+    def collect(self, patience: float) -> list[FolderEvent]:
+        """What happened; waits up to `patience` seconds for something to happen."""
+        end = time.monotonic() + patience
+        while True:
+            events = self._watched.collect()
+            left = end - time.monotonic()
+            if events or left <= 0:
+                return events
+            deadline = self._watched.deadline()
+            if deadline is not None:
+                left = min(left, max(0.0, deadline - time.monotonic()))
+            descriptor = self._watched.descriptor
+            select.select([] if descriptor is None else [descriptor], [], [], left)
+
+    def take(self, file: FileComplete, target: int) -> Taken:
+        """Write the object that a file holds to `target`, behind a file meta information of ours.
+
+        Raises FileChanged; StorageError when it is no DICOM object or cannot be read.
+        """
+        try:
+            source = open_version(self._settings.path, file)
+        except OSError as error:
+            raise _unreadable(error) from error
+        try:
+            taken = self._copy_object(source, target)
+            if FileVersion.of(os.fstat(source)) != file.version:
+                raise FileChanged(f"{file.path} was written while it was read")
+            return taken
+        except (GantryError, FileChanged):
+            raise
+        except OSError as error:
+            raise _unreadable(error) from error
+        except Exception as error:
+            # Whatever a file can do to us, it shall not stop the others.
+            raise StorageError(f"the file cannot be understood: {error!r}") from error
+        finally:
+            os.close(source)
+
+    def _copy_object(self, source: int, target: int) -> Taken:
+        settings = self._settings
+        meta = read_file_meta(source)
+        sop_class, instance = _identity(source, meta)
+        file_meta = encode_file_meta(
+            sop_class_uid=sop_class,
+            sop_instance_uid=instance,
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+            implementation_class_uid=settings.implementation_class_uid,
+            implementation_version_name=settings.implementation_version_name,
+            source_ae_title=settings.title,
+        )
+        try:
+            os.write(target, file_meta)
+        except OSError as error:
+            raise _failed(error) from error
+        size = _copy(source, meta.data_set_offset, target)
+        return Taken(sop_class, instance, size, meta.remarks)
+
+    def delete(self, file: FileComplete) -> None:
+        """Delete this version of the file; another one stays. Raises StorageError."""
+        if self._is_there(file):
+            try:
+                self._path(file).unlink()
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise _unreadable(error) from error
+
+    def move(self, file: FileComplete, failed: bool, reason: str) -> str:
+        """Move this version of the file away; where to. `reason` is written beside it.
+
+        What has the same name there stays: the new one gets a number. Raises StorageError.
+        """
+        if not self._is_there(file):
+            return ""
+        place = Path(self._settings.failed if failed else self._settings.done, file.path)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            target = _free_name(place)
+            _rename(self._path(file), target)
+            if reason:
+                target.with_name(target.name + ".reason").write_text(reason + "\n")
+        except OSError as error:
+            raise _unreadable(error) from error
+        return str(target)
+
+    def _path(self, file: FileComplete) -> Path:
+        return Path(self._settings.path, file.path)
+
+    def _is_there(self, file: FileComplete) -> bool:
+        with contextlib.suppress(FileChanged, OSError):
+            os.close(open_version(self._settings.path, file))
+            return True
+        return False
+
+
+def _identity(source: int, meta: FileMeta) -> tuple[str, str]:
+    """SOP class and instance as the data set has them, which is what counts."""
+    head = scan_head(
+        FileBytes(source, meta.data_set_offset),
+        meta.encoding,
+        frozenset((tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID)),
+    )
+    sop_class, instance = (
+        head.values.get(tag, b"").rstrip(b"\0 ").decode("ascii", "replace")
+        for tag in (tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID)
+    )
+    if meta.media_storage_sop_class_uid == _MEDIA_STORAGE_DIRECTORY:
+        raise StorageError("the file is a DICOMDIR, which is the index of a medium and no object")
+    if not (sop_class and instance):
+        raise StorageError(
+            "the file says no SOP Class UID and SOP Instance UID", clause="PS3.3 C.12.1"
+        )
+    return sop_class, instance
+
+
+def _copy(source: int, offset: int, target: int) -> int:
+    """Copy the rest of a file in the kernel where it can; how many bytes."""
+    position = offset
+    while True:
+        try:
+            count = os.copy_file_range(source, target, _PIECE, position)
+        except OSError as error:
+            # Which of the two files it was is found out by hand, and so is what cannot be done so.
+            if error.errno == errno.ENOSPC:
+                raise _failed(error) from error
+            return position - offset + _copy_by_hand(source, position, target)
+        if not count:
+            # Some file systems answer 0 for what they cannot copy so.
+            return position - offset + _copy_by_hand(source, position, target)
+        position += count
+
+
+def _copy_by_hand(source: int, position: int, target: int) -> int:
+    start = position
+    while piece := os.pread(source, _PIECE, position):
+        position += len(piece)
+        view = memoryview(piece)
+        try:
+            while view:
+                view = view[os.write(target, view) :]
+        except OSError as error:
+            raise _failed(error) from error
+    return position - start
+
+
+def _free_name(place: Path) -> Path:
+    found, number = place, 0
+    while found.exists() or found.is_symlink():
+        number += 1
+        found = place.with_name(f"{place.name}-{number}")
+    return found
+
+
+def _rename(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        import shutil
+
+        # Whole under its name, or not there: another file system takes a copy first.
+        hidden = target.with_name(f".{target.name}.part")
+        shutil.copyfile(source, hidden)
+        descriptor = os.open(hidden, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        hidden.rename(target)
+        source.unlink()
+
+
+def _unreadable(error: OSError) -> StorageError:
+    return StorageError(f"the folder does not let us: {error.strerror}", value=error.errno)
+
+
+def _failed(error: OSError) -> StorageError:
+    from agent.archive import failure
+
+    return failure.of_system(error, "copy the object")

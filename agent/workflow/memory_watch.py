@@ -1,0 +1,66 @@
+"""The memory of the whole node: all its processes together, so that it never meets the kernel's
+out-of-memory killer; new associations wait instead."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from agent import observation
+from agent.loop import sleep
+
+MEMORY = observation.metrics.gauge(
+    "gantry_memory_bytes", "Proportional set size of all processes of the node"
+)
+
+_LOOKS = 5.0
+# Refused above the limit, taken again below this part of it.
+_RELIEVED = 0.9
+
+
+def processes(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += processes(int(child))
+    return found
+
+
+def proportional_set_size(pid: int) -> int:
+    """Bytes of a process, what it shares with others by their number; 0 when it is gone."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return 0
+
+
+class MemoryWatch:
+    """Looks every few seconds, where a limit is configured. 0: no limit, and no looking."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.is_short = False
+
+    def look(self) -> int:
+        """Bytes in use now."""
+        used = sum(proportional_set_size(each) for each in processes(os.getpid()))
+        MEMORY.of().set(used)
+        short = bool(self.limit) and used > self.limit * (_RELIEVED if self.is_short else 1)
+        if short and not self.is_short:
+            observation.warning("short of memory", used=used, limit=self.limit)
+        elif self.is_short and not short:
+            observation.notice("memory is enough again", used=used, limit=self.limit)
+        self.is_short = short
+        return used
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            if self.limit:
+                self.look()
+            else:
+                self.is_short = False
+            await sleep(_LOOKS)
