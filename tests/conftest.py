@@ -11,9 +11,6 @@ import pytest
 pytest_plugins = ["tests.peers.fixtures"]
 
 _WANT_OF_DATA = "GANTRY_TEST_DATA is not set"
-_FOLDERS_THAT_ARE_NOT_TESTS = ["bench"]
-
-collect_ignore = _FOLDERS_THAT_ARE_NOT_TESTS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,1 @@
+"""Measurements against programs of others. Nothing here is timed by pytest."""
