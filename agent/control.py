@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -49,8 +48,10 @@ def _plain(value: object) -> Any:
 
 
 def _give_to(path: Path, group: str) -> None:
+    import grp
+
     try:
-        shutil.chown(path, group=group)
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
     except (LookupError, OSError) as error:
         raise ConfigurationError(
             f"the control socket cannot be given to the group {group}: {error}",

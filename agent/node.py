@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from agent.control import ControlSocket
 from agent.errors import StatusReaction
 from agent.front_door import FrontDoor
 from agent.loop import Limit, Signals, TaskGroup, current_loop, sleep
+from agent.loop.memory import give_back
 from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
 from agent.network.connection import SocketAddress, look_up
@@ -35,13 +36,12 @@ from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
 from agent.workflow.intake import Intake
 from agent.workflow.memory_watch import MemoryWatch
-from agent.workflow.onward import OnwardKeeper
 from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
 from agent.workflow.supervision import supervised
 from hal.watchdog import ServiceNotifier
 
-Load = Callable[[], Configuration]
+Load = Callable[[], Awaitable[Configuration]]
 
 
 class _WakingKeeper:
@@ -113,7 +113,9 @@ def archive_settings(configuration: Configuration, table: ArchiveTable) -> Archi
 class Node:
     """One node; `load` reads the configuration anew for a reload."""
 
-    def __init__(self, configuration: Configuration, template: Template, load: Load) -> None:
+    def __init__(
+        self, configuration: Configuration, template: Template, pool: WorkerPool, load: Load
+    ) -> None:
         self.configuration = configuration
         self.archives: dict[str, Archive] = {}
         self.delivery: Delivery | None = None
@@ -127,25 +129,24 @@ class Node:
         self._retentions: dict[str, Retention] = {}
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
-        workers = configuration.workers
-        self.pool = WorkerPool(template, "general", workers.general, workers.idle)
+        self.pool = pool
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT; then drain. SIGHUP reloads.
 
-        Raises ConfigurationError and StorageError for what keeps the node from starting, and
-        LocalError when the template of its workers has died: nothing can go on without.
+        Raises ConfigurationError and StorageError for what keeps the node from starting.
         """
         async with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            self._prepare_for_tls(self.configuration)
             for table in self.configuration.archives:
                 await self._open_archive(table)
             try:
                 async with TaskGroup() as group:
-                    group.start(self._template.ended(), "template")
                     self._start_work(group)
                     self._listen()
                     self._notifier.ready("listening")
                     observation.notice("ready", version=__version__, **self._where())
+                    give_back()
                     while await signals.receive() == signal.SIGHUP:
                         await self.reload()
                     await self._drain()
@@ -153,6 +154,12 @@ class Node:
             finally:
                 for archive in self.archives.values():
                     await archive.close()
+
+    def _prepare_for_tls(self, configuration: Configuration) -> None:
+        if any(each.tls for each in configuration.entities) or any(
+            each.tls for each in configuration.peers
+        ):
+            self._template.stay()
 
     async def _open_archive(self, table: ArchiveTable) -> None:
         folder = archive_folder(self.configuration, table)
@@ -212,6 +219,8 @@ class Node:
             keeper: Keeper = _WakingKeeper(archive, self._wake)
             peer = configuration.peer(entity.storage.onward)
             if peer is not None:
+                from agent.workflow.onward import OnwardKeeper
+
                 keeper = OnwardKeeper(keeper, entity, peer, configuration, self._resolve)
             keepers[entity.name] = keeper
         class_uid, version_name = implementation_of(configuration)
@@ -234,9 +243,10 @@ class Node:
         await self._reloading.acquire()
         self._notifier.reloading()
         try:
-            fresh = self._load()
+            fresh = await self._load()
             differ = differences(self.configuration, fresh)
             self._say_what_waits(differ)
+            self._prepare_for_tls(fresh)
             self.configuration = fresh
             for table in fresh.archives:
                 if table.name in differ.archives.added and table.name not in self.archives:

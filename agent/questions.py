@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,11 @@ from agent.archive.records import JobState
 from agent.dataset import tags
 from agent.errors import LocalError
 from agent.loop import current_loop
-from agent.workflow.acquisition import Examination
 
 if TYPE_CHECKING:
     from agent.node import Node
 
 Request = dict[str, Any]
-
-_EXAMINATION = tuple(each.name for each in dataclasses.fields(Examination))
 
 
 def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
@@ -152,9 +148,9 @@ class _Questions:
     async def capture(self, request: Request) -> Any:
         if self._node.intake is None:
             raise LocalError("the node is not ready yet")
-        told = {each: request[each] for each in _EXAMINATION if request.get(each)}
-        return await self._node.intake.acquisition(request.get("device") or "").acquire(
-            Examination(**told),
+        acquisition = self._node.intake.acquisition(request.get("device") or "")
+        return await acquisition.acquire(
+            acquisition.examination(request),
             stills=int(request.get("stills", 1)),
             clips=int(request.get("clips", 0)),
             frames=int(request.get("frames", 25)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from agent.configuration import ServiceTerm, Vocabulary, names_of
+from agent.configuration.vocabulary import ServiceTerm, Vocabulary, names_of
 from agent.dataset import tags
 from agent.dataset.sop_classes import SOP_CLASSES, storage_sop_classes
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES, UNCOMPRESSED

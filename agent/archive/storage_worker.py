@@ -21,6 +21,7 @@ from agent.archive.recovery import Recovery
 from agent.archive.settings import ArchiveSettings
 from agent.archive.store import Store
 from agent.errors import LocalError
+from agent.loop.memory import give_back
 
 _GROUP = 64
 _LARGE = 8 << 20
@@ -148,6 +149,7 @@ class StorageWorker:
                 step = "put right what a crash left"
                 raise index_failure.of_any(error, step, self._settings.statuses) from error
             self._store = store
+            give_back()
         return self._store
 
 

@@ -6,8 +6,8 @@ import argparse
 
 from agent.cli.node_configuration import reader
 from agent.cli.options import add_configuration_options
-from agent.configuration import render
 from agent.configuration.document import first_file, reference
+from agent.configuration.rendering import render
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agent.configuration import load
+from agent.configuration.load import load
 from agent.conformance import statement
 from agent.vocabulary import vocabulary
 

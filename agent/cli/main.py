@@ -27,6 +27,19 @@ exit status: 0 done; 1 the peer or the data said no; 2 wrong usage or configurat
 """
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Asks for the width of the terminal itself: argparse's way imports a megabyte for it, in a
+    process that may run for years."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            columns = 0
+        columns = int(os.environ.get("COLUMNS", "0") or 0) or columns or 80
+        super().__init__(prog, width=max(40, columns - 2))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaint is one sentence, with the way out."""
 
@@ -53,7 +66,7 @@ def _root_parser() -> argparse.ArgumentParser:
         prog="gantry",
         description=f"{_DESCRIPTION}\n{_list_of_commands()}",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         usage="gantry [options] COMMAND ...",
         allow_abbrev=False,
     )
@@ -83,7 +96,7 @@ def _command_parser(command: Command, module: Any, before: argparse.Namespace) -
     parser = _Parser(
         prog=f"gantry {command.name}",
         description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         conflict_handler="resolve",
         allow_abbrev=False,
     )

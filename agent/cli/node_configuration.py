@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.configuration import load
 from agent.configuration.configuration import Configuration
+from agent.configuration.load import load
 from agent.vocabulary import vocabulary
 
 DEFAULT_CONTROL = Path("/run/gantry/control")

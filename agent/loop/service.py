@@ -12,6 +12,7 @@ import errno
 import os
 import signal
 import socket
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,8 +29,14 @@ _GONE = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOW
 # The kernel has too many descriptors under way, or no memory, for now.
 _LATER = frozenset((errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM))
 _LATER_SECONDS = 0.01
+_living: weakref.WeakSet[Service] = weakref.WeakSet()
 # Numbers of calls are four bytes; 0 is the worker itself.
 _LAST_NUMBER = (1 << 32) - 1
+
+
+def processes() -> list[int]:
+    """The pids of all workers of this process that have said hello."""
+    return [each.pid for each in _living if each.pid is not None and not each.ended]
 
 
 class WorkerDied(LocalError):
@@ -71,6 +78,7 @@ class Service:
         # For a pool: called when the last call is answered, and when the process has ended.
         self.when_quiet: Callable[[Service], None] | None = None
         self.when_ended: Callable[[Service], None] | None = None
+        _living.add(self)
         end.setblocking(False)
         self._loop.start_background(self._read(), f"answers of {name}")
 
@@ -102,6 +110,11 @@ class Service:
     def outstanding(self) -> int:
         """Calls that have no answer yet, those of callers who were cancelled included."""
         return len(self._answers)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its process has ended."""
+        return self._ended.is_set()
 
     @property
     def gone(self) -> bool:

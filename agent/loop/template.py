@@ -16,82 +16,130 @@ import socket
 import sys
 import traceback
 
-from agent.errors import LocalError
-from agent.loop.loop import current_loop
+from agent.loop.memory import give_back
 from agent.loop.messages import carried_descriptors, rights
-from agent.loop.waiting import readable
 from agent.loop.worker import detach, work
+
+_WORKER = b"w"
+_STAY = b"s"
 
 
 class Template:
     """The node's handle of the template process."""
 
-    def __init__(self, end: socket.socket, pid: int) -> None:
-        self._end = end
-        self.pid = pid
+    def __init__(self, idle_seconds: float) -> None:
+        self.pid = 0
+        self._idle_seconds = idle_seconds
+        self._end: socket.socket | None = None
+        self._closed = False
 
     @classmethod
-    def start(cls) -> Template:
+    def start(cls, idle_seconds: float = 0.0) -> Template:
         """Fork the template. Call it first thing in `main`, while the process is still small.
 
         Also freezes what is in memory (`gc.freeze`): neither process collects it, so that its pages
-        stay shared.
+        stay shared. With `idle_seconds` the template ends when nobody wanted a worker for so long,
+        and is forked again from the node when somebody does: for a node that touches neither
+        OpenSSL nor SQLite itself (`stay` for when it will). Workers live on without it.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gc.collect()
+        give_back()
         gc.freeze()
+        template = cls(idle_seconds)
+        template._fork()
+        return template
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a template process now."""
+        return self._end is not None and not _at_end(self._end)
+
+    def _fork(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
                 detach(theirs.fileno())
-                _serve(theirs)
+                gc.freeze()
+                _serve(theirs, self._idle_seconds)
                 code = 0
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(code)
         theirs.close()
-        return cls(ours, pid)
+        self._end, self.pid = ours, pid
+
+    def stay(self) -> None:
+        """Never end for idleness from now on: the node is about to touch OpenSSL."""
+        if self._idle_seconds:
+            self._idle_seconds = 0.0
+            self._send(_STAY, ())
 
     def new_worker(self) -> socket.socket:
         """A new worker; the socket's first message must be a `Start`.
 
-        Does not wait. When the template is gone or stuck, the socket is at its end at once.
+        Does not wait. A template that is gone is forked again; when one is stuck, or closed, the
+        socket is at its end at once.
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            with contextlib.suppress(OSError):
-                self._end.sendmsg([b"w"], rights([theirs.fileno()]), socket.MSG_DONTWAIT)
+            self._send(_WORKER, (theirs.fileno(),))
         return ours
 
-    async def ended(self) -> None:
-        """Wait until the template is gone, which it never is of its own; then raise LocalError.
+    def _send(self, message: bytes, descriptors: tuple[int, ...]) -> None:
+        for _ in range(2):
+            if self._closed:
+                return
+            if not self.is_alive:
+                self._reap(os.WNOHANG)
+                self._fork()
+            assert self._end is not None
+            try:
+                self._end.sendmsg([message], rights(descriptors), socket.MSG_DONTWAIT)
+                return
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # It ended between the look and the message.
 
-        Workers that run go on, but no new one can be had: whoever needs them cannot.
-        """
-        try:
-            await readable(self._end)
-        finally:
-            current_loop().forget(self._end)
-        raise LocalError(
-            "the template process of the workers died",
-            value=self.pid,
-            way_out="Start again; look for what ended it: memory, for example.",
-        )
+    def _reap(self, options: int) -> None:
+        if self._end is not None:
+            self._end.close()
+            self._end = None
+        if self.pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, options)
 
     def close(self) -> None:
         """End the template; running workers end when their own sockets do."""
-        self._end.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self._closed = True
+        self._reap(0)
 
 
-def _serve(end: socket.socket) -> None:
+def _at_end(end: socket.socket) -> bool:
+    try:
+        return not end.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _serve(end: socket.socket, idle_seconds: float) -> None:
     while True:
-        data, ancillary, _, _ = end.recvmsg(16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        end.settimeout(idle_seconds or None)
+        try:
+            data, ancillary, _, _ = end.recvmsg(16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        except TimeoutError:
+            # What was sent before this is still read, what comes after it finds the end.
+            end.shutdown(socket.SHUT_RD)
+            continue
         if not data:
             return
+        if data == _STAY:
+            idle_seconds = 0.0
         for descriptor in carried_descriptors(ancillary):
             try:
                 if os.fork() == 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import socket
 import struct
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 Part = bytes | bytearray | memoryview
 
-_BUFFER = bytearray(1 << 18)
+# A private mapping: until something is received it takes no memory, in no process.
+_BUFFER = mmap.mmap(-1, 1 << 18, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 _VIEW = memoryview(_BUFFER)
 _PIECES = 512  # well below IOV_MAX
 

@@ -7,8 +7,9 @@ is told, and the device stays as it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
@@ -90,6 +91,12 @@ class Acquisition:
         self._template = template
         self._stored = stored
         self._device = Limit(1)
+
+    @staticmethod
+    def examination(told: Mapping[str, Any]) -> Examination:
+        """What `told` says of it, by the names of the fields; other names are passed over."""
+        names = [each.name for each in fields(Examination)]
+        return Examination(**{name: str(told[name]) for name in names if told.get(name)})
 
     async def acquire(
         self, examination: Examination, *, stills: int = 1, clips: int = 0, frames: int = 25

@@ -6,9 +6,8 @@ objects do, and so does the age of stored objects.
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from agent import observation
 from agent.configuration.node import Clock
@@ -24,7 +23,7 @@ _WAITING_LOOKS = 0.5
 
 def seconds_of(date: str) -> float:
     """The beginning of a date such as 2025-01-31, UTC, in seconds since 1970."""
-    return float(calendar.timegm(time.strptime(date, "%Y-%m-%d")))
+    return datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()
 
 
 class CalendarWatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from agent.archive.archive import Archive
 from agent.configuration.configuration import Configuration
@@ -11,9 +12,13 @@ from agent.errors import LocalError
 from agent.loop import Event, Task, TaskGroup
 from agent.loop.workers import Template
 from agent.services.offer import implementation_of
-from agent.workflow.acquisition import Acquisition
-from agent.workflow.folder_pickup import FolderPickup
 from agent.workflow.supervision import supervised
+
+if TYPE_CHECKING:
+    from agent.workflow.acquisition import Acquisition
+
+# What makes objects, and what watches folders, is imported where it is configured: a gateway needs
+# neither the time at its start nor the memory.
 
 
 class Intake:
@@ -63,6 +68,8 @@ class Intake:
 
     def _follow_folders(self, group: TaskGroup) -> None:
         wanted = {each.name: each for each in self._configuration.folders}
+        if wanted:
+            from agent.workflow.folder_pickup import FolderPickup
         for name, (table, task) in list(self._pickups.items()):
             if wanted.get(name) != table:
                 del self._pickups[name]
@@ -82,6 +89,8 @@ class Intake:
     def _follow_captures(self) -> None:
         before = self._acquisitions
         self._acquisitions = {}
+        if self._configuration.captures:
+            from agent.workflow.acquisition import Acquisition
         for table in self._configuration.captures:
             kept = before.get(table.name)
             if kept is not None and kept.table == table:

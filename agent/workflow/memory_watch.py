@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from agent import observation
 from agent.loop import sleep
+from agent.loop.service import processes
 
 MEMORY = observation.metrics.gauge(
     "gantry_memory_bytes", "Proportional set size of all processes of the node"
@@ -17,15 +19,6 @@ MEMORY = observation.metrics.gauge(
 _LOOKS = 5.0
 # Refused above the limit, taken again below this part of it.
 _RELIEVED = 0.9
-
-
-def processes(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [pid]
-    with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found += processes(int(child))
-    return found
 
 
 def proportional_set_size(pid: int) -> int:
@@ -38,15 +31,19 @@ def proportional_set_size(pid: int) -> int:
 
 
 class MemoryWatch:
-    """Looks every few seconds, where a limit is configured. 0: no limit, and no looking."""
+    """Looks every few seconds, where a limit is configured. 0: no limit, and no looking.
 
-    def __init__(self, limit: int) -> None:
+    `workers` gives the pids of the other processes of the node.
+    """
+
+    def __init__(self, limit: int, workers: Callable[[], list[int]] = processes) -> None:
         self.limit = limit
+        self._workers = workers
         self.is_short = False
 
     def look(self) -> int:
         """Bytes in use now."""
-        used = sum(proportional_set_size(each) for each in processes(os.getpid()))
+        used = sum(proportional_set_size(each) for each in [os.getpid(), *self._workers()])
         MEMORY.of().set(used)
         short = bool(self.limit) and used > self.limit * (_RELIEVED if self.is_short else 1)
         if short and not self.is_short:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.configuration import Configuration, ConfigurationErrors, load
 from agent.configuration.assignment import AssignmentError, as_tree, parse_assignment
+from agent.configuration.configuration import Configuration
+from agent.configuration.load import load
+from agent.configuration.problems import ConfigurationErrors
 from agent.configuration.reading import dotted
 from agent.configuration.toml_text import value_text
 from tests.configuration.words import VOCABULARY

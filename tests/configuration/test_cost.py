@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys, time
 before = time.process_time()
-from agent.configuration import load
+from agent.configuration.load import load
 configuration = load("gateway", files=[])
 seconds = time.process_time() - before
 names = ("difflib", "textwrap", "pydicom", "ssl", "sqlite3", "socket")

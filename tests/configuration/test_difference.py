@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.configuration import Changes, Configuration, Differences, differences, load
+from agent.configuration.configuration import Configuration
+from agent.configuration.difference import Changes, Differences, differences
+from agent.configuration.load import load
 from tests.configuration.words import VOCABULARY
 
 BASE = (

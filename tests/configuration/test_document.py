@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.configuration import Change, Condition, Configuration, Origin, load, render
+from agent.configuration.configuration import Configuration, Origin
 from agent.configuration.document import first_file, reference, with_reference
 from agent.configuration.key import keys_of
+from agent.configuration.load import load
+from agent.configuration.rendering import render
+from agent.configuration.route import Change, Condition
 from tests.configuration.test_keys import ALL
 from tests.configuration.words import VOCABULARY, load_text
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.configuration import Configuration
+from agent.configuration.configuration import Configuration
 from agent.configuration.key import Key, keys_of
 from agent.configuration.kind import INVALID, Kind
 from agent.configuration.kinds import Amount, Choice, Flag, ListOf, Settings, Table, Tables, Text
@@ -134,7 +134,7 @@ def test_sizes_are_read_with_their_units(text: str, value: int | None) -> None:
     ("text", "seconds"), [("200 ms", 0.2), ("5 min", 300.0), ("1 h", INVALID), ("-1 s", INVALID)]
 )
 def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
-    from agent.configuration import Timers
+    from agent.configuration.connection import Timers
 
     value, _ = read(keys_of(Timers)["connect"].kind, text)
     assert value == pytest.approx(seconds) if seconds is not INVALID else value is INVALID
@@ -142,14 +142,14 @@ def test_times_are_read_with_their_units(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("title", ["A", "SIXTEEN_LETTERS_", " PADDED ", "A B", "*"])
 def test_ae_titles_of_ps3_5_6_2_are_taken_without_outer_spaces(title: str) -> None:
-    from agent.configuration import Peer
+    from agent.configuration.peer import Peer
 
     assert read(keys_of(Peer)["title"].kind, title) == (title.strip(), [])
 
 
 @pytest.mark.parametrize("title", [" ", "SEVENTEEN_LETTERS", "A\\B", "A\tB", "Ä", 7])
 def test_what_is_no_ae_title_is_refused(title: object) -> None:
-    from agent.configuration import Peer
+    from agent.configuration.peer import Peer
 
     assert read(keys_of(Peer)["title"].kind, title)[0] is INVALID
 
@@ -164,7 +164,8 @@ def test_what_is_no_ae_title_is_refused(title: object) -> None:
     ],
 )
 def test_addresses_are_taken_apart_and_written_again(text: str, host: str, port: int) -> None:
-    from agent.configuration import Address, Peer
+    from agent.configuration.addresses import Address
+    from agent.configuration.peer import Peer
 
     kind = element(keys_of(Peer)["addresses"])
     value, problems = read(kind, text)
@@ -191,7 +192,7 @@ def test_addresses_are_taken_apart_and_written_again(text: str, host: str, port:
     ],
 )
 def test_what_is_no_address_is_refused(text: object) -> None:
-    from agent.configuration import Peer
+    from agent.configuration.peer import Peer
 
     assert read(element(keys_of(Peer)["addresses"]), text)[0] is INVALID
 
@@ -201,13 +202,13 @@ def test_what_is_no_address_is_refused(text: object) -> None:
     [(0xA700, 0xA700), ("A701", 0xA701), ("0xC006", 0xC006), (0x0124, 0x0124), ("0122H", 0x0122)],
 )
 def test_failure_statuses_are_taken_as_numbers_and_digits(text: object, code: int) -> None:
-    from agent.configuration import Statuses
+    from agent.configuration.entity import Statuses
 
     assert read(keys_of(Statuses)["disk_full"].kind, text) == (code, [])
 
 
 @pytest.mark.parametrize("text", [0, 0xB000, 0xFE00, 0xFF00, 0x0107, 0x0116, "A7", "A7XX", -1])
 def test_statuses_of_success_warning_cancel_and_pending_refuse_nothing(text: object) -> None:
-    from agent.configuration import Statuses
+    from agent.configuration.entity import Statuses
 
     assert read(keys_of(Statuses)["disk_full"].kind, text)[0] is INVALID

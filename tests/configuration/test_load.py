@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.configuration import Configuration, ConfigurationErrors, Vocabulary, load
+from agent.configuration.configuration import Configuration
+from agent.configuration.load import load
+from agent.configuration.problems import ConfigurationErrors
 from agent.configuration.profiles import VARIABLE
+from agent.configuration.vocabulary import Vocabulary
 from agent.dataset.transfer_syntaxes import UNCOMPRESSED
 from tests.configuration.words import VOCABULARY, load_text, problems_of
 

@@ -48,7 +48,7 @@ def test_an_installation_has_its_profiles_below_its_prefix(tmp_path: Path) -> No
     shutil.copy(ROOT / "profiles" / "gateway.toml", installed)
     program = (
         f"import sys; sys.prefix = {str(tmp_path)!r}; sys.path.insert(0, {str(library)!r})\n"
-        "from agent.configuration import find_profile; print(find_profile('gateway'))"
+        "from agent.configuration.profiles import find_profile; print(find_profile('gateway'))"
     )
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     done = subprocess.run(

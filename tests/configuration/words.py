@@ -5,15 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-from agent.configuration import (
-    Configuration,
-    ConfigurationErrors,
-    Problem,
-    ServiceTerm,
-    Vocabulary,
-    load,
-    names_of,
-)
+from agent.configuration.configuration import Configuration
+from agent.configuration.load import load
+from agent.configuration.problems import ConfigurationErrors, Problem
+from agent.configuration.vocabulary import ServiceTerm, Vocabulary, names_of
 from agent.dataset.sop_classes import SOP_CLASSES, VERIFICATION, storage_sop_classes
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES, UNCOMPRESSED
 

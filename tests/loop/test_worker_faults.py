@@ -199,18 +199,55 @@ def test_a_worker_that_fails_at_its_start_tells_why(template: Template) -> None:
     Loop().run(main())
 
 
-def test_without_its_template_a_worker_is_dead_from_the_start(template: Template) -> None:
+def test_a_template_that_died_is_made_again_and_its_workers_live_on(template: Template) -> None:
     async def main() -> None:
         running = await Service.start(template, entry)
         await running.call("x")
-        os.kill(template.pid, signal.SIGKILL)
-        os.waitpid(template.pid, 0)
+        first = template.pid
+        os.kill(first, signal.SIGKILL)
+        while template.is_alive:
+            await sleep(0.01)
         assert (await running.call("x", 1))[1] == 1
+        service = await Service.start(template, entry)
+        assert (await service.call("x", 2))[1] == 2
+        assert template.is_alive
+        assert template.pid != first
+        assert await WorkerPool(template).call(os.getppid) == template.pid
+
+    Loop().run(main())
+
+
+def test_an_idle_template_ends_and_comes_back_when_it_is_wanted() -> None:
+    template = Template.start(idle_seconds=0.1)
+
+    async def main() -> None:
+        running = await Service.start(template, entry)
+        await running.call("x")
+        for _ in range(3):
+            while template.is_alive:
+                await sleep(0.01)
+            assert (await WorkerPool(template).call(os.getpid)) != os.getpid()
+            assert (await running.call("x", 1))[1] == 1
+        template.stay()
+        first = template.pid
+        await sleep(0.3)
+        assert template.is_alive
+        assert template.pid == first
+
+    try:
+        Loop().run(main())
+    finally:
+        template.close()
+
+
+def test_a_template_that_is_closed_makes_no_more_workers() -> None:
+    template = Template.start()
+    template.close()
+
+    async def main() -> None:
         service = await Service.start(template, entry)
         with pytest.raises(WorkerDied):
             await service.call("x")
-        with pytest.raises(WorkerDied):
-            await WorkerPool(template).call(os.getpid)
 
     Loop().run(main())
 

@@ -50,17 +50,35 @@ def wait_until(
 
 
 def process_tree(pid: int) -> list[int]:
-    """The process and all its living descendants, by /proc; empty when it is gone."""
+    """The process and all its living descendants, by /proc; empty when it is gone.
+
+    Of the leader of a process group, those of its group too: a process whose parent has ended is
+    not a descendant any more.
+    """
     if not Path(f"/proc/{pid}").exists():
         return []
     found = [pid]
+    if _group_of(pid) == pid:
+        found += [
+            int(each.name)
+            for each in Path("/proc").iterdir()
+            if each.name.isdigit() and int(each.name) != pid and _group_of(int(each.name)) == pid
+        ]
     for parent in found:
         for children in Path(f"/proc/{parent}/task").glob("*/children"):
             try:
-                found += [int(word) for word in children.read_text().split()]
+                words = children.read_text().split()
+                found += [int(word) for word in words if int(word) not in found]
             except OSError:
                 continue
     return found
+
+
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
 
 
 def _listening_inodes(port: int) -> set[str]:
