@@ -45,6 +45,10 @@ class NodeProcess:
         )
 
     def start(self) -> NodeProcess:
+        self.launch()
+        return self.wait_until_ready()
+
+    def launch(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -61,6 +65,9 @@ class NodeProcess:
                 cwd=self.folder,
                 start_new_session=True,
             )
+
+    def wait_until_ready(self) -> NodeProcess:
+        assert self.process is not None
         end = time.monotonic() + 20
         while True:
             try:
