@@ -308,7 +308,9 @@ class Destination:
         await self._bandwidth.take(job.size)
         try:
             outgoing = open_outgoing(archive.path_of(job), job, context.abstract_syntax)
-        except StorageError as error:
+        except GantryError as error:
+            # Not readable, or not changeable as its route wants (a character that its character
+            # set has no code for): a matter of this object alone.
             await self._hold(archive, job, open_jobs, str(error))
             return False
         try:
