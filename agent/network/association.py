@@ -315,7 +315,11 @@ class Association(Operations):
             return
         if self.error is None:
             self.error = error
-        if abort is not None:
+        if abort is not None and self._watch.sending:
+            # In the middle of a PDU an A-ABORT would be read as its data: only a reset is clear.
+            self._ending = self._ending or "aborted here"
+            self._stream.reset()
+        elif abort is not None:
             try:
                 self._upper.abort(abort.source, abort.reason)
             except LocalError:

@@ -86,8 +86,6 @@ def run(
         pairs = pairs_of(load, wanted)
         for turn in range(repeat + memory):
             for pair in pairs:
-                if (load, pair) in results.failures:
-                    continue
                 of_memory = turn == repeat
                 found = _measure(results, load, pair, files, room, of_memory)
                 if found is None:
@@ -105,7 +103,7 @@ def _measure(
     try:
         found = measure(pair, files.of(load, pair), files.first(pair), room, memory=memory)
     except PeerFailed as error:
-        results.failures[load, pair] = str(error)
+        results.failures.setdefault((load, pair), []).append(str(error))
         print(f"{load}: {pair}: FAILED {error}", file=sys.stderr)
         return None
     taken = max(1e-3, found.seconds - found.start_up)

@@ -64,6 +64,10 @@ def _head(size: int) -> bytes:
     meta.MediaStorageSOPClassUID = data_set.SOPClassUID
     meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(_UID_ROOT + "2")
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    # Without it storescu warns of each file. pydicom puts the right number in.
+    meta.FileMetaInformationGroupLength = 0
     data_set.file_meta = meta
     data_set.preamble = bytes(128)
     into = BytesIO()

@@ -26,7 +26,7 @@ class Results:
     loads: dict[str, Load]
     timed: dict[tuple[str, Pair], list[Measured]] = field(default_factory=dict)
     memory: dict[tuple[str, Pair], Measured] = field(default_factory=dict)
-    failures: dict[tuple[str, Pair], str] = field(default_factory=dict)
+    failures: dict[tuple[str, Pair], list[str]] = field(default_factory=dict)
     fairness: Fairness | None = None
     conditions: dict[str, Any] = field(default_factory=dict)
 
@@ -215,7 +215,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "fairness": None
         if results.fairness is None
         else asdict(results.fairness) | {"shares": results.fairness.shares},
-        "failures": {f"{load}: {pair}": why for (load, pair), why in results.failures.items()},
+        "failures": {f"{load}: {pair}": found for (load, pair), found in results.failures.items()},
     }
 
 

@@ -14,6 +14,7 @@ from agent.archive.decision import Decision, Origin
 from agent.configuration.load import load
 from agent.dataset import tags
 from agent.dataset.head import Head
+from agent.errors import LocalError
 from agent.vocabulary import vocabulary
 from agent.workflow.changes import decode_changes, encode_changes, values_after
 from agent.workflow.routing import Routing
