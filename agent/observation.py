@@ -41,7 +41,8 @@ def _plain(value: object) -> str:
 
 
 def _as_text(level: Level, event: str, fields: Mapping[str, object]) -> str:
-    return " ".join([event, *(f"{name}={_plain(value)}" for name, value in fields.items())])
+    known = (f"{name}={_plain(value)}" for name, value in fields.items() if value is not None)
+    return " ".join([event, *known])
 
 
 def _as_json(level: Level, event: str, fields: Mapping[str, object]) -> str:

@@ -55,6 +55,7 @@ class _Questions:
 
     async def status(self, request: Request) -> Any:
         node = self._node
+        clock = node.calendar.look()
         destinations = {each["peer"]: each for each in self._deliveries()}
         found = []
         for name, archive in node.archives.items():
@@ -80,7 +81,7 @@ class _Questions:
             ],
             "archives": found,
             "destinations": list(destinations.values()),
-            "clock": node.calendar.look(),
+            "clock": {"set": clock.set, "why_not": clock.reason},
             "loop": current_loop().lag.snapshot(),
         }
 

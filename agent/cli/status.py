@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
 def _show(said: dict[str, Any]) -> None:
     profile = said["profile"] or "none"
     print(f"gantry {said['version']}, profile {profile}, up {said['up_seconds']} s")
+    if not said["clock"]["set"]:
+        print(f"clock: {said['clock']['why_not']}")
     print(f"associations: {len(said['associations'])}")
     for each in said["associations"]:
         print(f"  {each['calling']} at {each['address']} with {each['entity']}")
