@@ -31,17 +31,20 @@ class Pair:
     """A sender and a receiver by their names, and how many senders there are at once.
 
     `stalls`: each object takes tens of milliseconds of waiting (Nagle's algorithm against delayed
-    acknowledgements), so that fewer objects are enough to know the rate.
+    acknowledgements), so that fewer objects are enough to know the rate. `on_disk`: the receiver
+    stores on a disk and not in memory.
     """
 
     sender: str
     receiver: str
     senders: int = 1
     stalls: bool = False
+    on_disk: bool = False
 
     def __str__(self) -> str:
         times = f"{self.senders} x " if self.senders > 1 else ""
-        return f"{times}{self.sender} > {self.receiver}"
+        where = " on disk" if self.on_disk else ""
+        return f"{times}{self.sender} > {self.receiver}{where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,9 @@ def measure(
                 seconds, cpu = running.wait()
                 peaks = [0, 0]
             spent = tree_cpu(receiver.pid) - before
+    except PeerFailed as error:
+        said = receiver.output.strip().splitlines()[-5:]
+        raise PeerFailed("\n".join([str(error), "the receiver said:", *said])) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         log.unlink(missing_ok=True)

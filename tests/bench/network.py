@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.fairness import measure_fairness
@@ -28,6 +29,7 @@ from tests.peers.process import PeerFailed
 
 PARTS = ("receive", "send", "durable")
 _MIB = 1 << 20
+_SHARED = Path("/dev/shm")
 # A pair that stalls for 40 ms with each object shows its rate with fewer of them.
 _PART_WHEN_STALLING = 0.05
 
@@ -75,19 +77,31 @@ class Files:
         return self._made[key]
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Where files are: on the disk that is measured, and in memory (tmpfs), where the source files
+    are and what is stored by receivers whose disk is not to be measured."""
+
+    disk: Path
+    memory: Path
+
+
 def run(
-    room: Path, loads: dict[str, Load], parts: Iterable[str], repeat: int, *, memory: bool = True
+    rooms: Rooms, loads: dict[str, Load], parts: Iterable[str], repeat: int, *, memory: bool = True
 ) -> Results:
-    """Measure all pairs of the wanted parts and loads, `repeat` times each, in turns."""
-    results = Results(loads, conditions=conditions_of(room))
-    files = Files(room / "files", loads)
+    """Measure all pairs of the wanted parts and loads, `repeat` times each, in turns.
+
+    With `memory` each pair runs once more for its peak of memory.
+    """
     wanted = frozenset(parts)
+    results = Results(loads, wanted, conditions=conditions_of(rooms.disk, rooms.memory))
+    files = Files(rooms.memory / "files", loads)
     for load in loads:
         pairs = pairs_of(load, wanted)
         for turn in range(repeat + memory):
             for pair in pairs:
                 of_memory = turn == repeat
-                found = _measure(results, load, pair, files, room, of_memory)
+                found = _measure(results, load, pair, files, rooms, of_memory)
                 if found is None:
                     continue
                 if of_memory:
@@ -98,8 +112,9 @@ def run(
 
 
 def _measure(
-    results: Results, load: str, pair: Pair, files: Files, room: Path, memory: bool
+    results: Results, load: str, pair: Pair, files: Files, rooms: Rooms, memory: bool
 ) -> Measured | None:
+    room = rooms.disk if pair.on_disk else rooms.memory
     try:
         found = measure(pair, files.of(load, pair), files.first(pair), room, memory=memory)
     except PeerFailed as error:
@@ -118,7 +133,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5, help="repetitions (default %(default)s)")
     parser.add_argument("--only", action="append", choices=(*PARTS, "fairness"), help="these parts")
     parser.add_argument("--load", action="append", choices=(SMALL, MEDIUM, LARGE), help="these")
-    parser.add_argument("--folder", type=Path, help="a folder on the disk that is to be measured")
+    parser.add_argument("--disk", type=Path, help="a folder on the disk that is to be measured")
+    parser.add_argument("--memory", type=Path, default=_SHARED, help="(default %(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help="for the eight mixed senders")
     parser.add_argument("--no-memory", action="store_true", help="leave the memory runs out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -131,13 +147,17 @@ def main() -> int:
     loads = loads_of(options.scale)
     if options.load:
         loads = {name: load for name, load in loads.items() if name in options.load}
-    room = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
+    rooms = Rooms(
+        Path(tempfile.mkdtemp(prefix="bench-", dir=options.disk)),
+        Path(tempfile.mkdtemp(prefix="bench-", dir=options.memory)),
+    )
     try:
-        results = run(room, loads, parts, options.repeat, memory=not options.no_memory)
+        results = run(rooms, loads, parts, options.repeat, memory=not options.no_memory)
         if "fairness" in parts:
-            results.fairness = measure_fairness(room, options.seconds, 1500.0)
+            results.fairness = measure_fairness(rooms.disk, options.seconds, 1500.0)
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        shutil.rmtree(rooms.disk, ignore_errors=True)
+        shutil.rmtree(rooms.memory, ignore_errors=True)
     results.conditions["load after"] = os.getloadavg()[0]
     print(text(results))
     if options.json:

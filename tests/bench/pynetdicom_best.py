@@ -7,6 +7,7 @@ receive PORT FOLDER        each object into a file, in chunks; 128 KiB PDUs; no 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import sys
 import tempfile
@@ -53,6 +54,7 @@ def receive(port: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     _config.LOG_HANDLER_LEVEL = "none"
+    logging.basicConfig(level=logging.ERROR)
     if sys.argv[1] == "send":
         send(sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
     else:

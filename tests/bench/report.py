@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -24,6 +26,7 @@ class Results:
     """All that was measured; `timed` in order of repetition, `memory` from a run of its own."""
 
     loads: dict[str, Load]
+    parts: frozenset[str] = frozenset()
     timed: dict[tuple[str, Pair], list[Measured]] = field(default_factory=dict)
     memory: dict[tuple[str, Pair], Measured] = field(default_factory=dict)
     failures: dict[tuple[str, Pair], list[str]] = field(default_factory=dict)
@@ -143,8 +146,10 @@ def row_lines(results: Results, rows: Iterable[Row] = ROWS) -> list[str]:
     head = ("comparison (ours : other)", "load", "times as fast", "aim", "", "CPU ours/other")
     cells = []
     for row in rows:
+        if row.load not in results.loads:
+            continue
         ratio = results.ratio(row)
-        if ratio is None and row.load not in results.loads:
+        if ratio is None and row.part not in results.parts:
             continue
         cells.append(
             (
@@ -210,7 +215,7 @@ def as_json(results: Results) -> dict[str, Any]:
                 "cpu_ratio": results.cpu_ratio(row),
             }
             for row in ROWS
-            if row.load in results.loads
+            if row.load in results.loads and row.part in results.parts
         ],
         "fairness": None
         if results.fairness is None
@@ -219,17 +224,28 @@ def as_json(results: Results) -> dict[str, Any]:
     }
 
 
-def conditions_of(folder: os.PathLike[str]) -> dict[str, Any]:
+def conditions_of(disk: Path, memory: Path) -> dict[str, Any]:
     """What the figures depend on, as far as it can be told."""
     return {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "load before": os.getloadavg()[0],
-        "folder": os.fspath(folder),
+        "disk": str(disk.parent),
+        "sync ms": round(_sync_milliseconds(disk), 3),
+        "memory": str(memory.parent),
     }
 
 
-def by_pair(results: Results) -> Mapping[str, int]:
-    """How often each pair was measured, for tests."""
-    return {f"{load}: {pair}": len(found) for (load, pair), found in results.timed.items()}
+def _sync_milliseconds(folder: Path) -> float:
+    """The median time of `fdatasync` after 32 KiB."""
+    found = []
+    path = folder / "sync"
+    with path.open("wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(bytes(32 * KIB))
+            started = time.monotonic()
+            os.fdatasync(file.fileno())
+            found.append(time.monotonic() - started)
+    path.unlink()
+    return median(found) * 1e3

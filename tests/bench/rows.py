@@ -29,7 +29,7 @@ PYNETDICOM_TO_US = Pair("pynetdicom", FREE)
 
 def durable(receiver: str, senders: int = 1) -> Pair:
     """The same sender into a receiver that makes objects safe."""
-    return Pair("storescu tuned", receiver, senders)
+    return Pair("storescu tuned", receiver, senders, on_disk=True)
 
 
 @dataclass(frozen=True, slots=True)

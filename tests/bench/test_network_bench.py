@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.measuring import Pair, measure
-from tests.bench.network import loads_of, run
+from tests.bench.network import Rooms, loads_of, run
 from tests.bench.objects import Load, make_objects
 from tests.bench.report import as_json, row_lines, text
 from tests.bench.rows import DURABLE_LOADS, NETWORK_LOADS, ROWS, SMALL, pairs_of
@@ -25,7 +25,7 @@ def test_every_row_has_its_pairs_measured() -> None:
 @pytest.mark.peer
 def test_all_rows_of_a_tiny_run_are_told(tmp_path: Path) -> None:
     loads = {SMALL: loads_of(0.002)[SMALL]}
-    results = run(tmp_path, loads, ("send",), 1, memory=False)
+    results = run(Rooms(tmp_path, tmp_path), loads, ("send",), 1, memory=False)
     assert not results.failures
     wanted = [row for row in ROWS if row.part == "send" and row.load == SMALL]
     assert wanted and all(results.ratio(row) is not None for row in wanted)
