@@ -7,6 +7,7 @@ it found. Strict, each of these is an error.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -305,35 +306,65 @@ def encode_file_meta(
     What is "" is left out. Raises LocalError where PS3.10 7.1 demands a value, or where one is
     not ASCII.
     """
-    elements = bytearray(_element(tags.FILE_META_INFORMATION_VERSION, "OB", b"\0\1"))
-    for tag, vr, text, required in (
-        (tags.MEDIA_STORAGE_SOP_CLASS_UID, "UI", sop_class_uid, True),
-        (tags.MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", sop_instance_uid, True),
-        (tags.TRANSFER_SYNTAX_UID, "UI", transfer_syntax_uid, True),
-        (tags.IMPLEMENTATION_CLASS_UID, "UI", implementation_class_uid, True),
-        (tags.IMPLEMENTATION_VERSION_NAME, "SH", implementation_version_name, False),
-        (tags.SOURCE_APPLICATION_ENTITY_TITLE, "AE", source_ae_title, False),
-        (tags.SENDING_APPLICATION_ENTITY_TITLE, "AE", sending_ae_title, False),
-        (tags.RECEIVING_APPLICATION_ENTITY_TITLE, "AE", receiving_ae_title, False),
-    ):
-        if text:
-            try:
-                elements += _element(tag, vr, text.encode("ascii"))
-            except UnicodeEncodeError:
-                raise LocalError(
-                    f"{tags.format_tag(tag)} of the file meta information must be ASCII.",
-                    clause="PS3.10 7.1",
-                    value=text,
-                ) from None
-        elif required:
-            raise LocalError(
-                f"{tags.format_tag(tag)} of the file meta information must have a value.",
-                clause="PS3.10 7.1",
-            )
-    length = _element(
-        tags.FILE_META_INFORMATION_GROUP_LENGTH, "UL", len(elements).to_bytes(4, "little")
+    before, after = _elements_around_the_instance(
+        sop_class_uid,
+        transfer_syntax_uid,
+        implementation_class_uid,
+        implementation_version_name,
+        source_ae_title,
+        sending_ae_title,
+        receiving_ae_title,
     )
-    return bytes(PREAMBLE_LENGTH) + PREFIX + length + bytes(elements)
+    instance = _text_element(
+        tags.MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", sop_instance_uid, required=True
+    )
+    length = len(before) + len(instance) + len(after)
+    return b"".join((_GROUP_LENGTH, length.to_bytes(4, "little"), before, instance, after))
+
+
+@functools.lru_cache(maxsize=64)
+def _elements_around_the_instance(
+    sop_class_uid: str,
+    transfer_syntax_uid: str,
+    implementation_class_uid: str,
+    implementation_version_name: str,
+    source_ae_title: str,
+    sending_ae_title: str,
+    receiving_ae_title: str,
+) -> tuple[bytes, bytes]:
+    """What is the same for all objects of a class that come on one association."""
+    before = _element(tags.FILE_META_INFORMATION_VERSION, "OB", b"\0\1")
+    before += _text_element(tags.MEDIA_STORAGE_SOP_CLASS_UID, "UI", sop_class_uid, required=True)
+    after = b"".join(
+        _text_element(tag, vr, text, required=required)
+        for tag, vr, text, required in (
+            (tags.TRANSFER_SYNTAX_UID, "UI", transfer_syntax_uid, True),
+            (tags.IMPLEMENTATION_CLASS_UID, "UI", implementation_class_uid, True),
+            (tags.IMPLEMENTATION_VERSION_NAME, "SH", implementation_version_name, False),
+            (tags.SOURCE_APPLICATION_ENTITY_TITLE, "AE", source_ae_title, False),
+            (tags.SENDING_APPLICATION_ENTITY_TITLE, "AE", sending_ae_title, False),
+            (tags.RECEIVING_APPLICATION_ENTITY_TITLE, "AE", receiving_ae_title, False),
+        )
+    )
+    return before, after
+
+
+def _text_element(tag: int, vr: str, text: str, *, required: bool) -> bytes:
+    if text:
+        try:
+            return _element(tag, vr, text.encode("ascii"))
+        except UnicodeEncodeError:
+            raise LocalError(
+                f"{tags.format_tag(tag)} of the file meta information must be ASCII.",
+                clause="PS3.10 7.1",
+                value=text,
+            ) from None
+    if required:
+        raise LocalError(
+            f"{tags.format_tag(tag)} of the file meta information must have a value.",
+            clause="PS3.10 7.1",
+        )
+    return b""
 
 
 def _element(tag: int, vr: str, value: bytes) -> bytes:
@@ -349,3 +380,11 @@ def _element(tag: int, vr: str, value: bytes) -> bytes:
     if vr in SHORT_LENGTH:
         return head + len(value).to_bytes(2, "little") + value
     return head + b"\0\0" + len(value).to_bytes(4, "little") + value
+
+
+# The preamble, the prefix, and group length (0002,0000) but for its value.
+_GROUP_LENGTH = (
+    bytes(PREAMBLE_LENGTH)
+    + PREFIX
+    + _element(tags.FILE_META_INFORMATION_GROUP_LENGTH, "UL", bytes(4))[:-4]
+)

@@ -138,7 +138,7 @@ class Association(Operations):
         try:
             await self._flush()
             while not self._stream.closed:
-                data = await self._stream.receive()
+                data = await self._stream.receive(unfinished=self._peer_is_unfinished)
                 if not data:
                     self._handle_all(self._upper.end_of_stream())
                     break
@@ -169,6 +169,12 @@ class Association(Operations):
             raise
         finally:
             self._finish("")
+
+    @property
+    def _peer_is_unfinished(self) -> bool:
+        # With several operations at once, the next request may wait for an acknowledgement while
+        # the answer to the last is still being worked on.
+        return self._assembler.under_way or self._upper.in_pdu or len(self._performing) > 1
 
     def _take(self, fragment: events.DataFragment) -> None:
         try:
@@ -249,7 +255,7 @@ class Association(Operations):
         self._watch.timers = timers
 
     def acknowledge_quickly(self, quick: bool) -> None:
-        """Whether TCP_QUICKACK is armed after each receive; TLS leaves that to the kernel."""
+        """Whether TCP_QUICKACK is armed while a message comes in; TLS leaves that to the kernel."""
         if isinstance(self._stream, PlainStream):
             self._stream.quick = quick
 

@@ -37,8 +37,10 @@ class Stream(Protocol):
     def address(self) -> tuple[str, int]: ...
     @property
     def closed(self) -> bool: ...
-    async def receive(self) -> memoryview:
-        """Some bytes, valid until the next wait; empty at the end. Raises ConnectionLost."""
+    async def receive(self, *, unfinished: bool = True) -> memoryview:
+        """Some bytes, valid until the next wait; empty at the end. Raises ConnectionLost.
+
+        `unfinished`: the peer has begun what it has not ended, and more is likely to be there."""
 
     async def send(self, parts: Sequence[Part]) -> int:
         """Send all parts; how many bytes. Raises ConnectionLost."""
@@ -76,8 +78,10 @@ def prepare(end: socket.socket, options: Socket) -> None:
 
 
 class PlainStream:
-    """TCP. `quick` arms TCP_QUICKACK again after each receive: a peer that leaves Nagle's algorithm
-    on waits for our acknowledgement before each small piece (RFC 9293 3.7.4)."""
+    """TCP. `quick` arms TCP_QUICKACK whenever the rest of something unfinished has to be waited for:
+    a peer that leaves Nagle's algorithm on keeps each small piece back until all before it is
+    acknowledged (RFC 9293 3.7.4). What is finished is acknowledged by the answer to it, and an
+    acknowledgement of its own would cost both sides a packet for each object."""
 
     def __init__(self, end: socket.socket, *, quick: bool = True) -> None:
         self._end = end
@@ -89,19 +93,21 @@ class PlainStream:
         if not hasattr(self, "address"):
             self.address = ("", 0)
 
-    async def receive(self) -> memoryview:
+    async def receive(self, *, unfinished: bool = True) -> memoryview:
         end = self._end
+        if not unfinished and not self.closed:
+            # It is the peer's turn to begin: a receive would nearly always be in vain.
+            await readable(end)
         while not self.closed:
             try:
                 count = end.recv_into(_BUFFER)
             except BlockingIOError:
+                if self.quick and unfinished:
+                    self._acknowledge()
                 await readable(end)
                 continue
             except OSError as error:
                 raise _lost(error) from error
-            if self.quick:
-                with contextlib.suppress(OSError):
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             return _VIEW[:count]
         raise ConnectionLost("the connection was closed here")
 
@@ -119,10 +125,6 @@ class PlainStream:
             except OSError as error:
                 raise _lost(error) from error
             total += count
-            if self.quick:
-                # The answer to what was just sent comes in two pieces from such a peer.
-                with contextlib.suppress(OSError):
-                    self._end.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             done = 0
             for part in waiting:
                 if count < len(part):
@@ -133,6 +135,12 @@ class PlainStream:
             if count:
                 waiting[0] = memoryview(waiting[0])[count:]
         return total
+
+    def _acknowledge(self) -> None:
+        try:
+            self._end.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        except OSError:
+            self.quick = False  # Not TCP, or not Linux.
 
     def send_now(self, data: bytes) -> None:
         """Send what fits without waiting; for the last word before closing."""
@@ -173,7 +181,7 @@ class TlsStream:
         found: dict[str, Any] | None = self._end.getpeercert()
         return found or None
 
-    async def receive(self) -> memoryview:
+    async def receive(self, *, unfinished: bool = True) -> memoryview:
         # Decrypted bytes that wait in OpenSSL are invisible to the selector: always read first.
         while not self.closed:
             try:

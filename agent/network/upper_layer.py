@@ -141,8 +141,7 @@ class UpperLayer(StateMachine):
         """Event 17: the transport connection is closed or lost."""
         if not self.expects(ProtocolEvent.TRANSPORT_CONNECTION_CLOSED):
             return []
-        middle = bool(self._held or self._control or self._pdu_left or self._skip)
-        why = "the peer closed the connection" + (" in the middle of a PDU" if middle else "")
+        why = "the peer closed the connection" + (" in the middle of a PDU" if self.in_pdu else "")
         self._forget()
         return _as_list(self.happen(ProtocolEvent.TRANSPORT_CONNECTION_CLOSED, why))
 
@@ -221,6 +220,11 @@ class UpperLayer(StateMachine):
                 event = self._unit()
                 if event is not None:
                     yield event
+
+    @property
+    def in_pdu(self) -> bool:
+        """Whether a PDU has begun to arrive and is not complete."""
+        return bool(self._held or self._control or self._pdu_left or self._skip)
 
     def _announce(self, maximum_length: int) -> None:
         # PS3.8 D.1: 0 is no limit; the length is that of the PDU's variable field.
