@@ -6,20 +6,24 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from agent.cli.options import add_peer_options
 from agent.cli.requestor import associate
 from agent.dataset.file_meta import read_file_meta
 from agent.errors import GantryError, PeerError, StorageError
-from agent.loop import Loop, TaskGroup
+from agent.loop import Channel, ChannelClosed, Loop, TaskGroup, turn
 from agent.network.association import Association
 from agent.network.data_set import FileSource
 from agent.network.negotiation import ContextNeed, propose
 from agent.network.status import Category, category, status_text
 from agent.services.storage import c_store
+
+# Objects that are looked into before the first is sent, and then ahead of the one being sent.
+_AHEAD = 256
 
 
 @dataclass(slots=True)
@@ -31,6 +35,11 @@ class Found:
     sop_instance_uid: str
     transfer_syntax_uid: str
     data_set_offset: int
+
+    @property
+    def context(self) -> tuple[str, str]:
+        """What the presentation context must be for."""
+        return self.sop_class_uid, self.transfer_syntax_uid
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,38 +128,87 @@ class _Report:
         return 1 if self.failed or not self.sent else 0
 
 
+class _Scan:
+    """Looks into files while others are on their way; what waits to be sent is bounded."""
+
+    def __init__(self, paths: list[Path], report: _Report) -> None:
+        self._paths = paths
+        self._report = report
+        self._found: Channel[Found] = Channel(_AHEAD)
+        self._put_back: list[Found] = []
+
+    async def run(self) -> None:
+        named = {path for path in self._paths if not path.is_dir()}
+        try:
+            for path in _files(self._paths):
+                try:
+                    await self._found.put(look_into(path))
+                except StorageError as error:
+                    if path in named:
+                        raise
+                    self._report.passed_over += 1
+                    print(f"{path}: passed over, {error}", file=sys.stderr)
+                await turn()
+        finally:
+            self._found.close()
+
+    async def next(self, proposed: set[tuple[str, str]] | None = None) -> Found | None:
+        """The next object; None at the end, or before one that needs another context."""
+        try:
+            found = self._put_back.pop() if self._put_back else await self._found.get()
+        except ChannelClosed:
+            return None
+        if proposed is not None and found.context not in proposed:
+            self._put_back.append(found)
+            return None
+        return found
+
+    async def next_batch(self) -> list[Found]:
+        """The next objects, for which contexts are to be proposed."""
+        batch: list[Found] = []
+        while len(batch) < _AHEAD and (found := await self.next()) is not None:
+            batch.append(found)
+        return batch
+
+
 async def _send(options: argparse.Namespace) -> int:
     report = _Report(options.json)
-    single = {path for path in options.path if not path.is_dir()}
-    objects: list[Found] = []
-    for path in _files(options.path):
-        try:
-            objects.append(look_into(path))
-        except StorageError as error:
-            if path in single:
-                raise
-            report.passed_over += 1
-            print(f"{path}: passed over, {error}", file=sys.stderr)
-    needs = [ContextNeed(each.sop_class_uid, (each.transfer_syntax_uid,)) for each in objects]
-    for proposals in propose(needs):
-        wanted = {(each.abstract_syntax, each.transfer_syntaxes[0]) for each in proposals}
-        batch = [
-            each for each in objects if (each.sop_class_uid, each.transfer_syntax_uid) in wanted
-        ]
-        association = await associate(options, proposals, window=options.window)
-        await _send_batch(association, batch, report, options.window)
-        await association.release()
+    scan = _Scan(options.path, report)
+    async with TaskGroup() as group:
+        group.start(scan.run(), "scan")
+        while batch := await scan.next_batch():
+            split = propose(
+                ContextNeed(each.sop_class_uid, (each.transfer_syntax_uid,)) for each in batch
+            )
+            for number, proposals in enumerate(split, 1):
+                proposed = {(each.abstract_syntax, each.transfer_syntaxes[0]) for each in proposals}
+                association = await associate(options, proposals, window=options.window)
+                await _send_over(
+                    association,
+                    [each for each in batch if each.context in proposed],
+                    # Over the last one goes all that comes behind and needs no other context.
+                    partial(scan.next, proposed) if number == len(split) else None,
+                    report,
+                    options.window,
+                )
+                await association.release()
     return report.end()
 
 
-async def _send_batch(
-    association: Association, batch: list[Found], report: _Report, window: int
+async def _send_over(
+    association: Association,
+    batch: list[Found],
+    more: Callable[[], Awaitable[Found | None]] | None,
+    report: _Report,
+    window: int,
 ) -> None:
     waiting = iter(batch)
 
     async def sender() -> None:
         for found in waiting:
             await _send_one(association, found, report)
+        while more is not None and (another := await more()) is not None:
+            await _send_one(association, another, report)
 
     async with TaskGroup() as group:
         for _ in range(max(1, window)):
