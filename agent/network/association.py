@@ -174,7 +174,11 @@ class Association(Operations):
     def _peer_is_unfinished(self) -> bool:
         # With several operations at once, the next request may wait for an acknowledgement while
         # the answer to the last is still being worked on.
-        return self._assembler.under_way or self._upper.in_pdu or len(self._performing) > 1
+        return (
+            self._assembler.under_way
+            or self._upper.in_pdu
+            or (bool(self._performing) and self.most_performed > 1)
+        )
 
     def _take(self, fragment: events.DataFragment) -> None:
         try:
