@@ -43,7 +43,7 @@ def _loaded(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
     context.minimum_version = context.minimum_version.TLSv1_2
     try:
         if tls.certificate:
-            secret = tls.passphrase.read() if tls.passphrase.path else None
+            secret = tls.passphrase.read() if tls.passphrase else None
             context.load_cert_chain(tls.certificate, tls.private_key or None, secret)
         for place in tls.trust:
             context.load_verify_locations(place)
