@@ -5,6 +5,7 @@ A receiver really stores: storescp without `--ignore`, all into folders of the s
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,15 @@ from tests.peers.orthanc import Orthanc
 from tests.peers.process import Server
 
 ROOT = Path(__file__).parent.parent.parent
-# Both names are read by DCMTK's network code when it makes a socket, and by Orthanc, which has it.
+PATH_OF_OURS = {"PYTHONPATH": str(ROOT)}
+# DCMTK's network code reads it when it makes a socket; Orthanc has the same network code.
 NO_NAGLE = {"TCP_NODELAY": "1"}
 LONG_PDU = ("-pdu", "131072")
-_GANTRY = (sys.executable, "-P", "-m", "agent.cli.main")
+# The Python that runs our side: that of the bench, or the one that the machine will have.
+_GANTRY = (
+    os.environ.get("GANTRY_BENCH_PYTHON", sys.executable),
+    *("-P", "-m", "agent.cli.main"),
+)
 _PYNETDICOM = (
     *(sys.executable, "-P", "-W", "ignore"),
     str(Path(__file__).parent / "pynetdicom_best.py"),
@@ -39,7 +45,9 @@ class Receiver(Server):
         self.into.mkdir()
         self.control: Path | None = None
         self._words = words
-        super().__init__(log=folder / "log", folder=ROOT, environment=environment)
+        super().__init__(
+            log=folder / "log", folder=ROOT, environment=PATH_OF_OURS | dict(environment or {})
+        )
 
     def command(self) -> Sequence[str | Path]:
         return self._words(self.port, self.into)
@@ -125,7 +133,8 @@ def storescu(*options: str, environment: Mapping[str, str] | None = None) -> Sen
 
 
 GANTRY_SEND = Sender(
-    lambda port, files: [*_GANTRY, "send", f"127.0.0.1:{port}", "--called", "GANTRY", files]
+    lambda port, files: [*_GANTRY, "send", f"127.0.0.1:{port}", "--called", "GANTRY", files],
+    PATH_OF_OURS,
 )
 PYNETDICOM_SCU = Sender(lambda port, files: [*_PYNETDICOM, "send", "127.0.0.1", str(port), files])
 

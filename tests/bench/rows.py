@@ -85,10 +85,10 @@ ROWS: tuple[Row, ...] = (
     ),
     *_network(
         "receive",
-        "(b) from storescu tuned : storescp tuned +B",
+        "(b) the same : storescp tuned, not even reading what it stores (+B)",
         TUNED_TO_US,
         TUNED_TO_BIT_PRESERVING,
-        (1, 1, 1),
+        (None, None, None),
     ),
     *_network(
         "receive",
