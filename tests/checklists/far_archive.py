@@ -29,6 +29,10 @@ EXTENDED, COMMON_EXTENDED = 0x56, 0x57
 """Types of the sub-items of extended negotiation (PS3.7 D.3.3.5, D.3.3.6)."""
 
 
+C_STORE = 0x0001
+NO_DATA_SET = b"\x01\x01"
+
+
 @dataclass(frozen=True)
 class Context:
     """A presentation context as it was proposed (PS3.8 9.3.2.2)."""
@@ -208,6 +212,8 @@ class FarArchive:
                     command += content
                     if control & LAST:
                         message = Message(context, read_command(command))
+                        if message.command[0x0800] == NO_DATA_SET:
+                            return message
                 else:
                     data += content
                     if control & LAST:
@@ -217,15 +223,18 @@ class FarArchive:
 
     def _answer(self, peer: RawPeer, message: Message, context: tuple[str, str]) -> None:
         command = message.command
-        sop_class, instance = _text(command[0x0002]), _text(command[0x1000])
-        status = self.status(instance)
-        self.stored.append(Stored(*context, sop_class, instance, message.data_set, status))
-        answer = {
+        sop_class = _text(command[0x0002])
+        field_of_request = int.from_bytes(command[0x0100], "little")
+        answer: dict[int, int | str | bytes] = {
             0x0002: sop_class,
-            0x0100: 0x8001,
+            0x0100: field_of_request | 0x8000,
             0x0120: command[0x0110],
             0x0800: 0x0101,
-            0x0900: status,
-            0x1000: instance,
+            0x0900: 0,
         }
-        peer.send_message(message.context, command_set({**answer, **self.more}))
+        if field_of_request == C_STORE:
+            instance = _text(command[0x1000])
+            status = self.status(instance)
+            self.stored.append(Stored(*context, sop_class, instance, message.data_set, status))
+            answer |= {0x0900: status, 0x1000: instance, **self.more}
+        peer.send_message(message.context, command_set(answer))
