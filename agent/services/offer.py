@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.configuration.entity import Service as ServiceTable
-from agent.dataset.sop_classes import STORAGE_SERVICE_CLASS, with_implied
+from agent.dataset.sop_classes import NON_PATIENT, STORAGE_SERVICE_CLASS, with_implied
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES
 from agent.network.association import ServiceProvider
 from agent.network.negotiation import AcceptorOffer, SyntaxOffer
@@ -70,6 +70,10 @@ def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
             service_classes[STORAGE_SERVICE_CLASS] = unknown
             if policy == "accept":
                 unannounced = unknown
+    if unannounced is not None:
+        for uid in NON_PATIENT:
+            # Taken like all others, yet without extended negotiation (PS3.4 GG.2).
+            syntaxes.setdefault(uid, SyntaxOffer(unannounced.transfer_syntaxes))
     class_uid, version_name = implementation_of(configuration)
     limits = entity.limits
     return AcceptorOffer(
@@ -92,7 +96,7 @@ def providers_of(entity: Entity, support: Support) -> Mapping[str, ServiceProvid
     found: dict[str, ServiceProvider] = {}
     for service, _, classes in _performed(entity):
         provider = service.provider(entity, support)
-        for uid in classes:
+        for uid in (*classes, *(NON_PATIENT if service.any_class else ())):
             found.setdefault(uid, provider)
         if service.any_class:
             found.setdefault(STORAGE_SERVICE_CLASS, provider)

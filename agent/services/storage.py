@@ -19,7 +19,7 @@ from agent.dataset.sop_classes import (
     storage_sop_classes,
 )
 from agent.dataset.uid import is_valid_uid
-from agent.errors import LocalError, PeerError, StatusReaction
+from agent.errors import GantryError, LocalError, PeerError, StatusReaction
 from agent.network.association import Association, IncomingRequest, Response
 from agent.network.commands import C_STORE_RQ, c_store_rq
 from agent.network.data_set import DataSetSource, FileSink
@@ -31,6 +31,7 @@ from agent.network.status import (
 )
 from agent.services.keeping import Keeper
 from agent.services.service import Service, Support
+from agent.services.storage_answers import restrict, status_for
 from agent.services.storage_negotiation import Capability, extended_answer
 
 IMPLEMENTATION_CLASS_UID = "2.25.290467254938745116203785518924137106533"
@@ -77,7 +78,7 @@ class _ObjectSink(FileSink):
 
 
 class StorageProvider:
-    """Performs C-STORE for one application entity (PS3.4 B.2.2).
+    """Performs C-STORE for one application entity (PS3.4 B.2.2, GG.4.2).
 
     `object_size` bounds one object in bytes (0: what the keeper takes); `solicited` decides on
     objects of an entity that takes only what it asked for.
@@ -99,10 +100,17 @@ class StorageProvider:
         self._version_name = implementation_version_name
 
     def begin(self, request: IncomingRequest) -> FileSink:
+        if request.command.field != C_STORE_RQ:
+            raise _refused(UNRECOGNIZED_OPERATION, "Storage knows C-STORE only", "PS3.4 B.1.2")
+        try:
+            return self._begin(request)
+        except GantryError as error:
+            restrict(error, request.context.abstract_syntax)
+            raise
+
+    def _begin(self, request: IncomingRequest) -> FileSink:
         command, association = request.command, request.association
         statuses = self._entity.status
-        if command.field != C_STORE_RQ:
-            raise _refused(UNRECOGNIZED_OPERATION, "Storage knows C-STORE only", "PS3.4 B.1.2")
         sop_class, instance = command.affected_sop_class_uid, command.affected_sop_instance_uid
         if sop_class != request.context.abstract_syntax:
             raise _refused(
@@ -129,7 +137,8 @@ class StorageProvider:
                 receiving_ae_title=called,
             )
         )
-        return _ObjectSink(keeping, self._object_size, statuses.out_of_resources)
+        full = status_for(sop_class, statuses.out_of_resources)
+        return _ObjectSink(keeping, self._object_size, full)
 
     async def perform(self, request: IncomingRequest) -> Response:
         sink = request.sink
@@ -151,14 +160,15 @@ class StorageProvider:
         )
         try:
             verdict = await self._keeper.commit(sink.keeping, origin)
+        except GantryError as error:
+            restrict(error, request.context.abstract_syntax)
+            raise
         finally:
             sink.keeping.discard()
-        return self._answer(verdict.status, verdict.comment, verdict.offending_elements)
-
-    def _answer(self, status: int, comment: str, offending: tuple[int, ...]) -> Response:
+        status = status_for(request.context.abstract_syntax, verdict.status)
         if status == SUCCESS:
             return Response(SUCCESS)
-        return Response(status, comment, offending)
+        return Response(status, verdict.comment, verdict.offending_elements)
 
 
 def _refused(status: int, comment: str, clause: str) -> PeerError:
@@ -178,7 +188,8 @@ def _extended(entity: Entity, sop_class: str) -> ExtendedAnswer | None:
     return extended_answer(capability_of(entity))
 
 
-def _provider(entity: Entity, support: Support) -> StorageProvider:
+def storage_provider(entity: Entity, support: Support) -> StorageProvider:
+    """The performer for one entity, of classes of annex B and annex GG alike."""
     return StorageProvider(
         entity,
         support.keeper_of(entity),
@@ -195,7 +206,7 @@ SERVICE = Service(
     roles=("scu", "scp"),
     sop_classes=frozenset(storage_sop_classes(non_patient=True)),
     default_sop_classes=storage_sop_classes(),
-    provider=_provider,
+    provider=storage_provider,
     extended=_extended,
     any_class=True,
 )

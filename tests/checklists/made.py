@@ -62,12 +62,14 @@ def store(
     return status_of(peer.receive_message().command)
 
 
-def store_all(port: int, *numbered: tuple[int, str]) -> list[int]:
+def store_all(port: int, *numbered: tuple[int, str], called: str = "GANTRY") -> list[int]:
     """Each (number, SOP class) over one association, in explicit little endian; the statuses."""
     classes = list(dict.fromkeys(sop_class for _, sop_class in numbered))
     contexts = {uid: 2 * index + 1 for index, uid in enumerate(classes)}
     with RawPeer.connect(port) as peer:
-        peer.associate(*(proposed_context(contexts[uid], uid, EXPLICIT) for uid in classes))
+        peer.associate(
+            *(proposed_context(contexts[uid], uid, EXPLICIT) for uid in classes), called=called
+        )
         found = [store(peer, number, uid, context=contexts[uid]) for number, uid in numbered]
         peer.release()
         return found

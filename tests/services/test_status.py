@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.network.status import Category, category, status_text
-from agent.services.non_patient_object_storage import status_of_annex_gg
+from agent.services.storage_answers import status_of_annex_gg
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0xA900, 0xA9FE, 0xC000, 0xCFFF])
