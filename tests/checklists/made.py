@@ -27,7 +27,12 @@ def instance_uid(number: int) -> str:
 
 
 def made(
-    number: int, sop_class: str = CT, *, patient_id: bytes = b"P1", size: int = 400
+    number: int,
+    sop_class: str = CT,
+    *,
+    patient_id: bytes = b"P1",
+    study: int | None = None,
+    size: int = 400,
 ) -> tuple[str, bytes]:
     """(SOP Instance UID, data set in explicit little endian), with Type 3 and private elements.
 
@@ -35,6 +40,7 @@ def made(
     among them: all that a receiver below storage level 2 might lose (PS3.4 B.4.1.1).
     """
     uid = instance_uid(number)
+    study = number if study is None else study
     return uid, b"".join(
         [
             _element(0x00080016, b"UI", _uid(sop_class)),
@@ -45,8 +51,8 @@ def made(
             _element(0x00091001, b"UN", bytes(range(10))),
             _element(0x00100020, b"LO", patient_id),
             _element(0x00104000, b"LT", b""),
-            _element(0x0020000D, b"UI", _uid(f"1.2.826.0.1.3680043.9.8.{number}")),
-            _element(0x0020000E, b"UI", _uid(f"1.2.826.0.1.3680043.9.7.{number}")),
+            _element(0x0020000D, b"UI", _uid(f"1.2.826.0.1.3680043.9.8.{study}")),
+            _element(0x0020000E, b"UI", _uid(f"1.2.826.0.1.3680043.9.7.{study}")),
             _element(0x00290010, b"LO", b"GANTRY TEST "),
             _element(0x00291001, b"OB", number.to_bytes(4, "little") * (size // 4)),
         ]
