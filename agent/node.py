@@ -175,7 +175,9 @@ class Node:
 
     def _start_work(self, group: TaskGroup) -> None:
         configuration = self.configuration
-        self.delivery = Delivery(configuration, self.archives, resolve=self._resolve)
+        self.delivery = Delivery(
+            configuration, self.archives, resolve=self._resolve, pool=self.pool
+        )
         self.intake = Intake(configuration, self.archives, self._template, self._wake)
         group.start(self._deliver(self.delivery), "delivery")
         group.start(self.intake.run(), "intake")

@@ -28,6 +28,13 @@ class IncomingFile:
     descriptor: int
     name: str
 
+    def detach(self, folder: Path) -> int:
+        """The descriptor, which is the caller's from now on; a hidden name goes at once."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if self.name:
+            (folder / INCOMING / self.name).unlink(missing_ok=True)
+        return descriptor
+
     def discard(self, folder: Path) -> None:
         """Close it; nothing of it stays. May be called again."""
         if self.descriptor >= 0:

@@ -91,6 +91,11 @@ def category(status: int) -> Category:
     return Category.FAILURE
 
 
+def may_pass(status: int) -> bool:
+    """Whether the same request may succeed another time: the peer lacks resources, or failed."""
+    return status & 0xFF00 == OUT_OF_RESOURCES or status in (PROCESSING_FAILURE, RESOURCE_LIMITATION)
+
+
 def status_text(status: int) -> str:
     """A status in words: its own, or those of the range it lies in (PS3.4 Table B.2-1)."""
     known = TEXTS.get(status)

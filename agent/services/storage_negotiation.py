@@ -17,6 +17,7 @@ from agent.dataset.sop_classes import (
     STORAGE_SERVICE_CLASS,
 )
 from agent.dataset.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -101,7 +102,7 @@ def transfer_syntaxes_for(stored: str, proposal: Proposal) -> tuple[str, ...]:
     prefers another that we can make. Empty when all are excluded.
     """
     possible = [stored]
-    if proposal.conversion and stored in NATIVE:
+    if proposal.conversion and stored in (*NATIVE, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN):
         possible += [syntax for syntax in NATIVE if syntax != stored]
     wanted = [syntax for syntax in proposal.preferred if syntax in possible]
     wanted += [syntax for syntax in possible if syntax not in wanted]
@@ -114,24 +115,26 @@ def context_needs(
     """The presentation contexts for objects given as (SOP Class UID, transfer syntax UID).
 
     Each class and each encapsulated syntax gets a context of its own, so that the peer can take one
-    and refuse another (B.3: one abstract syntax in a presentation context). Native syntaxes that
-    stand for each other share one: the peer's choice is then ours. A class For Processing brings
-    its For Presentation class with it (B.5.1.1 to B.5.1.3, B.5.1.13, B.5.1.18).
+    and refuse another (B.3: one abstract syntax in a presentation context). So does the syntax that
+    we like best, else a peer that takes it might still choose another; the native syntaxes that can
+    stand for it share a second one, and the peer's choice is then ours. A class For Processing
+    brings its For Presentation class with it (B.5.1.1 to B.5.1.3, B.5.1.13, B.5.1.18).
     """
     wishes = proposal if proposal is not None else Proposal()
     needs: dict[tuple[str, tuple[str, ...]], None] = {}
     general: dict[tuple[str, tuple[str, ...]], None] = {}
     for sop_class, stored in objects:
         syntaxes = transfer_syntaxes_for(stored, wishes)
-        if not syntaxes:
-            continue
-        needs.setdefault((sop_class, syntaxes))
-        presentation = FOR_PROCESSING.get(sop_class)
-        if presentation is not None:
-            general.setdefault((presentation, syntaxes))
-        if wishes.fall_back:
-            for related in RELATED_GENERAL.get(sop_class, ()):
-                general.setdefault((related, syntaxes))
+        for group in (syntaxes[:1], syntaxes[1:]):
+            if not group:
+                continue
+            needs.setdefault((sop_class, group))
+            presentation = FOR_PROCESSING.get(sop_class)
+            if presentation is not None:
+                general.setdefault((presentation, group))
+            if wishes.fall_back:
+                for related in RELATED_GENERAL.get(sop_class, ()):
+                    general.setdefault((related, group))
     for need in general:
         needs.setdefault(need)
     return [ContextNeed(sop_class, syntaxes) for sop_class, syntaxes in needs]

@@ -13,6 +13,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.errors import GantryError
 from agent.loop import Event, Limit, Task, TaskGroup
+from agent.loop.workers import WorkerPool
 from agent.network.connection import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
@@ -29,10 +30,13 @@ class Delivery:
         archives: Mapping[str, Archive],
         *,
         resolve: Resolve | None = None,
+        pool: WorkerPool | None = None,
     ) -> None:
+        """`pool` converts objects; without it they go out in their own transfer syntax only."""
         self._configuration = configuration
         self._archives = archives
         self._resolve = resolve
+        self._pool = pool
         self._limit = Limit(configuration.delivery.associations)
         self._running: dict[str, list[tuple[Destination, Task[None]]]] = {}
         self._changed = Event()
@@ -80,6 +84,7 @@ class Delivery:
                 self._resolve,
                 bandwidth,
                 idle,
+                self._pool,
             )
             task = group.start(
                 supervised(

@@ -19,13 +19,21 @@ from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
-from agent.errors import GantryError, PeerError, StorageError
+from agent.errors import GantryError, PeerError, StatusReaction, StorageError
 from agent.loop import Event, Limit, TaskGroup, TimedOut, shielded, timeout
+from agent.loop.workers import WorkerPool
+from agent.network.accepted_contexts import PresentationContext
 from agent.network.association import Association
 from agent.network.connection import Resolve
 from agent.network.negotiation import propose
 from agent.network.presentation_context import PresentationContextProposal
-from agent.network.status import SOP_CLASS_NOT_SUPPORTED, Category, category, status_text
+from agent.network.status import (
+    SOP_CLASS_NOT_SUPPORTED,
+    Category,
+    category,
+    may_pass,
+    status_text,
+)
 from agent.services.storage import c_store
 from agent.services.storage_negotiation import (
     Proposal,
@@ -65,6 +73,7 @@ class Destination:
         resolve: Resolve | None,
         bandwidth: Bandwidth,
         idle: Limit,
+        pool: WorkerPool | None = None,
     ) -> None:
         self.peer = peer
         self.configuration = configuration
@@ -85,8 +94,9 @@ class Destination:
             retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age
         )
         self._proposal = Proposal(
-            tuple(peer.transfer_syntaxes), tuple(peer.never_propose), conversion=False
+            tuple(peer.transfer_syntaxes), tuple(peer.never_propose), conversion=pool is not None
         )
+        self._pool = pool
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -215,9 +225,7 @@ class Destination:
                 for each in proposals
                 for syntax in each.transfer_syntaxes
             }
-            batch = [
-                job for job in left if (job.sop_class_uid, job.transfer_syntax_uid) in proposed
-            ]
+            batch = [job for job in left if not proposed.isdisjoint(self._order(job))]
             if not batch:
                 continue
             left = [job for job in left if job not in batch]
@@ -269,7 +277,7 @@ class Destination:
             kept is not None
             and kept.is_open
             and (not limit or self._kept_objects + len(batch) <= limit)
-            and all(kept.contexts.find(j.sop_class_uid, j.transfer_syntax_uid) for j in batch)
+            and all(self._context(kept, job) for job in batch)
         ):
             return kept
         await self._release_kept()
@@ -285,6 +293,18 @@ class Destination:
         )
         return self._kept
 
+    def _order(self, job: Job) -> Sequence[tuple[str, str]]:
+        """(abstract syntax, transfer syntax) pairs in which the object may go out, best first."""
+        return sending_order(job.sop_class_uid, job.transfer_syntax_uid, self._proposal)
+
+    def _context(self, association: Association, job: Job) -> PresentationContext | None:
+        """The best context that the peer accepted for this object."""
+        for abstract_syntax, transfer_syntax in self._order(job):
+            found = association.contexts.find(abstract_syntax, transfer_syntax, scu=True)
+            if found is not None:
+                return found
+        return None
+
     async def _release_kept(self) -> None:
         kept, self._kept = self._kept, None
         if kept is not None:
@@ -295,23 +315,21 @@ class Destination:
         self, archive: Archive, association: Association, job: Job, open_jobs: dict[int, Job]
     ) -> bool:
         """Send one object; whether the peer has it now."""
-        context = None
-        for abstract_syntax, syntax in sending_order(
-            job.sop_class_uid, job.transfer_syntax_uid, self._proposal
-        ):
-            context = association.contexts.find(abstract_syntax, syntax, scu=True)
-            if context is not None:
-                break
+        context = self._context(association, job)
         if context is None:
             await self._hold(archive, job, open_jobs, _NOT_TAKEN, SOP_CLASS_NOT_SUPPORTED)
             return False
         await self._bandwidth.take(job.size)
         try:
-            outgoing = open_outgoing(archive.path_of(job), job, context.abstract_syntax)
+            outgoing = await open_outgoing(archive, job, context, self._pool)
         except GantryError as error:
             # Not readable, or not changeable as its route wants (a character that its character
             # set has no code for): a matter of this object alone.
-            await self._hold(archive, job, open_jobs, str(error))
+            reaction = error.reaction
+            if isinstance(reaction, StatusReaction) and may_pass(reaction.status):
+                await self._try_again(archive, job, open_jobs, str(error))
+            else:
+                await self._hold(archive, job, open_jobs, str(error))
             return False
         try:
             response = await c_store(
@@ -358,7 +376,7 @@ class Destination:
             return True
         FAILED.of(self.peer.name).add()
         observation.warning("object refused", peer=self.peer.name, job=job.id, status=said)
-        if status & 0xFF00 == 0xA700 or status in (0x0110, 0x0213):
+        if may_pass(status):
             await self._try_again(archive, job, open_jobs, said, status)
         else:
             await self._hold(archive, job, open_jobs, said, status)

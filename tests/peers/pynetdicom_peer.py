@@ -20,7 +20,7 @@ def _script(name: str) -> list[str]:
 
 
 class PynetdicomScp(Server):
-    """Verification and all Storage classes, in all transfer syntaxes.
+    """Verification and all Storage classes (or `sop_classes`), in all transfer syntaxes.
 
     `status` is what it answers to each C-STORE (A700, C000, B000 ...); a failure stores nothing.
     `sleep` seconds pass before each answer.
@@ -36,6 +36,7 @@ class PynetdicomScp(Server):
         status: int = 0,
         sleep: float = 0.0,
         require_called: bool = False,
+        sop_classes: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(log=folder / "pynetdicom_scp.log", port=port)
@@ -46,11 +47,16 @@ class PynetdicomScp(Server):
             *("--ae-title", ae_title, "--maximum-length", str(maximum_length)),
             *("--status", f"{status:04X}", "--sleep", str(sleep)),
             *(["--require-called"] if require_called else []),
+            *(word for uid in sop_classes for word in ("--sop-class", uid)),
         ]
 
     def command(self) -> Sequence[str | Path]:
         where = ["--port", str(self.port), "--folder", str(self.received_folder)]
         return [*_script("pynetdicom_scp.py"), *where, *self._options]
+
+    def associations(self) -> int:
+        """How many were established so far."""
+        return self.log.read_text().count("association established")
 
     def received(self) -> list[Path]:
         """The Part 10 files written so far, by SOP Instance UID."""

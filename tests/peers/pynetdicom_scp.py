@@ -24,6 +24,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--status", type=lambda text: int(text, 16), default=0)
     parser.add_argument("--sleep", type=float, default=0.0)
     parser.add_argument("--require-called", action="store_true")
+    parser.add_argument("--sop-class", action="append", default=[])
     return parser.parse_args()
 
 
@@ -43,11 +44,14 @@ def main() -> None:
     entity.maximum_pdu_size = options.maximum_length
     entity.maximum_associations = 100
     entity.require_called_aet = options.require_called
-    for context in AllStoragePresentationContexts:
-        assert context.abstract_syntax is not None
-        entity.add_supported_context(context.abstract_syntax, AllTransferSyntaxes)
+    classes = [each.abstract_syntax for each in AllStoragePresentationContexts]
+    for uid in options.sop_class or classes:
+        entity.add_supported_context(uid, AllTransferSyntaxes)
     entity.add_supported_context(Verification)
-    handlers: list[Any] = [(evt.EVT_C_STORE, _store, [options])]
+    handlers: list[Any] = [
+        (evt.EVT_C_STORE, _store, [options]),
+        (evt.EVT_ESTABLISHED, lambda event: print("association established", flush=True)),
+    ]
     entity.start_server(("127.0.0.1", options.port), evt_handlers=handlers)
 
 
