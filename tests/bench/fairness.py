@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -94,23 +93,19 @@ def _count(port: int, folders: Sequence[Path], seconds: float) -> list[float]:
 
 def measure_fairness(room: Path, seconds: float, rate: float) -> Fairness:
     """`rate`: the most objects of 32 KiB a second that a lone sender may reach; it says how many
-    files are made, so that none ends before the time."""
-    folder = room / "fairness"
+    files are made, so that none ends before the time. What is made in `room` stays there."""
     files = []
     for index, size in enumerate(SIZES):
         count = max(3, int(seconds * rate * min(1.0, 64 * KIB / size)))
         load = Load(str(size), size, count)
-        files.append(make_objects(folder / str(index), load, first=10**6 * (index + 1)))
+        files.append(make_objects(room / "mixed" / str(index), load, first=10**6 * (index + 1)))
     alone: dict[int, float] = {}
     for index, size in enumerate(SIZES):
         if size not in alone:
-            with RECEIVERS["gantry run"](room / "receiver").start() as node:
+            with RECEIVERS["gantry run"](room / f"alone-{size}").start() as node:
                 (alone[size],) = _count(node.port, [files[index]], seconds / 2)
-            shutil.rmtree(room / "receiver")
-    with RECEIVERS["gantry run"](room / "receiver").start() as node:
+    with RECEIVERS["gantry run"](room / "together").start() as node:
         assert isinstance(node, Node) and node.control is not None
         together = _count(node.port, files, seconds)
         loop = ask(node.control, "status").get("loop", {})
-    shutil.rmtree(room / "receiver")
-    shutil.rmtree(folder)
     return Fairness(SIZES, tuple(alone[size] for size in SIZES), tuple(together), loop)

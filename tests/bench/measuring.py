@@ -7,6 +7,7 @@ receiver are those of all its processes between the start and the end of the sen
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tests.bench.peers_held import RECEIVERS, SENDERS, Sender
 from tests.peers.memory import proportional_set_size
 from tests.peers.process import PeerFailed, process_tree
 
+_numbers = itertools.count(1)
 _SAMPLE_SECONDS = 0.01
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -139,9 +141,11 @@ def measure(
 ) -> Measured:
     """Send the folders `files`, one by each sender; `first` has one small object for each.
 
-    With `memory` the peaks are sampled, which costs time: such a run is not for its seconds.
+    With `memory` the peaks are sampled, which costs time: such a run is not for its seconds. What
+    was stored on a disk stays: for some seconds after many files were deleted, ext4 looks for
+    places that were not freed just now, and makes a new file ten times as slowly.
     """
-    folder = room / "receiver"
+    folder = room / f"receiver-{next(_numbers)}"
     receiver = RECEIVERS[pair.receiver](folder)
     sender = SENDERS[pair.sender]
     log = room / "senders.log"
@@ -163,7 +167,8 @@ def measure(
         said = receiver.output.strip().splitlines()[-5:]
         raise PeerFailed("\n".join([str(error), "the receiver said:", *said])) from None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not pair.on_disk:
+            shutil.rmtree(folder, ignore_errors=True)
         log.unlink(missing_ok=True)
     objects = sum(len(list(each.iterdir())) for each in files)
     return Measured(objects, seconds, start_up, cpu, start_up_cpu, spent, *peaks)
