@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from agent import __version__
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
-from agent.dataset.sop_classes import name_of
+from agent.dataset.sop_classes import NON_PATIENT, name_of
 from agent.dataset.transfer_syntaxes import name_of as syntax_name
 from agent.network.negotiation import AcceptorOffer
 from agent.services.offer import implementation_of, offer_of
@@ -32,10 +32,10 @@ def _lines(configuration: Configuration) -> Iterator[str]:
     yield f"| Implementation Class UID | {class_uid} |"
     yield f"| Implementation Version Name | {version_name} |"
     for entity in configuration.entities:
-        yield from _entity(entity, offer_of(entity, configuration))
+        yield from _entity(entity, offer_of(entity, configuration), configuration)
 
 
-def _entity(entity: Entity, offer: AcceptorOffer) -> Iterator[str]:
+def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) -> Iterator[str]:
     limits, timers = entity.limits, entity.timers
     yield ""
     yield f"## Application entity {entity.title}"
@@ -70,12 +70,17 @@ def _entity(entity: Entity, offer: AcceptorOffer) -> Iterator[str]:
         yield ""
         for uid in syntaxes:
             yield f"- {syntax_name(uid)} ({uid})"
-    yield from _storage(entity)
+    if entity.services_of("storage", "scp"):
+        yield from _storage_scp(entity, configuration, NON_PATIENT.intersection(offer.syntaxes))
+    if entity.services_of("storage", "scu"):
+        yield from _storage_scu(entity, configuration)
 
 
-def _storage(entity: Entity) -> Iterator[str]:
+def _storage_scp(
+    entity: Entity, configuration: Configuration, non_patient: frozenset[str]
+) -> Iterator[str]:
     """What PS3.4 B.4.3.2 wants stated."""
-    behaviour, status = entity.storage, entity.status
+    behaviour = entity.storage
     yield ""
     yield "### Storage as SCP (PS3.4 B.4.3.2)"
     yield ""
@@ -83,31 +88,103 @@ def _storage(entity: Entity) -> Iterator[str]:
     yield "|---|---|"
     yield f"| Level of Storage Support | {behaviour.level} |"
     yield f"| Level of Digital Signature Support | {behaviour.signature_level} |"
+    yield f"| Extended Negotiation | {_EXTENDED[entity.extended_negotiation]} |"
     yield "| Optional attributes discarded | none |"
-    unknown = {
-        "refuse": "refused",
-        "announced": "accepted where Common Extended Negotiation announces them as Storage",
-        "accept": "accepted as Storage",
-    }[behaviour.unknown_sop_classes]
-    yield f"| SOP classes not listed | {unknown} |"
+    policy = behaviour.unknown_sop_classes if behaviour.level == 2 else "refuse"
+    yield f"| SOP classes not listed | {_UNKNOWN[policy]} |"
     coerced = "by the routes of the configuration, answered B000H" if behaviour.coercion else "none"
     yield f"| Coercion of attributes (Table B.4-1) | {coerced} |"
     yield "| Lossy Image Compression (0028,2110) | as received |"
     yield "| Access to a stored instance | delivery to configured peers |"
-    yield "| Duration of storage | as the retention of the archive says |"
-    yield "| 0000H | the instance is on stable storage, indexed, and its deliveries are queued |"
-    yield f"| {status.disk_full:04X}H | no room; send again later |"
-    yield f"| {status.mismatch:04X}H | the data set is not of the SOP class of the request |"
-    yield f"| {status.unparsable:04X}H | the data set cannot be understood |"
-    yield f"| {status.volume_away:04X}H | the volume of the archive is away; send again later |"
-    yield "| B000H | stored; attributes of Table B.4-1 were coerced |"
+    yield f"| Duration of storage | {_duration(entity, configuration)} |"
+    yield ""
+    yield "| response | meaning | recovery |"
+    yield "|---|---|---|"
+    yield "| 0000H | on stable storage, indexed, its deliveries are queued | none needed |"
+    for status, reasons in _refusals(entity).items():
+        meanings, recoveries = zip(*reasons, strict=True)
+        yield f"| {status:04X}H | {'; or '.join(meanings)} | {_each_once(recoveries)} |"
+    if behaviour.coercion:
+        yield "| B000H | stored; attributes of Table B.4-1 were coerced | see Offending Element |"
+    yield f"| {_never(behaviour.coercion)} | not answered | |"
+    if non_patient:
+        yield ""
+        yield "Classes of Annex GG are never coerced; 0000H, A700H, A900H, C000H are all answers."
+
+
+_EXTENDED = {True: "supported", False: "not supported"}
+_UNKNOWN = {
+    "refuse": "refused",
+    "announced": "accepted where Common Extended Negotiation announces them as Storage",
+    "accept": "accepted as Storage",
+}
+_LATER, _CORRECT = "send again later", "correct the object or the request"
+
+
+def _never(coercion: int) -> str:
+    return "B006H, B007H" if coercion else "B000H, B006H, B007H"
+
+
+def _each_once(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(texts))
+
+
+def _refusals(entity: Entity) -> dict[int, list[tuple[str, str]]]:
+    """Each failure status with what it may mean, and what to do about it."""
+    status = entity.status
+    rows = [
+        (status.disk_full, "the disk or the quota is full", _LATER),
+        (status.out_of_resources, "a limit is reached, or the storage failed", _LATER),
+        (status.mismatch, "the data set is not of the SOP class or instance named", _CORRECT),
+        (status.unparsable, "the data set cannot be understood", _CORRECT),
+        (status.volume_away, "the volume of the archive is away", _LATER),
+    ]
+    if entity.accept.solicited:
+        rows.append((status.unsolicited, "the object was not asked for", "none"))
+    if entity.storage.onward:
+        rows.append((status.onward_silent, "the server behind us does not answer", _LATER))
+        rows.append((status.onward_refused, "the server behind us refuses us", "tell its keeper"))
+    found: dict[int, list[tuple[str, str]]] = {}
+    for each, meaning, recovery in sorted(rows, key=lambda row: row[0]):
+        found.setdefault(each, []).append((meaning, recovery))
+    return found
+
+
+def _duration(entity: Entity, configuration: Configuration) -> str:
+    archive = configuration.archive(entity.archive)
+    if archive is None or archive.retention.delete == "never":
+        return "until a person deletes it"
+    retention = archive.retention
+    when = f"once {retention.after}, and not before {_time(retention.keep)}"
+    if retention.delete == "by-age":
+        return f"{_time(retention.age)}, then deleted {when}; sooner when space is needed"
+    return f"until space is needed; then deleted {when}, the {retention.order} first"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 86400:g} d" if seconds >= 86400 else f"{seconds / 3600:g} h"
+
+
+def _storage_scu(entity: Entity, configuration: Configuration) -> Iterator[str]:
+    """What PS3.4 B.4.3.1 wants stated."""
+    delivery = configuration.delivery
+    done = delivery.on_warning == "done"
     yield ""
     yield "### Storage as SCU (PS3.4 B.4.3.1)"
     yield ""
+    yield "| item | value |"
+    yield "|---|---|"
+    yield f"| Extended Negotiation | {_EXTENDED[entity.extended_negotiation]} |"
+    yield "| Related general classes (B.4.2.1) | proposed besides; the SOP Instance UID is kept |"
+    yield "| Optional elements, functional groups | those of the object as it was received |"
+    yield "| Referenced pixel data (JPIP) | sent as received; the reference is the sender's |"
+    yield ""
     yield "| response | behaviour |"
     yield "|---|---|"
-    yield "| Success | the delivery is done |"
-    yield "| Warning (Bxxx) | delivered, with the warning recorded; or held, as configured |"
-    yield "| Refused (A7xx) | tried again with increasing waits |"
+    yield "| Success (0000) | the delivery is done |"
+    yield f"| Warning (Bxxx) | {'delivered' if done else 'held for a person'}, with the warning |"
+    yield "| Refused (A7xx, 0110, 0213) | tried again with increasing waits |"
+    again = "; tried again after a reload" if delivery.retry_after_reload else ""
+    yield f"| Refused (0122) | held for a person{again} |"
     yield "| Error (A9xx, Cxxx, others) | held for a person, with the peer's own words |"
     yield "| no answer, abort | tried again with increasing waits |"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.archive.records import JobState
 from agent.dataset.sop_classes import FOR_PROCESSING
 from tests.checklists.far_archive import (
     Context,
@@ -109,6 +110,11 @@ def test_ps34_011_and_148_every_failure_status_leaves_the_object_in_the_queue(
         until(node, lambda: not node.queue("FAR").get("claimed"))
         jobs = {each["sop_instance_uid"]: each for each in node.ask("queue")["items"]}
         assert {uid: job["status"] for uid, job in jobs.items()} == by_uid
+        # As the conformance statement says: refused is tried again, an error waits for a person.
+        assert {uid: job["state"] for uid, job in jobs.items()} == {
+            uid: JobState.WAITING if status & 0xFF00 == 0xA700 else JobState.HELD
+            for uid, status in by_uid.items()
+        }
         assert all("As the test wants" in job["reason"] for job in jobs.values())
         assert len(node.objects()) == len(statuses)
 
