@@ -93,7 +93,10 @@ def category(status: int) -> Category:
 
 def may_pass(status: int) -> bool:
     """Whether the same request may succeed another time: the peer lacks resources, or failed."""
-    return status & 0xFF00 == OUT_OF_RESOURCES or status in (PROCESSING_FAILURE, RESOURCE_LIMITATION)
+    return status & 0xFF00 == OUT_OF_RESOURCES or status in (
+        PROCESSING_FAILURE,
+        RESOURCE_LIMITATION,
+    )
 
 
 def status_text(status: int) -> str:

@@ -78,7 +78,7 @@ def prepare(end: socket.socket, options: Socket) -> None:
 
 
 class PlainStream:
-    """TCP. `quick` arms TCP_QUICKACK whenever the rest of something unfinished has to be waited for:
+    """TCP. `quick` arms TCP_QUICKACK when the rest of something unfinished has to be waited for:
     a peer that leaves Nagle's algorithm on keeps each small piece back until all before it is
     acknowledged (RFC 9293 3.7.4). What is finished is acknowledged by the answer to it, and an
     acknowledgement of its own would cost both sides a packet for each object."""

@@ -122,6 +122,20 @@ async def open_association(
     return association
 
 
+async def _says_something(end: socket.socket, seconds: float) -> bool:
+    """Whether the peer sends a first byte in time (the ARTIM timer, PS3.8 9.1.5), and stays.
+
+    Until then a connection is a socket and a task: thousands who come and leave cost next to
+    nothing. Raises TimedOut, and OSError for one who leaves by reset.
+    """
+    with time_limit(seconds):
+        while True:
+            try:
+                return bool(end.recv(1, socket.MSG_PEEK))
+            except BlockingIOError:
+                await readable(end)
+
+
 @dataclass(slots=True)
 class _Door:
     """One listening socket."""
@@ -257,6 +271,9 @@ class Listener:
         association: Association | None = None
         admission: list[Admission] = []
         try:
+            end.setblocking(False)
+            if not await _says_something(end, door.timers.association):
+                return
             prepare(end, door.options)
             local = end.getsockname()
             stream: PlainStream | TlsStream
@@ -294,9 +311,12 @@ class Listener:
             observation.debug("handshake too slow", address=host)
         except GantryError as error:
             observation.info("connection failed", address=host, error=error)
-        except OSError:
-            end.close()
+        except OSError as error:
+            observation.debug("connection lost", address=host, error=error.strerror)
         finally:
+            if association is None and end.fileno() >= 0:
+                current_loop().forget(end)
+                end.close()
             if waiting:
                 self._no_longer_waiting(host)
             if association is not None and association in self.associations:
