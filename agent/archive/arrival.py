@@ -112,10 +112,12 @@ def check_identity(arrival: Arrival, settings: ArchiveSettings) -> None:
     keys, origin = arrival.keys, arrival.origin
     assert keys is not None
     wrong = []
-    if not keys.sop_class_uid or origin.sop_class_uid not in ("", keys.sop_class_uid):
-        wrong.append(SOP_CLASS_UID)
-    if not keys.sop_instance_uid or origin.sop_instance_uid not in ("", keys.sop_instance_uid):
-        wrong.append(SOP_INSTANCE_UID)
+    for tag, said, is_so in (
+        (SOP_CLASS_UID, origin.sop_class_uid, keys.sop_class_uid),
+        (SOP_INSTANCE_UID, origin.sop_instance_uid, keys.sop_instance_uid),
+    ):
+        if not is_so or (origin.check and said not in ("", is_so)):
+            wrong.append(tag)
     if wrong:
         names = {SOP_CLASS_UID: "SOP Class UID", SOP_INSTANCE_UID: "SOP Instance UID"}
         is_missing = not keys.sop_class_uid or not keys.sop_instance_uid

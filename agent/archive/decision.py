@@ -26,7 +26,8 @@ class Origin:
 
     `source` is the way: "network", "folder", "capture", "import" or "local". `sop_class_uid` and
     `sop_instance_uid` are those of the C-STORE request ("" where there was none: not compared).
-    `received` is the time of the clock in seconds; 0: now.
+    `received` is the time of the clock in seconds; 0: now. Without `check` the data set may be of
+    another class or instance than the request said.
     """
 
     source: str = "network"
@@ -40,6 +41,7 @@ class Origin:
     sop_instance_uid: str = ""
     move_originator: str = ""
     received: float = 0.0
+    check: bool = True
 
 
 @dataclass(frozen=True, slots=True)

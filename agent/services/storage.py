@@ -144,8 +144,6 @@ class StorageProvider:
         sink = request.sink
         assert isinstance(sink, _ObjectSink)
         command, association = request.command, request.association
-        # What is not named here is not compared with the data set.
-        compare = self._entity.storage.check_sop_class
         origin = Origin(
             source="network",
             calling=association.calling_ae_title,
@@ -154,9 +152,10 @@ class StorageProvider:
             entity=association.entity,
             address=association.address,
             association=association.identification,
-            sop_class_uid=command.affected_sop_class_uid if compare else "",
-            sop_instance_uid=command.affected_sop_instance_uid if compare else "",
+            sop_class_uid=command.affected_sop_class_uid,
+            sop_instance_uid=command.affected_sop_instance_uid,
             move_originator=command.move_originator,
+            check=self._entity.storage.check_sop_class,
         )
         try:
             verdict = await self._keeper.commit(sink.keeping, origin)

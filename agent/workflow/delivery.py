@@ -96,7 +96,7 @@ class Delivery:
 
     async def _try_refused_again(self) -> None:
         """What is held because a peer did not take its class or syntax: it may take it now."""
-        for name, archive in self._archives.items():
+        for name, archive in list(self._archives.items()):
             after: int | None = 0
             try:
                 while after is not None:
@@ -138,10 +138,15 @@ class Delivery:
         return [
             {
                 "peer": name,
-                "delivered": sum(each.delivered for each, _ in running),
+                "delivered": sum(each.settlement.delivered for each, _ in running),
                 "failures": max(each.failures for each, _ in running),
                 "last_reason": next(
-                    (each.last_reason for each, _ in running if each.last_reason), ""
+                    (
+                        each.settlement.last_reason
+                        for each, _ in running
+                        if each.settlement.last_reason
+                    ),
+                    "",
                 ),
             }
             for name, running in self._running.items()

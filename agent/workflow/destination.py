@@ -7,7 +7,6 @@ and its own place in the queue.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -27,13 +26,7 @@ from agent.network.association import Association
 from agent.network.connection import Resolve
 from agent.network.negotiation import propose
 from agent.network.presentation_context import PresentationContextProposal
-from agent.network.status import (
-    SOP_CLASS_NOT_SUPPORTED,
-    Category,
-    category,
-    may_pass,
-    status_text,
-)
+from agent.network.status import SOP_CLASS_NOT_SUPPORTED, may_pass
 from agent.services.storage import c_store
 from agent.services.storage_negotiation import (
     Proposal,
@@ -43,17 +36,11 @@ from agent.services.storage_negotiation import (
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.opening import Opening
 from agent.workflow.outgoing import open_outgoing
-
-DELIVERED = observation.metrics.counter(
-    "gantry_delivered_total", "Objects that a peer confirmed", "peer"
-)
-FAILED = observation.metrics.counter("gantry_delivery_failures_total", "Tries that failed", "peer")
-LAST_SUCCESS = observation.metrics.gauge(
-    "gantry_delivery_last_success_seconds", "Time of the last confirmed object", "peer"
-)
+from agent.workflow.settlement import FAILED, OpenJobs, Settlement
 
 # With an unlimited window: each operation has a file open.
 _MOST_AT_ONCE = 64
+_NEVER_PROPOSED = "its transfer syntax is never proposed"
 _NOT_TAKEN = "the peer does not take this SOP class in this transfer syntax"
 
 
@@ -78,8 +65,6 @@ class Destination:
         self.peer = peer
         self.configuration = configuration
         self.failures = 0
-        self.last_reason = ""
-        self.delivered = 0
         self._archives = archives
         self._associations = associations
         self._work = Event()
@@ -93,6 +78,7 @@ class Destination:
         self._policy = RetryPolicy(
             retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age
         )
+        self.settlement = Settlement(peer.name, self._policy)
         self._proposal = Proposal(
             tuple(peer.transfer_syntaxes), tuple(peer.never_propose), conversion=pool is not None
         )
@@ -109,7 +95,7 @@ class Destination:
 
     def note_fault(self, error: Exception) -> None:
         """What stopped it, for those who ask why nothing is delivered."""
-        self.last_reason = str(error)
+        self.settlement.last_reason = str(error)
 
     async def run(self) -> None:
         """Deliver until cancelled; what was claimed then goes back to the queue."""
@@ -119,7 +105,7 @@ class Destination:
                 self._work.clear()
                 await self._gather()
                 worked = False
-                for archive in self._archives.values():
+                for archive in list(self._archives.values()):
                     worked = await self._deliver_from(archive) or worked
                 if not worked:
                     await self._wait()
@@ -132,7 +118,7 @@ class Destination:
         seconds = self.configuration.delivery.gather
         if not seconds or self._kept is not None:
             return
-        for archive in self._archives.values():
+        for archive in list(self._archives.values()):
             if await archive.next_due(self.peer.name) == 0:
                 with suppress(TimedOut), timeout(seconds):
                     await self._hurried.wait()
@@ -140,7 +126,7 @@ class Destination:
 
     async def _wait(self) -> None:
         """Until there is something to do: woken, a job is due, or the kept association is idle."""
-        due = [await archive.next_due(self.peer.name) for archive in self._archives.values()]
+        due = [await archive.next_due(self.peer.name) for archive in list(self._archives.values())]
         waits = [each for each in due if each is not None]
         limit = min([3600.0, *(max(0.01, each) for each in waits)])
         cached = self._kept is not None and self._idle.try_acquire()
@@ -177,12 +163,10 @@ class Destination:
                     await archive.release(sorted(open_jobs))
         return True
 
-    async def _after_failure(
-        self, archive: Archive, open_jobs: dict[int, Job], error: PeerError
-    ) -> None:
+    async def _after_failure(self, archive: Archive, open_jobs: OpenJobs, error: PeerError) -> None:
         """The peer as a whole failed: the jobs go back untouched, and the peer gets its time."""
         self.failures += 1
-        self.last_reason = str(error)
+        self.settlement.last_reason = str(error)
         FAILED.of(self.peer.name).add()
         await self._release_kept()
         await self._give_back(archive, open_jobs, error)
@@ -195,13 +179,11 @@ class Destination:
         with suppress(TimedOut), timeout(wait):
             await self._hurried.wait()
 
-    async def _give_back(
-        self, archive: Archive, open_jobs: dict[int, Job], error: PeerError
-    ) -> None:
+    async def _give_back(self, archive: Archive, open_jobs: OpenJobs, error: PeerError) -> None:
         """To the queue, in their order; or, where tries or age are limited, counted each."""
         if self._policy.attempts or self._policy.age:
             for job in list(open_jobs.values()):
-                await self._try_again(archive, job, open_jobs, str(error))
+                await self.settlement.try_again(archive, job, open_jobs, str(error))
         await archive.release(sorted(open_jobs))
         open_jobs.clear()
 
@@ -214,7 +196,7 @@ class Destination:
             return list(studies.values())
         return [[job for study in studies.values() for job in study]]
 
-    async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: dict[int, Job]) -> None:
+    async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: OpenJobs) -> None:
         needs = context_needs(
             ((job.sop_class_uid, job.transfer_syntax_uid) for job in jobs), self._proposal
         )
@@ -231,14 +213,16 @@ class Destination:
             left = [job for job in left if job not in batch]
             await self._send_batch(archive, batch, proposals, open_jobs)
         for job in left:
-            await self._hold(archive, job, open_jobs, "its transfer syntax is never proposed")
+            await self.settlement.hold(
+                archive, job, open_jobs, "its transfer syntax is never proposed"
+            )
 
     async def _send_batch(
         self,
         archive: Archive,
         batch: list[Job],
         proposals: list[PresentationContextProposal],
-        open_jobs: dict[int, Job],
+        open_jobs: OpenJobs,
     ) -> None:
         association = await self._association(batch, proposals)
         window = association.window.invoked or self.peer.window.operations or len(batch)
@@ -312,12 +296,12 @@ class Destination:
             await kept.release()
 
     async def _send(
-        self, archive: Archive, association: Association, job: Job, open_jobs: dict[int, Job]
+        self, archive: Archive, association: Association, job: Job, open_jobs: OpenJobs
     ) -> bool:
         """Send one object; whether the peer has it now."""
         context = self._context(association, job)
         if context is None:
-            await self._hold(archive, job, open_jobs, _NOT_TAKEN, SOP_CLASS_NOT_SUPPORTED)
+            await self.settlement.hold(archive, job, open_jobs, _NOT_TAKEN, SOP_CLASS_NOT_SUPPORTED)
             return False
         await self._bandwidth.take(job.size)
         try:
@@ -327,9 +311,9 @@ class Destination:
             # set has no code for): a matter of this object alone.
             reaction = error.reaction
             if isinstance(reaction, StatusReaction) and may_pass(reaction.status):
-                await self._try_again(archive, job, open_jobs, str(error))
+                await self.settlement.try_again(archive, job, open_jobs, str(error))
             else:
-                await self._hold(archive, job, open_jobs, str(error))
+                await self.settlement.hold(archive, job, open_jobs, str(error))
             return False
         try:
             response = await c_store(
@@ -342,11 +326,11 @@ class Destination:
         except StorageError as error:
             # The rest of its data set will never come: this association is of no use any more.
             association.abort()
-            await self._hold(archive, job, open_jobs, str(error))
+            await self.settlement.hold(archive, job, open_jobs, str(error))
             raise PeerError("an object could not be read to its end") from error
         except GantryError as error:
             # It may be this very object that the peer cannot bear: others shall go first now.
-            await self._try_again(archive, job, open_jobs, str(error))
+            await self.settlement.try_again(archive, job, open_jobs, str(error))
             raise PeerError(str(error)) from error
         except BaseException:
             association.abort()
@@ -354,54 +338,7 @@ class Destination:
         finally:
             outgoing.close()
         self._kept_objects += 1
-        said = f"{status_text(response.status)} {response.comment}".strip()
-        return await self._settle(archive, job, open_jobs, response.status, said)
-
-    async def _settle(
-        self, archive: Archive, job: Job, open_jobs: dict[int, Job], status: int, said: str
-    ) -> bool:
-        """What the peer's answer makes of the job (PS3.4 Table B.2-1); whether it has the object.
-
-        A warning says that it is stored, also where a person shall look at it first.
-        """
-        kind = category(status)
-        if kind is Category.SUCCESS or (
-            kind is Category.WARNING and self.configuration.delivery.on_warning == "done"
-        ):
-            open_jobs.pop(job.id, None)
-            await archive.finish(job.id, status=status, reason=said)
-            self.delivered += 1
-            DELIVERED.of(self.peer.name).add()
-            LAST_SUCCESS.of(self.peer.name).set(time.time())
-            return True
-        FAILED.of(self.peer.name).add()
-        observation.warning("object refused", peer=self.peer.name, job=job.id, status=said)
-        if may_pass(status):
-            await self._try_again(archive, job, open_jobs, said, status)
-        else:
-            await self._hold(archive, job, open_jobs, said, status)
-        return kind is Category.WARNING
-
-    async def _try_again(
-        self, archive: Archive, job: Job, open_jobs: dict[int, Job], reason: str, status: int = 0
-    ) -> None:
-        """By the peer's own policy, which may give it up to a person."""
-        self.last_reason = reason
-        open_jobs.pop(job.id, None)
-        outcome = after_failure(
-            self._policy,
-            attempts=job.attempts + 1,
-            age=time.time() - job.created,
-            chance=random.random(),
+        hold_warnings = self.configuration.delivery.on_warning == "hold"
+        return await self.settlement.settle(
+            archive, job, open_jobs, response, hold_warnings=hold_warnings
         )
-        if isinstance(outcome, Again):
-            await archive.retry(job.id, reason=reason, status=status, delay=outcome.delay)
-        else:
-            await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
-
-    async def _hold(
-        self, archive: Archive, job: Job, open_jobs: dict[int, Job], reason: str, status: int = 0
-    ) -> None:
-        self.last_reason = reason
-        open_jobs.pop(job.id, None)
-        await archive.hold(job.id, reason, status=status)

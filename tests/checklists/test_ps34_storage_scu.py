@@ -122,7 +122,8 @@ def test_ps34_011_and_148_every_failure_status_leaves_the_object_in_the_queue(
 def test_ps34_012_and_148_warnings_are_stored_and_the_queue_is_empty(tmp_path: Path) -> None:
     statuses = (0xB000, 0xB006, 0xB007, 0xB123)
     by_uid = {instance_uid(number): status for number, status in enumerate(statuses, 1)}
-    far = FarArchive(status=by_uid.__getitem__, more={0x0902: "Patient ID coerced"})
+    more: dict[int, int | str | bytes] = {0x0902: "Patient ID coerced", 0x0901: b"\x10\0\x20\0"}
+    far = FarArchive(status=by_uid.__getitem__, more=more)
     with far, NodeProcess(tmp_path / "node", slow(far.port)) as node:
         assert set(store_all(node.port, *((n, CT) for n in (1, 2, 3, 4)))) == {0}
         until(node, lambda: len(far.stored) == 4)
@@ -132,6 +133,11 @@ def test_ps34_012_and_148_warnings_are_stored_and_the_queue_is_empty(tmp_path: P
         assert summary["held"] == 0
         (far_status,) = [e for e in node.ask("status")["destinations"] if e["peer"] == "FAR"]
         assert far_status["delivered"] == 4
+        # B.4.2.3: what was stored with a warning is stored, and said.
+        said = [line for line in node.log.splitlines() if "object stored with a warning" in line]
+        assert len(said) == 4
+        assert all("Patient ID coerced of (0010,0020)" in line for line in said)
+        assert [status for status in statuses if f"{status:04X}H" in "".join(said)] == [*statuses]
 
 
 def test_ps34_023_what_is_refused_as_special_goes_out_as_general_under_its_own_uid(

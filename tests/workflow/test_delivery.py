@@ -18,8 +18,8 @@ from agent.loop import Loop, ManualClock, TaskGroup, now, sleep, timeout
 from agent.loop.workers import Template, WorkerPool
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.delivery import Delivery
-from agent.workflow.destination import FAILED
 from agent.workflow.fail_over import FailOver
+from agent.workflow.settlement import FAILED
 from tests.archive.objects import Rules, SampleObject, sample
 from tests.node.running import free_port
 from tests.peers.child_script import in_child
