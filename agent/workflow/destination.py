@@ -192,9 +192,11 @@ class Destination:
         studies: dict[str, list[Job]] = {}
         for job in jobs:
             studies.setdefault(job.study_instance_uid, []).append(job)
+        # What the peer failed at before comes last: it may be what it cannot bear.
+        ordered = sorted(studies.values(), key=lambda study: study[0].attempts > 0)
         if self.peer.quirks.association_per_study:
-            return list(studies.values())
-        return [[job for study in studies.values() for job in study]]
+            return ordered
+        return [[job for study in ordered for job in study]]
 
     async def _deliver(self, archive: Archive, jobs: list[Job], open_jobs: OpenJobs) -> None:
         needs = context_needs(
@@ -261,7 +263,7 @@ class Destination:
             kept is not None
             and kept.is_open
             and (not limit or self._kept_objects + len(batch) <= limit)
-            and all(self._context(kept, job) for job in batch)
+            and all(self._carries(kept, job) for job in batch)
         ):
             return kept
         await self._release_kept()
@@ -288,6 +290,21 @@ class Destination:
             if found is not None:
                 return found
         return None
+
+    def _carries(self, association: Association, job: Job) -> bool:
+        """Whether an object goes over this association as well as over any other: in the syntax
+        that is best for it, or in another where the peer was asked for that one and refused."""
+        best, taken = self._order(job)[:1], self._context(association, job)
+        if taken is None or not best:
+            return False
+        abstract_syntax, transfer_syntax = best[0]
+        if (taken.abstract_syntax, taken.transfer_syntax) == best[0]:
+            return True
+        request = association.associate_request
+        return request is not None and any(
+            (each.abstract_syntax, each.transfer_syntaxes) == (abstract_syntax, (transfer_syntax,))
+            for each in request.presentation_contexts
+        )
 
     async def _release_kept(self) -> None:
         kept, self._kept = self._kept, None
