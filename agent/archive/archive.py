@@ -20,7 +20,7 @@ from agent.archive.worker_entries import sync
 from agent.errors import GantryError, StatusReaction, StorageError
 from agent.loop.workers import Template, WorkerPool
 
-_LARGE = 8 << 20
+_LARGE = 1 << 20
 """Bytes from which an object is synced by itself first: small ones need not wait for it."""
 
 

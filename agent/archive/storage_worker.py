@@ -24,7 +24,7 @@ from agent.errors import LocalError
 from agent.loop.memory import give_back
 
 _GROUP = 64
-_LARGE = 8 << 20
+_LARGE = 1 << 20
 
 _ALONE = frozenset(("open", "set_receiver", "statistics", "sweep", "stage", "abandon", "check"))
 """Calls that are no part of a transaction of others."""

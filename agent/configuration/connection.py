@@ -94,8 +94,8 @@ class Socket:
     )
     quick_acknowledge: bool = key(
         Flag(),
-        "TCP_QUICKACK, armed again after each receive: a peer with Nagle's algorithm on then sends "
-        "small objects a hundred times faster",
+        "TCP_QUICKACK, armed again whenever more must come: a peer with Nagle's algorithm on then "
+        "sends small objects a hundred times faster",
         default=True,
     )
     backlog: int = key(

@@ -104,8 +104,9 @@ class LoopBudget:
 
     turn_budget: float = key(
         duration(0.001, 1),
-        "CPU time that one task may use before others get their turn (0.02 suits a Raspberry Pi 4)",
-        default=0.005,
+        "CPU time that one task may use before others get their turn (0.015 suits a Raspberry Pi "
+        "4); a turn ends with the step that uses it up",
+        default=0.003,
         restart=True,
     )
     lag_budget: float = key(
