@@ -119,6 +119,11 @@ class Peer:
     never_propose: Names = key(
         NamesOf("transfer syntax"), "transfer syntaxes never to propose to it", default=Names()
     )
+    convert: bool = key(
+        Flag(),
+        "objects that it does not take as they are go out in another native transfer syntax",
+        default=True,
+    )
     maximum_pdu: int = key(
         size(2048, 2**27, zero="no limit"),
         "the longest P-DATA PDU that we receive from it on associations that we open",

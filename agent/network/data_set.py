@@ -94,13 +94,24 @@ class DataSetSink(Protocol):
 
 
 class FileSink:
-    """Writes to a descriptor, which stays the caller's; `length` counts the bytes."""
+    """Writes to a descriptor, which stays the caller's; `length` counts the bytes.
 
-    def __init__(self, descriptor: int, *, limit: int = 0, status: int = OUT_OF_RESOURCES) -> None:
+    `status` answers what is longer than `limit` and a disk that fails, `full` a disk that is full.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        limit: int = 0,
+        status: int = OUT_OF_RESOURCES,
+        full: int = OUT_OF_RESOURCES,
+    ) -> None:
         self.descriptor = descriptor
         self.length = 0
         self._limit = limit
         self._status = status
+        self._full = full
 
     def write(self, view: memoryview) -> None:
         self.length += len(view)
@@ -114,12 +125,12 @@ class FileSink:
             try:
                 view = view[os.write(self.descriptor, view) :]
             except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+                is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
                 raise StorageError(
                     f"the object cannot be written: {error.strerror}",
-                    reaction=StatusReaction(
-                        self._status, "Disk full" if full else "Storage failure"
-                    ),
+                    reaction=StatusReaction(self._full, "Disk full")
+                    if is_full
+                    else StatusReaction(self._status, "Storage failure"),
                 ) from error
 
     def complete(self) -> None:

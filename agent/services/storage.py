@@ -69,8 +69,8 @@ async def c_store(
 class _ObjectSink(FileSink):
     """A sink that belongs to a reception of the keeper."""
 
-    def __init__(self, keeping: Any, limit: int, status: int) -> None:
-        super().__init__(keeping.descriptor, limit=limit, status=status)
+    def __init__(self, keeping: Any, limit: int, status: int, full: int) -> None:
+        super().__init__(keeping.descriptor, limit=limit, status=status, full=full)
         self.keeping = keeping
 
     def discard(self) -> None:
@@ -137,8 +137,9 @@ class StorageProvider:
                 receiving_ae_title=called,
             )
         )
-        full = status_for(sop_class, statuses.out_of_resources)
-        return _ObjectSink(keeping, self._object_size, full)
+        out_of_resources = status_for(sop_class, statuses.out_of_resources)
+        full = status_for(sop_class, statuses.disk_full)
+        return _ObjectSink(keeping, self._object_size, out_of_resources, full)
 
     async def perform(self, request: IncomingRequest) -> Response:
         sink = request.sink

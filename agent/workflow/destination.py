@@ -80,7 +80,9 @@ class Destination:
         )
         self.settlement = Settlement(peer.name, self._policy)
         self._proposal = Proposal(
-            tuple(peer.transfer_syntaxes), tuple(peer.never_propose), conversion=pool is not None
+            tuple(peer.transfer_syntaxes),
+            tuple(peer.never_propose),
+            conversion=peer.convert and pool is not None,
         )
         self._pool = pool
 
