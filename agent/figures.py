@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from agent import __version__, observation
+from agent.archive.archive import Archive
 from agent.errors import GantryError
 from agent.loop import current_loop
-
-if TYPE_CHECKING:
-    from agent.node import Node
 
 _gauge = observation.metrics.gauge
 
@@ -27,16 +25,19 @@ LATE = _gauge("gantry_loop_late_total", "Times that the loop was later than its 
 LONGEST = _gauge("gantry_loop_longest_turn_seconds", "Most CPU time of one turn")
 
 
-async def take(node: Node) -> str:
-    """All metrics as Prometheus text, as they are now. An archive that fails is left as it was."""
+async def take(archives: Mapping[str, Archive], started: float) -> str:
+    """All metrics as Prometheus text, as they are now. An archive that fails is left as it was.
+
+    `started` is the time of the clock at which the node started.
+    """
     BUILD.of(__version__).set(1)
-    UP.of().set(time.time() - node.started)
+    UP.of().set(time.time() - started)
     lag = current_loop().lag
     LAG.of("0.5").set(lag.p50)
     LAG.of("0.999").set(lag.p999)
     LATE.of().set(lag.over_budget)
     LONGEST.of().set(lag.longest_turn)
-    for name, archive in node.archives.items():
+    for name, archive in archives.items():
         try:
             usage = archive.usage()
             HELD.of(name).set(usage.held)

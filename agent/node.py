@@ -306,7 +306,7 @@ class Node:
                 path = Path(table.file)
                 fresh = path.with_suffix(path.suffix + ".new")
                 try:
-                    fresh.write_text(await figures.take(self))
+                    fresh.write_text(await figures.take(self.archives, self.started))
                     fresh.replace(path)
                 except OSError as error:
                     observation.warning("metrics not written", file=path, error=error.strerror)

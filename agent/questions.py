@@ -141,7 +141,7 @@ class _Questions:
         return done
 
     async def metrics(self, request: Request) -> Any:
-        return await figures.take(self._node)
+        return await figures.take(self._node.archives, self._node.started)
 
     async def reload(self, request: Request) -> Any:
         await self._node.reload()
