@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from agent import __version__, observation
 from agent.archive.archive import Archive
+from agent.archive.records import DestinationSummary
 from agent.errors import GantryError
 from agent.loop import current_loop
 
@@ -16,6 +17,10 @@ BUILD = _gauge("gantry_build_info", "The version that runs", "version")
 UP = _gauge("gantry_up_seconds", "Time since the start")
 QUEUE = _gauge("gantry_queue_depth", "Jobs that are not finished", "archive", "peer", "state")
 OLDEST = _gauge("gantry_queue_oldest_seconds", "Age of the oldest job", "archive", "peer")
+LAST_FAILURE = _gauge("gantry_queue_last_failure_seconds", "Time of it; 0: none", "archive", "peer")
+LAST_REASON = _gauge(
+    "gantry_queue_last_reason", "Status of the last failure, its words", "archive", "peer", "reason"
+)
 PAUSED = _gauge("gantry_queue_paused", "Whether a person paused it", "archive", "peer")
 HELD = _gauge("gantry_archive_bytes", "Bytes of stored objects", "archive")
 FREE = _gauge("gantry_disk_free_bytes", "Free bytes of the archive's file system", "archive")
@@ -48,6 +53,22 @@ async def take(archives: Mapping[str, Archive], started: float) -> str:
                     QUEUE.of(name, each.name, state).set(getattr(each, state))
                 OLDEST.of(name, each.name).set(time.time() - each.oldest if each.oldest else 0)
                 PAUSED.of(name, each.name).set(int(each.paused))
+                LAST_FAILURE.of(name, each.name).set(each.last_failure)
+                _tell_reason(name, each)
         except GantryError as error:
             observation.warning("figures not taken", archive=name, error=error)
     return observation.metrics.render()
+
+
+_reasons: dict[tuple[str, str], str] = {}
+
+
+def _tell_reason(archive: str, summary: DestinationSummary) -> None:
+    """One reason for each peer: the one before it goes."""
+    place = (archive, summary.name)
+    before = _reasons.get(place, "")
+    if before and before != summary.last_reason:
+        LAST_REASON.forget(*place, before)
+    _reasons[place] = summary.last_reason
+    if summary.last_reason:
+        LAST_REASON.of(*place, summary.last_reason).set(summary.last_status)

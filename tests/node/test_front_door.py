@@ -161,6 +161,7 @@ def test_the_figures_tell_of_queue_disk_clock_and_loop(tmp_path: Path) -> None:
             "# TYPE gantry_queue_depth gauge",
             'gantry_queue_oldest_seconds{archive="main",peer="PACS"}',
             'gantry_disk_free_bytes{archive="main"}',
+            'gantry_queue_last_failure_seconds{archive="main",peer="PACS"}',
             'gantry_loop_lag_seconds{quantile="0.999"}',
             "gantry_clock_set ",
             'gantry_associations_total{role="acceptor",outcome="established"} 1',
