@@ -232,9 +232,10 @@ class Store:
         outcomes: list[tuple[Arrival, int]] = []
         try:
             with self.index.transaction():
+                is_alone = len(receptions) == 1 and not changes
                 for each in receptions:
                     if each.is_open:
-                        self._insert(each, outcomes)
+                        self._insert(each, outcomes, is_alone)
                 for change in changes:
                     self._apply(change)
                 kept = {each.number for each, _ in outcomes}
@@ -257,7 +258,11 @@ class Store:
         for each, jobs in outcomes:
             each.verdict = arrivals.answer(each, jobs)
 
-    def _insert(self, each: Arrival, outcomes: list[tuple[Arrival, int]]) -> None:
+    def _insert(self, each: Arrival, outcomes: list[tuple[Arrival, int]], is_alone: bool) -> None:
+        if is_alone:
+            # What fails takes back the whole transaction, and there is nobody else in it.
+            outcomes.append((each, self._add(each)))
+            return
         try:
             with self.index.savepoint():
                 jobs = self._add(each)

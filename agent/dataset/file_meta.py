@@ -13,6 +13,7 @@ from typing import Literal
 
 from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
+from agent.dataset.element_header import SHORT, UNPACKERS
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -141,6 +142,8 @@ class _Reading:
 
     def _exactly(self, position: int, length: int) -> bytes:
         data = self._block[position : position + length]
+        if len(data) == length:
+            return data
         while len(data) < length:
             piece = self._source.read(position + len(data), length - len(data))
             if not piece:
@@ -161,21 +164,22 @@ class _Reading:
         if not explicit:
             self._remark("group 0002 is in implicit VR")
         order: Literal["little", "big"] = "little" if little_endian else "big"
+        header_of = UNPACKERS[little_endian][0]
+        block = self._block
         stated_end: int | None = None
         position = start
         while True:
             head = self._exactly(position, 12)
             if len(head) < 8:
                 break
-            group = int.from_bytes(head[0:2], order)
-            element = int.from_bytes(head[2:4], order)
+            group, element, vr, short = header_of(head)
             if group != 2:
                 break
             header = 8
             if not explicit:
                 length = int.from_bytes(head[4:8], order)
-            elif head[4:6].decode("latin-1") in SHORT_LENGTH:
-                length = int.from_bytes(head[6:8], order)
+            elif vr in SHORT:
+                length = short
             else:
                 header = 12
                 length = int.from_bytes(head[8:12], order)
@@ -186,15 +190,20 @@ class _Reading:
                     value=length,
                     limit=LONGEST_GROUP,
                 )
-            value = self._exactly(position + header, min(length, _LONGEST_VALUE))
-            last = self._exactly(position + header + length - 1, 1)
-            if len(head) < header or not last:
+            begin, end = position + header, position + header + length
+            if end <= len(block):
+                value = block[begin : min(end, begin + _LONGEST_VALUE)]
+                is_whole = True
+            else:
+                value = self._exactly(begin, min(length, _LONGEST_VALUE))
+                is_whole = len(head) >= header and bool(self._exactly(end - 1, 1))
+            if not is_whole:
                 raise StorageError(
                     "The file ends within its file meta information.",
                     clause="PS3.10 7.1",
                     value=position,
                 )
-            position += header + length
+            position = end
             if 0x00020000 | element in _KEPT:
                 self._values[0x00020000 | element] = value
             if element == 0 and length == 4:
