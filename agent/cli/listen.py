@@ -21,7 +21,7 @@ from agent.network.transport import Admission, Caller, Listener
 from agent.services.keeping import Keeper
 from agent.services.offer import offer_of, providers_of
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from agent.workflow.folder_keeper import FolderKeeper, sync_both
+from agent.workflow.folder_keeper import FolderKeeper, keep_safe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,15 +61,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _listen(options: argparse.Namespace, template: Template | None) -> int:
-    sync = None
+    safe = None
     if template is not None:
         pool = WorkerPool(template, "sync", limit=4)
 
-        async def sync_in_worker(file: int, folder: int) -> object:
-            return await pool.call(sync_both, descriptors=(file,))
+        async def in_worker(file: int, folder: int, uid: str) -> object:
+            return await pool.call(keep_safe, uid, descriptors=(file, folder))
 
-        sync = sync_in_worker
-    keeper = FolderKeeper(options.into, sync)
+        safe = in_worker
+    keeper = FolderKeeper(options.into, safe)
     entity = Entity(
         name=options.called or "LISTEN",
         title=options.called or "LISTEN",

@@ -13,13 +13,30 @@ from agent.archive.decision import Origin
 from agent.errors import StatusReaction, StorageError
 from agent.network.status import OUT_OF_RESOURCES, SUCCESS
 
-# Takes a descriptor of a file and one of its folder, and returns when both are on stable storage.
-Sync = Callable[[int, int], Awaitable[object]]
+# Takes the descriptors of a file and of its folder, and its UID; returns when the file has its name
+# and both are on stable storage.
+Safe = Callable[[int, int, str], Awaitable[object]]
 
 
-def sync_both(*, descriptors: list[int]) -> None:
-    """Sync a file, in a worker."""
-    os.fdatasync(descriptors[0])
+def keep_safe(uid: str, *, descriptors: list[int]) -> None:
+    """Sync a file, give it its name, and sync its folder; in a worker. Raises OSError."""
+    file, folder = descriptors
+    os.fdatasync(file)
+    link(file, folder, uid)
+    os.fsync(folder)
+
+
+def link(file: int, folder: int, uid: str) -> None:
+    """Give a nameless file the name of its object; the first number that is free behind it.
+
+    Raises OSError.
+    """
+    for number in range(10**6):
+        name = f"{uid}.dcm" if not number else f"{uid}-{number}.dcm"
+        with contextlib.suppress(FileExistsError):
+            os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+            return
+    raise OSError(errno.EEXIST, "too many objects of one UID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +64,15 @@ class FolderKeeper:
     """One file for each object, named by its SOP Instance UID (which has been checked: digits and
     dots only). A second object of the same UID gets a number behind the name; nothing is replaced.
 
-    `sync` makes a file safe before it gets its name; None keeps that to the kernel (`--no-sync`).
+    `safe` makes a file safe and gives it its name; None leaves the former to the kernel
+    (`--no-sync`).
     """
 
-    def __init__(self, folder: Path, sync: Sync | None) -> None:
+    def __init__(self, folder: Path, safe: Safe | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        self._sync = sync
+        self._safe = safe
         self.objects = 0
         self.bytes = 0
 
@@ -74,29 +92,15 @@ class FolderKeeper:
 
     async def commit(self, reception: Arriving, origin: Origin) -> Kept:
         try:
-            if self._sync is not None:
-                await self._sync(reception.descriptor, self._descriptor)
-            self._link(reception.descriptor, origin.sop_instance_uid)
-            if self._sync is not None:
-                os.fsync(self._descriptor)
+            if self._safe is not None:
+                await self._safe(reception.descriptor, self._descriptor, origin.sop_instance_uid)
+            else:
+                link(reception.descriptor, self._descriptor, origin.sop_instance_uid)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return Kept(OUT_OF_RESOURCES, "Disk full" if full else "Storage failure")
         self.objects += 1
         return Kept()
-
-    def _link(self, descriptor: int, uid: str) -> None:
-        for number in range(10**6):
-            name = f"{uid}.dcm" if not number else f"{uid}-{number}.dcm"
-            with contextlib.suppress(FileExistsError):
-                os.link(
-                    f"/proc/self/fd/{descriptor}",
-                    name,
-                    dst_dir_fd=self._descriptor,
-                    follow_symlinks=True,
-                )
-                return
-        raise OSError(errno.EEXIST, "too many objects of one UID")
 
     def close(self) -> None:
         os.close(self._descriptor)
