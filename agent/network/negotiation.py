@@ -98,6 +98,7 @@ class AcceptorOffer:
     that the requestor announces as SOP classes of a service class (PS3.7 D.3.3.6; Storage is
     `STORAGE_SERVICE_CLASS_UID`), `accept_related_general` treats them as the first announced
     related general class that is in `syntaxes`, and `unannounced` is offered to all others.
+    Classes in `without_extended` get no answer to extended negotiation, as whatever they are served.
     Without `role_selection` every role item is passed over: the default roles hold (D.3.3.4).
 
     `user_identity_response` is returned when a positive response is asked for (PS3.7 D.3.3.7): b""
@@ -114,6 +115,7 @@ class AcceptorOffer:
     service_classes: Mapping[str, SyntaxOffer] = field(default_factory=dict)
     accept_related_general: bool = False
     role_selection: bool = True
+    without_extended: frozenset[str] = frozenset()
     unannounced: SyntaxOffer | None = None
     user_identity_response: bytes | None = None
 
@@ -176,7 +178,7 @@ def answer(request: AssociateRequest, offer: AcceptorOffer) -> AssociateAccept |
         roles=tuple(
             _answer_role(role, served[syntax]) for syntax, role in roles.items() if syntax in served
         ),
-        extended=_answer_extended(asked.extended, served),
+        extended=_answer_extended(asked.extended, served, offer.without_extended),
         user_identity_response=_answer_identity(asked, offer),
     )
     return AssociateAccept(
@@ -238,12 +240,16 @@ def _answer_window(
 
 
 def _answer_extended(
-    asked: Iterable[ExtendedNegotiation], served: Mapping[str, SyntaxOffer]
+    asked: Iterable[ExtendedNegotiation],
+    served: Mapping[str, SyntaxOffer],
+    excluded: frozenset[str],
 ) -> tuple[ExtendedNegotiation, ...]:
     answers: dict[str, ExtendedNegotiation] = {}
     for item in asked:
         offered = served.get(item.sop_class_uid)
         if offered is None or offered.extended is None or item.sop_class_uid in answers:
+            continue
+        if item.sop_class_uid in excluded:
             continue
         information = offered.extended(item.information)
         if information is not None:

@@ -87,6 +87,7 @@ def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
         service_classes=service_classes,
         accept_related_general=bool(service_classes),
         role_selection=entity.role_selection,
+        without_extended=NON_PATIENT,  # PS3.4 GG.2
         unannounced=unannounced,
     )
 

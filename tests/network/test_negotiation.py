@@ -336,6 +336,12 @@ def test_ps34_020_no_extended_item_without_a_question_that_the_class_answers(
     assert accepted(request, offer(syntaxes=EXTENDED_OFFER)).user_information.extended == ()
 
 
+def test_ps34_029_a_class_that_has_no_extended_negotiation_gets_no_answer() -> None:
+    request = asking_extended(ExtendedNegotiation(CT_IMAGE_STORAGE, b"\2\0\3\0\0\0"))
+    mute = offer(syntaxes=EXTENDED_OFFER, without_extended=frozenset((CT_IMAGE_STORAGE,)))
+    assert accepted(request, mute).user_information.extended == ()
+
+
 def test_of_two_extended_items_for_one_class_one_is_answered() -> None:
     items = (ExtendedNegotiation(CT_IMAGE_STORAGE, bytes(6)),) * 2
     request = asking_extended(*items)
