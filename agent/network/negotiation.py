@@ -98,7 +98,7 @@ class AcceptorOffer:
     that the requestor announces as SOP classes of a service class (PS3.7 D.3.3.6; Storage is
     `STORAGE_SERVICE_CLASS_UID`), `accept_related_general` treats them as the first announced
     related general class that is in `syntaxes`, and `unannounced` is offered to all others.
-    Classes in `without_extended` get no answer to extended negotiation, as whatever they are served.
+    Classes in `without_extended` get no answer to extended negotiation, however they are served.
     Without `role_selection` every role item is passed over: the default roles hold (D.3.3.4).
 
     `user_identity_response` is returned when a positive response is asked for (PS3.7 D.3.3.7): b""
