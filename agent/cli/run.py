@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import resource
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _PRELOADED = ("agent.node", "agent.archive.storage_worker", "agent.archive.reader_worker")
 
 _TEMPLATE_IDLE = 20.0
+_DESCRIPTORS = 65536
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,12 +39,21 @@ def run(options: argparse.Namespace) -> int:
 
     for name in _PRELOADED:
         import_module(name)
+    _raise_the_limit_of_descriptors()
     template = Template.start(_TEMPLATE_IDLE)
     try:
         Loop().run(_run_node(options, template))
     finally:
         template.close()
     return 0
+
+
+def _raise_the_limit_of_descriptors() -> None:
+    """To what we may have: the limit that a shell or systemd sets at first is that of `select`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def read_configuration(

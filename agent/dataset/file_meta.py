@@ -14,18 +14,19 @@ from typing import Literal
 from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.element_header import SHORT, UNPACKERS
+from agent.dataset.inference import (
+    inferred_transfer_syntax,
+    looks_like_data_set,
+    starts_with_group,
+)
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     TransferSyntax,
     encoding_of,
 )
 from agent.dataset.value_representations import (
     SHORT_LENGTH,
-    UNDEFINED_LENGTH,
-    VALUE_REPRESENTATIONS,
     pad,
 )
 from agent.errors import LocalError, StorageError
@@ -119,10 +120,10 @@ class _Reading:
         elif head[:4] == PREFIX:
             self._remark("the preamble of 128 bytes is missing")
             position = 4
-        elif _starts_with_group(head, 2):
+        elif starts_with_group(head, 2):
             self._remark("the preamble and the prefix DICM are missing")
             position = 0
-        elif _looks_like_data_set(head):
+        elif looks_like_data_set(head):
             self._remark("the file has no file meta information")
             return self._result(0, has_preamble=False)
         else:
@@ -163,9 +164,20 @@ class _Reading:
             self._remark("group 0002 is in big endian byte order")
         if not explicit:
             self._remark("group 0002 is in implicit VR")
+        position, stated_end = self._elements(start, explicit, little_endian)
+        if stated_end is None:
+            self._remark("File Meta Information Group Length (0002,0000) is missing")
+        elif stated_end != position:
+            self._remark(
+                f"File Meta Information Group Length (0002,0000) ends at byte {stated_end}, "
+                f"the group at byte {position}"
+            )
+        return position
+
+    def _elements(self, start: int, explicit: bool, little_endian: bool) -> tuple[int, int | None]:
+        """Keep the values; where the group ends, and where its length says that it does."""
         order: Literal["little", "big"] = "little" if little_endian else "big"
         header_of = UNPACKERS[little_endian][0]
-        block = self._block
         stated_end: int | None = None
         position = start
         while True:
@@ -190,32 +202,28 @@ class _Reading:
                     value=length,
                     limit=LONGEST_GROUP,
                 )
-            begin, end = position + header, position + header + length
-            if end <= len(block):
-                value = block[begin : min(end, begin + _LONGEST_VALUE)]
-                is_whole = True
-            else:
-                value = self._exactly(begin, min(length, _LONGEST_VALUE))
-                is_whole = len(head) >= header and bool(self._exactly(end - 1, 1))
-            if not is_whole:
+            value = self._value(position + header, length)
+            if value is None or len(head) < header:
                 raise StorageError(
                     "The file ends within its file meta information.",
                     clause="PS3.10 7.1",
                     value=position,
                 )
-            position = end
+            position += header + length
             if 0x00020000 | element in _KEPT:
                 self._values[0x00020000 | element] = value
             if element == 0 and length == 4:
                 stated_end = position + int.from_bytes(value, order)
-        if stated_end is None:
-            self._remark("File Meta Information Group Length (0002,0000) is missing")
-        elif stated_end != position:
-            self._remark(
-                f"File Meta Information Group Length (0002,0000) ends at byte {stated_end}, "
-                f"the group at byte {position}"
-            )
-        return position
+        return position, stated_end
+
+    def _value(self, begin: int, length: int) -> bytes | None:
+        """The first bytes of a value; None when the file ends before it does."""
+        end = begin + length
+        if end <= len(self._block):
+            return self._block[begin : min(end, begin + _LONGEST_VALUE)]
+        if not self._exactly(end - 1, 1):
+            return None
+        return self._exactly(begin, min(length, _LONGEST_VALUE))
 
     def _text(self, tag: int) -> str:
         value = self._values.get(tag, b"").rstrip(b"\0 ").lstrip(b" ")
@@ -256,7 +264,7 @@ class _Reading:
         syntax = encoding_of(stated) if stated else None
         if len(first) < 8 or (syntax is not None and syntax.deflated):
             return stated or EXPLICIT_VR_LITTLE_ENDIAN
-        found = _infer(first)
+        found = inferred_transfer_syntax(first)
         if syntax is None:
             return found
         if found == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
@@ -268,35 +276,6 @@ class _Reading:
             f"the Transfer Syntax UID (0002,0010) is {stated}, but the data set reads as {found}"
         )
         return found
-
-
-def _starts_with_group(head: bytes, group: int) -> bool:
-    little = head[:2] == group.to_bytes(2, "little")
-    return (little or head[:2] == group.to_bytes(2, "big")) and len(head) >= 8
-
-
-def _looks_like_data_set(head: bytes) -> bool:
-    """Whether these bytes can be the start of a bare data set: a low group, a VR or a length."""
-    if len(head) < 8:
-        return False
-    group = min(int.from_bytes(head[:2], "little"), int.from_bytes(head[:2], "big"))
-    if not 4 <= group <= 0x20:
-        return False
-    if head[4:6].decode("latin-1") in VALUE_REPRESENTATIONS:
-        return True
-    return int.from_bytes(head[4:8], "little") < 0x10000
-
-
-def _infer(first: bytes) -> str:
-    """The uncompressed syntax in which eight bytes start a data set; Deflated if in none."""
-    explicit = first[4:6].decode("latin-1") in VALUE_REPRESENTATIONS
-    little, big = int.from_bytes(first[:2], "little"), int.from_bytes(first[:2], "big")
-    if explicit:
-        return EXPLICIT_VR_LITTLE_ENDIAN if little <= big else EXPLICIT_VR_BIG_ENDIAN
-    length = int.from_bytes(first[4:8], "little")
-    if little <= big and (length <= 0x00FFFFFF or length == UNDEFINED_LENGTH):
-        return IMPLICIT_VR_LITTLE_ENDIAN
-    return DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def encode_file_meta(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,10 @@ from typing import Any
 
 from agent.control import ask
 from agent.errors import GantryError
+from tests.peers.process import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as end:
-        port: int = end.getsockname()[1]
-        return port
 
 
 class NodeProcess:

@@ -168,3 +168,18 @@ def test_the_figures_tell_of_queue_disk_clock_and_loop(tmp_path: Path) -> None:
         ):
             assert line in said, said
         until(lambda: "gantry_queue_depth" in (tmp_path / "gantry.prom").read_text())
+
+
+def test_a_node_takes_the_descriptors_that_it_may_have(tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        with NodeProcess(tmp_path / "node") as node:
+            assert node.process is not None
+            limits = Path(f"/proc/{node.process.pid}/limits").read_text()
+            (row,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+            assert int(row.split()[3]) == min(hard, 65536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

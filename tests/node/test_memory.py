@@ -9,6 +9,7 @@ import contextlib
 import random
 import resource
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ IDLE = 30 * MIB
 FOR_EACH_ASSOCIATION = 64 * 1024
 IMPLICIT = "1.2.840.10008.1.2"
 VERIFICATION = "1.2.840.10008.1.1"
+RESET = struct.pack("ii", 1, 0)
 
 
 @pytest.fixture
@@ -127,12 +129,15 @@ def test_1000_connections_that_say_nothing_cost_little_and_others_are_served(
         )
         for n in range(1000)
     ]
-    until(lambda: descriptors_of(node) >= open_before + 1000, node)
+    # Less some that the start still held: the worker that read the configuration ends.
+    until(lambda: descriptors_of(node) >= open_before + 990, node)
     echo(node)
     grown = memory_of(node) - before
     print(f"1,000 half-open connections: {grown / 1000 / 1024:.1f} KiB each")
     assert grown <= 1000 * FOR_EACH_ASSOCIATION
     for each in silent:
+        # By reset: a thousand ports in TIME_WAIT would be in the way of later tests.
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         each.close()
     until(lambda: descriptors_of(node) <= open_before + 2, node)
     echo(node)
@@ -141,16 +146,12 @@ def test_1000_connections_that_say_nothing_cost_little_and_others_are_served(
 def test_who_connects_and_leaves_by_reset_leaves_nothing_behind(
     node: NodeProcess, count: Callable[[int, int], int]
 ) -> None:
-    import struct
-
-    reset = struct.pack("ii", 1, 0)
-
     def come_and_go(number: int) -> None:
         for _ in range(number):
             source = ".".join(("127", *(str(random.randrange(1, 255)) for _ in range(3))))
             end = socket.socket()
             end.bind((source, 0))
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             with contextlib.suppress(OSError):
                 end.connect(("127.0.0.1", node.port))
             end.close()

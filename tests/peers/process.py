@@ -28,9 +28,10 @@ def _die_with_the_parent() -> None:
 
 
 def free_port() -> int:
-    """A TCP port that the kernel has just given for loopback, and nobody holds at this moment."""
+    """A TCP port that nobody holds at this moment, on any address: some peers bind to all, and the
+    remains of a connection (TIME_WAIT) would be in their way."""
     with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("", 0))
         port: int = probe.getsockname()[1]
         return port
 
