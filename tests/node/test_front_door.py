@@ -45,7 +45,7 @@ def test_a_service_may_be_open_to_fewer_callers_than_its_entity(tmp_path: Path) 
         store(node.port, "-aet", "CT1", "-aec", "GANTRY").check()
 
 
-def test_associations_of_one_service_are_limited_and_the_refusal_is_transient(
+def test_cd_07_associations_of_one_service_are_limited_and_the_refusal_is_transient(
     tmp_path: Path,
 ) -> None:
     from pynetdicom import AE
