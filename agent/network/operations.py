@@ -17,7 +17,7 @@ from agent.errors import GantryError, LocalError, PeerError, StatusReaction
 from agent.loop import Event, Limit, Promise, Task, current_loop
 from agent.network.accepted_contexts import AcceptedContexts, OperationsWindow, PresentationContext
 from agent.network.command import Command
-from agent.network.commands import C_CANCEL_RQ, RESPONSE, c_cancel_rq
+from agent.network.commands import C_CANCEL_RQ, MESSAGES, RESPONSE, c_cancel_rq
 from agent.network.data_set import BytesSource, DataSetSink, DataSetSource, MemorySink
 from agent.network.exchange import IncomingRequest, Response, ServiceProvider, response_to
 from agent.network.pdu import Abort
@@ -240,6 +240,14 @@ class Operations(ABC):
                         "provider failed", association=self.identification, error=repr(error)
                     )
                 response = response_to(error)
+        if response is not None and response.category is Category.FAILURE:
+            observation.warning(
+                "operation refused",
+                association=self.identification,
+                operation=MESSAGES[request.command.field].name.removesuffix("-RQ"),
+                status=f"{response.status:04X}H",
+                reason=response.comment,
+            )
         if response is not None and not self._gone.is_set():
             try:
                 await self.send_response(request, response)

@@ -56,7 +56,11 @@ class Settlement:
         if kind is Category.SUCCESS or (is_warning and not hold_warnings):
             if is_warning:
                 observation.warning(
-                    "object stored with a warning", peer=self._peer, job=job.id, status=said
+                    "object stored with a warning",
+                    peer=self._peer,
+                    job=job.id,
+                    sop_instance_uid=job.sop_instance_uid,
+                    status=said,
                 )
             open_jobs.pop(job.id, None)
             await archive.finish(job.id, status=status, reason=said)
