@@ -7,6 +7,7 @@ of PS3.6, which they import when first called.
 
 from __future__ import annotations
 
+from agent.dataset import dictionary
 from agent.errors import LocalError
 
 ITEM = 0xFFFEE000
@@ -713,6 +714,9 @@ def dictionary_value_representation(tag: int) -> str:
     vr = known_value_representation(tag)
     if vr != "UN" or is_private(tag):
         return vr
+    row = dictionary.by_tag().get(tag)
+    if row is not None:
+        return row.vr
     from pydicom.datadict import dictionary_VR
 
     try:
@@ -755,6 +759,9 @@ def _private_name(tag: int, private_creator: str) -> str:
 
 def keyword_of(tag: int) -> str:
     """The attribute's keyword in PS3.6, or "" where it has none."""
+    row = dictionary.by_tag().get(tag)
+    if row is not None:
+        return row.keyword
     from pydicom.datadict import keyword_for_tag
 
     return keyword_for_tag(tag)
@@ -765,6 +772,9 @@ def from_text(text: str) -> int:
 
     Raises LocalError when it is none of them.
     """
+    row = dictionary.by_keyword().get(text.strip())
+    if row is not None:
+        return row.tag
     digits = text.strip().strip("()").replace(",", "")
     if len(digits) == 8:
         try:
