@@ -30,15 +30,26 @@ from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
 from agent.network.connection import SocketAddress, look_up
 from agent.questions import answers_of
+from agent.services.instance_availability import Availabilities
 from agent.services.keeping import Keeper, Verdict
+from agent.services.modality_worklist import Worklist
 from agent.services.offer import implementation_of
+from agent.services.performed_procedure_step import Steps
+from agent.services.storage_commitment import Commitments
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
 from agent.workflow.intake import Intake
 from agent.workflow.memory_watch import MemoryWatch
+from agent.workflow.procedure_keeping import (
+    AvailabilityKeeping,
+    CommitmentKeeping,
+    StepKeeping,
+)
 from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
 from agent.workflow.supervision import supervised
+from agent.workflow.worklist_answers import FolderWorklist
+from agent.workflow.worklist_watch import WorklistWatch
 from hal.watchdog import ServiceNotifier
 
 Load = Callable[[], Awaitable[Configuration]]
@@ -68,13 +79,33 @@ class _WakingKeeper:
 class _Support:
     """What services need of the node."""
 
+    node: Node
+    configuration: Configuration
     keepers: Mapping[str, Keeper]
     implementation_class_uid: str
     implementation_version_name: str
     object_size: int
 
+    @property
+    def timezone(self) -> int:
+        return time.localtime().tm_gmtoff // 60
+
     def keeper_of(self, entity: Entity) -> Keeper:
         return self.keepers[entity.name]
+
+    def worklist_of(self, entity: Entity) -> Worklist:
+        return FolderWorklist(entity.worklist.folder, self.node.pool)
+
+    def steps_of(self, entity: Entity) -> Steps:
+        archive = self.node.archives[entity.archive]
+        return StepKeeping(entity, archive, self.node.pool, self.node.wake_errands)
+
+    def commitments_of(self, entity: Entity) -> Commitments:
+        archive = self.node.archives[entity.archive]
+        return CommitmentKeeping(entity, self.configuration, archive, self.node.wake_errands)
+
+    def availabilities_of(self, entity: Entity) -> Availabilities:
+        return AvailabilityKeeping()
 
 
 def archive_folder(configuration: Configuration, table: ArchiveTable) -> Path:
@@ -123,6 +154,7 @@ class Node:
         self.door: FrontDoor | None = None
         self.started = time.time()
         self.calendar = CalendarWatch(configuration.clock)
+        self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve)
         self._template = template
         self._load = load
         self._memory = MemoryWatch(configuration.limits.memory)
@@ -194,6 +226,7 @@ class Node:
         for name, run in (
             ("clock", self.calendar.run),
             ("memory", self._memory.run),
+            ("worklist", self.worklist.run),
             ("watchdog", self._beat),
             ("metrics", self._write_metrics),
         ):
@@ -226,11 +259,17 @@ class Node:
                 keeper = OnwardKeeper(keeper, entity, peer, configuration, self._resolve)
             keepers[entity.name] = keeper
         class_uid, version_name = implementation_of(configuration)
-        return _Support(keepers, class_uid, version_name, configuration.limits.object_size)
+        size = configuration.limits.object_size
+        return _Support(self, configuration, keepers, class_uid, version_name, size)
 
     def _wake(self) -> None:
         if self.delivery is not None:
             self.delivery.wake()
+
+    def wake_errands(self, peer: str) -> None:
+        """There are messages for this peer."""
+        if self.delivery is not None:
+            self.delivery.wake_errands(peer)
 
     @property
     def associations(self) -> set[Association]:
@@ -277,6 +316,7 @@ class Node:
         assert self.delivery is not None and self.intake is not None
         self.delivery.reload(fresh)
         self.intake.reload(fresh)
+        self.worklist.reload()
         if self.door is not None:
             self.door.follow(fresh)
 

@@ -13,6 +13,7 @@ from agent.archive.records import JobState
 from agent.dataset import tags
 from agent.errors import LocalError
 from agent.loop import current_loop
+from agent.procedure_questions import procedure_answers
 
 if TYPE_CHECKING:
     from agent.node import Node
@@ -39,6 +40,7 @@ def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
         "capture": questions.capture,
         "re-identify": questions.reidentify,
         "corrections": questions.corrections,
+        **procedure_answers(node),
     }
 
 

@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
             "agent.node",
             "agent.front_door",
             "agent.questions",
+            "agent.procedure_questions",
             "agent.figures",
             "agent.vocabulary",
             "agent.control",

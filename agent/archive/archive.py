@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent import observation
-from agent.archive.correction_client import CorrectionClient
 from agent.archive.decision import KeepAll, Origin, Receiver, Verdict
+from agent.archive.procedure_client import ProcedureClient
 from agent.archive.questions import Questions
 from agent.archive.reception import Reception
 from agent.archive.settings import ArchiveSettings
@@ -24,8 +24,8 @@ _LARGE = 1 << 20
 """Bytes from which an object is synced by itself first: small ones need not wait for it."""
 
 
-class Archive(CorrectionClient, Questions):
-    """An open archive: receptions here, the queue, corrections and questions from its bases."""
+class Archive(ProcedureClient, Questions):
+    """An open archive: receptions here, all else from its bases."""
 
     def __init__(
         self,
@@ -36,8 +36,9 @@ class Archive(CorrectionClient, Questions):
         pool: WorkerPool | None,
         name: str,
     ) -> None:
-        CorrectionClient.__init__(self, folder, template, receiver, settings, name)
+        ProcedureClient.__init__(self, folder, template, receiver, settings, name)
         Questions.__init__(self, folder, pool)
+        self.pool = pool
         self.open_receptions = 0
 
     @classmethod

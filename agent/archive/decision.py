@@ -16,6 +16,8 @@ from agent.errors import StatusReaction
 DELIVER = "deliver"
 COMMIT = "commit"
 REPORT = "report"
+RESULT = "result"
+NOTIFY = "notify"
 EXPORT = "export"
 PRINT = "print"
 

@@ -12,25 +12,14 @@ no job waits longer than the policy's longest wait.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable
 
 from agent.archive.decision import COMMIT, DELIVER, JobPlan
 from agent.archive.index import Index
+from agent.archive.job_rows import SELECTION, job_of
 from agent.archive.records import Job, JobState
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
-
-SELECTION = (
-    "SELECT job.id, kind, destination.name, state, -rank, attempts, created, next_attempt, status,"
-    " reason, payload, coalesce(job.instance, 0), coalesce(sop_instance_uid, ''),"
-    " coalesce(sop_class_uid, ''), coalesce(transfer_syntax_uid, ''),"
-    " coalesce(study_instance_uid, ''), coalesce(data_set_offset, 0), coalesce(instance.bytes, 0)"
-    " FROM job JOIN destination ON destination.id = job.destination"
-    " LEFT JOIN instance ON instance.id = job.instance"
-    " LEFT JOIN study ON study.id = job.study"
-)
-"""Jobs as `job_of` reads them; a WHERE may follow."""
 
 _LONGEST_REASON = 1024
 _HISTORY_SLACK = 256
@@ -73,7 +62,8 @@ class JobQueue:
         return claimed
 
     def add(self, plan: JobPlan, *, instance: int = 0, study: int = 0) -> int:
-        """Make a job; returns its number."""
+        """Make a job; returns its number. Jobs that are about no object but have an order among
+        themselves share a negative `study`."""
         now = self._now()
         (number,) = self._execute(
             "INSERT INTO job (kind, destination, instance, study, state, rank, created,"
@@ -129,7 +119,9 @@ class JobQueue:
             self._execute("UPDATE job SET state = ? WHERE id = ?", (JobState.CLAIMED, number))
         return [job for number in chosen if (job := self.job(number)) is not None]
 
-    def next_due(self, destination: str, *, keep_order: bool = True) -> float | None:
+    def next_due(
+        self, destination: str, *, kinds: tuple[str, ...] = (), keep_order: bool = True
+    ) -> float | None:
         """Seconds until `claim` has something to give, 0 when it has now.
 
         None when nothing waits, or only what waits for jobs that are being tried, or when the
@@ -138,13 +130,13 @@ class JobQueue:
         number = self._destination(destination)
         if self._is_paused(number):
             return None
-        if self._choose(number, 1, (), keep_order):
+        if self._choose(number, 1, kinds, keep_order):
             return 0.0
         now = self._now()
         row = self._execute(
             "SELECT min(next_attempt) FROM job INDEXED BY job_due"
-            " WHERE destination = ? AND state = ? AND next_attempt > ?",
-            (number, JobState.WAITING, now),
+            f" WHERE destination = ? AND state = ? AND next_attempt > ?{_of(kinds)}",
+            (number, JobState.WAITING, now, *kinds),
         ).fetchone()
         return None if row[0] is None else float(row[0]) - now
 
@@ -158,7 +150,7 @@ class JobQueue:
         if self._is_paused(destination):
             return []
         now = self._now()
-        blocked = self._blocked(destination, now) if keep_order else {}
+        blocked = self._blocked(destination, now, kinds) if keep_order else {}
         chosen: list[int] = []
         for number, study, kind in self._execute(
             "SELECT id, study, kind FROM job INDEXED BY job_ready WHERE destination = ?"
@@ -172,14 +164,18 @@ class JobQueue:
                 break
         return chosen
 
-    def _blocked(self, destination: int, now: float) -> dict[int, int]:
-        """The first job of each study that may not be overtaken; 0, no study, has no order."""
+    def _blocked(self, destination: int, now: float, kinds: tuple[str, ...]) -> dict[int, int]:
+        """The first job of each study that may not be overtaken; 0, no study, has no order.
+
+        Jobs of other kinds are no matter: a commitment that is waited for keeps no object back.
+        """
         rows = self._execute(
             "SELECT study, min(id) FROM ("
-            "SELECT study, id FROM job INDEXED BY job_due WHERE destination = ?1 AND state = ?2"
-            " UNION ALL SELECT study, id FROM job INDEXED BY job_due WHERE destination = ?1"
-            " AND state = ?3 AND next_attempt > ?4) WHERE study != 0 GROUP BY study",
-            (destination, JobState.CLAIMED, JobState.WAITING, now),
+            "SELECT study, id, kind FROM job INDEXED BY job_due WHERE destination = ?1"
+            " AND state = ?2 UNION ALL SELECT study, id, kind FROM job INDEXED BY job_due"
+            " WHERE destination = ?1 AND state = ?3 AND next_attempt > ?4)"
+            f" WHERE study != 0{_of(kinds)} GROUP BY study",
+            (destination, JobState.CLAIMED, JobState.WAITING, now, *kinds),
         )
         return dict(rows.fetchall())
 
@@ -188,16 +184,23 @@ class JobQueue:
         row = self._execute(f"{SELECTION} WHERE job.id = ?", (number,)).fetchone()
         return None if row is None else job_of(row)
 
-    def finish(self, number: int, *, status: int = 0, reason: str = "") -> bool:
+    def finish(
+        self, number: int, *, status: int = 0, reason: str = "", then: JobPlan | None = None
+    ) -> bool:
         """The peer has confirmed it: it goes to the history, and the delivery is recorded.
 
-        False when it is gone: its object was deleted meanwhile.
+        `then` is a job that follows for the same object. False when it is gone: its object was
+        deleted meanwhile.
         """
         now = self._now()
         closed = self._close(number, "done", status, reason)
         if closed is None:
             return False
         kind, destination, instance = closed
+        if then is not None and instance is not None:
+            row = self._execute("SELECT study FROM instance WHERE id = ?", (instance,)).fetchone()
+            if row is not None:
+                self.add(then, instance=instance, study=row[0] or 0)
         if kind == DELIVER and instance is not None:
             self._execute(
                 "INSERT INTO delivery (instance, destination, delivered) VALUES (?, ?, ?)"
@@ -248,6 +251,17 @@ class JobQueue:
         self._update(number, state, attempts, now + delay, status, reason)
         self._failed(job.destination, now, status, reason)
         return state
+
+    def wait(self, number: int, delay: float, reason: str) -> None:
+        """Not before `delay` seconds, without counting a try: something is expected meanwhile."""
+        self._execute(
+            "UPDATE job SET state = ?, next_attempt = ?, reason = ? WHERE id = ?",
+            (JobState.WAITING, self._now() + delay, reason[:_LONGEST_REASON], number),
+        )
+
+    def finish_without(self, number: int, reason: str) -> None:
+        """It is over, and nothing is recorded as delivered or committed by it."""
+        self._close(number, "dropped", 0, reason)
 
     def hold(self, number: int, *, status: int = 0, reason: str = "") -> bool:
         """It cannot pass, or shall not now: a person decides. False when it is gone."""
@@ -379,13 +393,5 @@ class JobQueue:
         )
 
 
-def steady_clock() -> Callable[[], float]:
-    """The time of day now, and from here on what the steady clock adds to it."""
-    start = time.time() - time.monotonic()
-    return lambda: start + time.monotonic()
-
-
-def job_of(row: tuple[object, ...]) -> Job:
-    """A job from a row of `SELECTION`."""
-    number, kind, destination, state, *rest = row
-    return Job(number, kind, destination, JobState(state), *rest)  # type: ignore[arg-type]
+def _of(kinds: tuple[str, ...]) -> str:
+    return f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""

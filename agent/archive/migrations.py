@@ -13,7 +13,7 @@ from agent.archive import schema
 from agent.archive.index_failure import REBUILD
 from agent.errors import StorageError
 
-STEPS: Mapping[int, str] = {}
+STEPS: Mapping[int, str] = {1: schema.PROCEDURES}
 """From version N to N+1, by N."""
 
 

@@ -37,14 +37,18 @@ class QueueClient(StorageClient):
         """The file of a job's object."""
         return object_path(self.folder, job.instance_id)
 
-    async def add_job(self, plan: JobPlan) -> int:
-        """A job that is not about one object; returns its number."""
-        number: int = await self._queue("add", plan)
+    async def add_job(self, plan: JobPlan, *, order: int = 0) -> int:
+        """A job that is not about one object; returns its number. Those of one `order` (above 0)
+        for one destination are done one after the other."""
+        number: int = await self._queue("add", plan, study=-order)
         return number
 
-    async def finish(self, job_id: int, *, status: int = 0, reason: str = "") -> bool:
-        """The peer has confirmed it; `status` and `reason` are its words, for the history."""
-        done: bool = await self._queue("finish", job_id, status=status, reason=reason)
+    async def finish(
+        self, job_id: int, *, status: int = 0, reason: str = "", then: JobPlan | None = None
+    ) -> bool:
+        """The peer has confirmed it; `status` and `reason` are its words, for the history. `then`
+        is a job that its object has after that."""
+        done: bool = await self._queue("finish", job_id, status=status, reason=reason, then=then)
         return done
 
     async def retry(
@@ -94,10 +98,14 @@ class QueueClient(StorageClient):
         """Give out its jobs again."""
         await self._queue("pause", destination, False)
 
-    async def next_due(self, destination: str, *, keep_order: bool = True) -> float | None:
+    async def next_due(
+        self, destination: str, *, kinds: tuple[str, ...] = (), keep_order: bool = True
+    ) -> float | None:
         """Seconds until `claim` has something to give, 0: now; None when nothing is to come but
         by a new object, a finished job or a person."""
-        due: float | None = await self._queue("next_due", destination, keep_order=keep_order)
+        due: float | None = await self._queue(
+            "next_due", destination, kinds=kinds, keep_order=keep_order
+        )
         return due
 
     async def mark_committed(self, destination: str, sop_instance_uids: Sequence[str]) -> int:

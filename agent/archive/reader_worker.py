@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.archive import index_failure
 from agent.archive.index import connect
-from agent.archive.jobs import SELECTION, job_of
+from agent.archive.job_rows import SELECTION, job_of
 from agent.archive.layout import INDEX
 from agent.archive.records import (
     Correction,

@@ -146,6 +146,10 @@ def _salvage(connection: sqlite3.Connection) -> _Salvage:
         ("finished_job", "id"),
         ("delivery", "instance, destination"),
         ("correction", "id"),
+        ("step", "sop_instance_uid"),
+        ("commitment", "transaction_uid"),
+        ("commitment_item", "transaction_uid, sop_instance_uid"),
+        ("examination", "id"),
     ):
         salvage.others[table] = list(_rows(connection, table, "*", key))
     return salvage
@@ -179,7 +183,15 @@ def _restore(store: Store, salvage: _Salvage) -> int:
         )
         found = execute("SELECT id FROM destination WHERE name = ?", (row["name"],)).fetchone()
         destinations[row["id"]] = found[0]
-    for table in ("finished_job", "delivery", "correction"):
+    for table in (
+        "finished_job",
+        "delivery",
+        "correction",
+        "step",
+        "commitment",
+        "commitment_item",
+        "examination",
+    ):
         for row in salvage.others.get(table, ()):
             _copy(store, table, row, destinations)
     kept = 0
@@ -190,7 +202,8 @@ def _restore(store: Store, salvage: _Salvage) -> int:
             and not execute("SELECT 1 FROM instance WHERE id = ?", (instance,)).fetchone()
         ):
             continue
-        study = store.rows.study_of(instance) if instance is not None else 0
+        # What is not about an object keeps the number that holds its order.
+        study = store.rows.study_of(instance) if instance is not None else min(0, row["study"])
         changed = {"study": study}
         if row["state"] == JobState.CLAIMED:
             changed["state"] = JobState.WAITING

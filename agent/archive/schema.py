@@ -9,12 +9,12 @@ that the one writer needs no character tables. UIDs, dates, times and code strin
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 # "gan1": so that `file` and a person can tell whose database this is.
 APPLICATION_ID = 0x67616E31
 
-TABLES = """
+_FIRST = """
 CREATE TABLE state (
     name TEXT PRIMARY KEY,
     value ANY
@@ -161,3 +161,44 @@ CREATE TABLE correction (
     detail TEXT NOT NULL
 );
 """
+
+PROCEDURES = """
+CREATE TABLE step (
+    sop_instance_uid TEXT PRIMARY KEY,
+    status TEXT NOT NULL,
+    calling TEXT NOT NULL,
+    created REAL NOT NULL,
+    changed REAL NOT NULL,
+    attributes BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE commitment (
+    transaction_uid TEXT PRIMARY KEY,
+    peer TEXT NOT NULL,
+    asked REAL NOT NULL,
+    asked_of_us INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX commitment_asked ON commitment (asked);
+
+CREATE TABLE commitment_item (
+    transaction_uid TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    job INTEGER NOT NULL,
+    PRIMARY KEY (transaction_uid, sop_instance_uid)
+) WITHOUT ROWID;
+
+CREATE TABLE examination (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    state TEXT NOT NULL,
+    device TEXT NOT NULL,
+    begun REAL NOT NULL,
+    changed REAL NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    content TEXT NOT NULL
+);
+CREATE INDEX examination_state ON examination (state);
+"""
+"""Since version 2: steps, commitments and examinations."""
+
+TABLES = _FIRST + PROCEDURES

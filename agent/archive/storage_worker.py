@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.archive import corrections, index_failure, recovery
+from agent.archive import commitments, corrections, index_failure, procedure_steps, recovery
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
 from agent.archive.decision import Receiver, Verdict
@@ -213,6 +213,13 @@ CHANGES: dict[str, Callable[..., Any]] = {
             "retry",
         )
     },
+    "create_step": procedure_steps.create,
+    "change_step": procedure_steps.change,
+    "forget_steps": procedure_steps.forget,
+    "begin_commitment": commitments.begin,
+    "retire_commitment": commitments.retire,
+    "commitment_answered": commitments.answered,
+    "commitment_asked": commitments.asked_of_us,
     "delete": corrections.delete,
     "numbers_of": corrections.numbers_of,
     "record": corrections.record,

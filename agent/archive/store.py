@@ -26,7 +26,8 @@ from agent.archive.change import Change
 from agent.archive.decision import JobPlan, Receiver
 from agent.archive.index import Index
 from agent.archive.instances import InstanceRows, NewInstance
-from agent.archive.jobs import JobQueue, steady_clock
+from agent.archive.job_rows import steady_clock
+from agent.archive.jobs import JobQueue
 from agent.archive.layout import LARGEST_NUMBER
 from agent.archive.settings import ArchiveSettings
 from agent.archive.spool import Spool

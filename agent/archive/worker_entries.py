@@ -18,6 +18,9 @@ _QUESTIONS = {
     "destinations": "agent.archive.reader_worker",
     "corrections": "agent.archive.reader_worker",
     "candidates": "agent.archive.candidates",
+    "step": "agent.archive.procedure_steps",
+    "steps": "agent.archive.procedure_steps",
+    "presence": "agent.archive.commitments",
 }
 
 

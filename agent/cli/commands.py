@@ -44,6 +44,9 @@ _ROWS = (
     Command(
         "listen", ONE_ACT, "receive objects into a folder", "agent.cli.listen", log_level="info"
     ),
+    Command("worklist", ONE_ACT, "what is scheduled (C-FIND)", "agent.cli.worklist"),
+    Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),
+    Command("commit", ONE_ACT, "ask a peer to commit to objects", "agent.cli.commit"),
     Command("dump", FILES, "show the elements of a file", "agent.cli.dump"),
     Command("config", CONFIGURATION, "show, check or begin a configuration", "agent.cli.config"),
     Command("doctor", CONFIGURATION, "check this machine and put it right", "agent.cli.doctor"),

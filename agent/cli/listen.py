@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cli.options import add_tls_options as _add_tls_options
@@ -18,8 +17,8 @@ from agent.loop.workers import Template, WorkerPool
 from agent.network.pdu import AssociateReject, AssociateRequest
 from agent.network.rejection import CALLED_AE_TITLE_NOT_RECOGNIZED
 from agent.network.transport import Admission, Caller, Listener
-from agent.services.keeping import Keeper
 from agent.services.offer import offer_of, providers_of
+from agent.services.service import StorageSupport
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from agent.workflow.folder_keeper import FolderKeeper, keep_safe
 
@@ -38,17 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer before objects are on stable storage: a power cut may lose them",
     )
     _add_tls_options(parser)
-
-
-@dataclass(frozen=True, slots=True)
-class _Support:
-    keeper: Keeper
-    implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
-    implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
-    object_size: int = 0
-
-    def keeper_of(self, entity: Entity) -> Keeper:
-        return self.keeper
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,7 +70,10 @@ async def _listen(options: argparse.Namespace, template: Template | None) -> int
         storage=StorageBehaviour(unknown_sop_classes="accept"),
     )
     offer = offer_of(entity, Configuration())
-    providers = providers_of(entity, _Support(keeper))
+    support = StorageSupport(keeper)
+    support.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    support.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    providers = providers_of(entity, support)
 
     def admit(request: AssociateRequest, caller: Caller) -> Admission | AssociateReject:
         if options.called and request.called_ae_title.strip() != options.called:

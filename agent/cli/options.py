@@ -78,6 +78,11 @@ seconds = _as_argument(_seconds, "number of seconds")
 def add_peer_options(parser: argparse.ArgumentParser, *, calling: str = CALLING) -> None:
     """`peer` (host, port), `called`, `calling`, `timeout`, `json`, and what TLS needs."""
     parser.add_argument("peer", metavar="HOST:PORT", type=address, help="where the peer listens")
+    add_one_act_options(parser, calling=calling)
+
+
+def add_one_act_options(parser: argparse.ArgumentParser, *, calling: str = CALLING) -> None:
+    """The options of `add_peer_options`, for commands that can do without a peer."""
     parser.add_argument(
         "--called",
         metavar="AE",

@@ -10,7 +10,11 @@ from agent.configuration.connection import Timers
 from agent.network.association import Association
 from agent.network.presentation_context import PresentationContextProposal
 from agent.network.transport import open_association
-from agent.network.user_information import UserInformation
+from agent.network.user_information import (
+    ExtendedNegotiation,
+    RoleSelection,
+    UserInformation,
+)
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 
@@ -19,6 +23,8 @@ async def associate(
     proposals: Sequence[PresentationContextProposal],
     *,
     window: int = 1,
+    roles: tuple[RoleSelection, ...] = (),
+    extended: tuple[ExtendedNegotiation, ...] = (),
 ) -> Association:
     """An association as `add_peer_options` described it."""
     limit = options.timeout
@@ -32,6 +38,8 @@ async def associate(
             IMPLEMENTATION_CLASS_UID,
             IMPLEMENTATION_VERSION_NAME,
             asynchronous_operations_window=(window, 1) if window > 1 else None,
+            roles=roles,
+            extended=extended,
         ),
         timers=Timers(connect=limit, association=limit, dimse=limit, progress=limit),
         ssl_context=client_context(options),

@@ -5,7 +5,7 @@ After this every name in a configuration means something that is in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from agent.configuration.kinds import ApplicationEntityTitle
 from agent.configuration.names import Attribute, Names
 from agent.configuration.peer import Peer
 from agent.configuration.reading import Reading, dotted, nearest
+from agent.configuration.references import named_peers
 from agent.configuration.route import COERCIBLE, TESTS, Change, Condition, Route
 from agent.configuration.vocabulary import ServiceTerm
 
@@ -38,7 +39,7 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     names = [each.name for each in archives]
     entities = tuple(
         checks.archive_of(checks.service_names(checks.titled(each, "entity")), "entity", names)
-        for each in configuration.entities
+        for each in _with_worklists(configuration)
     )
     entity_names = [each.name for each in entities]
     peers = tuple(
@@ -66,9 +67,18 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     checks.titles_apart(peers)
     for route in completed.routes:
         checks.route(route, peers, entity_names)
+    for place, name in named_peers(completed):
+        if name:
+            checks.known(name, peer_names, "peer", place)
     checks.coercion(completed)
     checks.retry(completed)
     return completed
+
+
+def _with_worklists(configuration: Configuration) -> Iterator[Entity]:
+    for each in configuration.entities:
+        folder = each.worklist.folder or f"{configuration.node.state}/worklist"
+        yield replace(each, worklist=replace(each.worklist, folder=folder))
 
 
 class _Checks:

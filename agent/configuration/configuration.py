@@ -14,6 +14,7 @@ from agent.configuration.key import key, section
 from agent.configuration.kinds import Table, Tables, Text
 from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, Node, Workers
 from agent.configuration.peer import Peer
+from agent.configuration.procedure import Steps, Worklist
 from agent.configuration.route import Route
 
 
@@ -47,6 +48,8 @@ class Configuration:
     clock: Clock = key(Table(Clock), "the clock", default=Clock())
     limits: Limits = key(Table(Limits), "limits of the node", default=Limits())
     delivery: Delivery = key(Table(Delivery), "delivery", default=Delivery())
+    worklist: Worklist = key(Table(Worklist), "the worklist that is asked for", default=Worklist())
+    steps: Steps = key(Table(Steps), "the steps that we perform", default=Steps())
     archives: tuple[Archive, ...] = key(
         Tables(Archive), "archives", default=(), default_text="one, `main`", name="archive"
     )

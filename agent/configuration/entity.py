@@ -19,6 +19,7 @@ from agent.configuration.kinds import (
     size,
 )
 from agent.configuration.names import Names, NamesOf, Term
+from agent.configuration.procedure import StepAnswers, WorklistAnswers
 
 
 @section
@@ -242,6 +243,12 @@ class Entity:
     timers: Timers = key(Table(Timers), "how long to wait", default=Timers())
     storage: StorageBehaviour = key(
         Table(StorageBehaviour), "how storage behaves", default=StorageBehaviour()
+    )
+    worklist: WorklistAnswers = key(
+        Table(WorklistAnswers), "the worklist that it answers from", default=WorklistAnswers()
+    )
+    steps: StepAnswers = key(
+        Table(StepAnswers), "the steps that are reported to it", default=StepAnswers()
     )
     status: Statuses = key(Table(Statuses), "the status of each refusal", default=Statuses())
     socket: Socket = key(Table(Socket), "the TCP socket", default=Socket())

@@ -18,6 +18,7 @@ from agent.configuration.kinds import (
     size,
 )
 from agent.configuration.names import Names, NamesOf, Term
+from agent.configuration.procedure import Commitment
 
 
 @section
@@ -133,6 +134,9 @@ class Peer:
         size(2048, 2**27, zero="as it allows"),
         "never send longer P-DATA PDUs than this, even if it allows",
         default=0,
+    )
+    commitment: Commitment = key(
+        Table(Commitment), "whether it is asked to commit to what it was sent", default=Commitment()
     )
     window: Window = key(Table(Window), "how much is under way", default=Window())
     quirks: Quirks = key(Table(Quirks), "what is odd about it", default=Quirks())

@@ -17,7 +17,13 @@ from agent.errors import GantryError, LocalError, PeerError, StatusReaction
 from agent.loop import Event, Limit, Promise, Task, current_loop
 from agent.network.accepted_contexts import AcceptedContexts, OperationsWindow, PresentationContext
 from agent.network.command import Command
-from agent.network.commands import C_CANCEL_RQ, MESSAGES, RESPONSE, c_cancel_rq
+from agent.network.commands import (
+    C_CANCEL_RQ,
+    MESSAGES,
+    N_EVENT_REPORT_RQ,
+    RESPONSE,
+    c_cancel_rq,
+)
 from agent.network.data_set import BytesSource, DataSetSink, DataSetSource, MemorySink
 from agent.network.exchange import IncomingRequest, Response, ServiceProvider, response_to
 from agent.network.pdu import Abort
@@ -173,7 +179,9 @@ class Operations(ABC):
         request = self._incoming = IncomingRequest(self._association(), found, command)
         self._watch.idle_since = None
         provider = self.providers.get(context)
-        if provider is None or not found.scp_role:
+        # A notification is the SCP's to send (PS3.7 10.1.1), everything else the SCU's.
+        role = found.scu_role if command.field == N_EVENT_REPORT_RQ else found.scp_role
+        if provider is None or not role:
             raise _refused(SOP_CLASS_NOT_SUPPORTED, "SOP class not supported")
         try:
             request.sink = provider.begin(request)

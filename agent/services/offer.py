@@ -31,13 +31,23 @@ def implementation_of(configuration: Configuration) -> tuple[str, str]:
 
 
 def _performed(entity: Entity) -> list[tuple[Service, ServiceTable, tuple[str, ...]]]:
-    """Each service that the entity performs as SCP, with its SOP classes in order."""
+    """Each service for which the entity can be called, with its SOP classes in order."""
     found = []
     for table in entity.services:
         service = services().get(table.service)
-        if service is not None and table.enabled and "scp" in table.roles:
+        if service is None or not table.enabled:
+            continue
+        if "scp" in table.roles or ("scu" in table.roles and service.called_as_scu):
             found.append((service, table, _classes_of(service, table)))
     return found
+
+
+def _roles(service: Service, table: ServiceTable) -> dict[str, bool]:
+    """Which roles we would play ourselves on an association that another opens."""
+    return {
+        "scu": service.called_as_scu and "scu" in table.roles,
+        "scp": "scp" in table.roles,
+    }
 
 
 def _classes_of(service: Service, table: ServiceTable) -> tuple[str, ...]:
@@ -62,7 +72,9 @@ def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
         transfer = tuple(uid for uid in transfer if uid != "all") or _EVERY_TRANSFER_SYNTAX
         for uid in classes:
             extended = service.extended(entity, uid) if entity.extended_negotiation else None
-            syntaxes.setdefault(uid, SyntaxOffer(transfer, extended=extended))
+            syntaxes.setdefault(
+                uid, SyntaxOffer(transfer, extended=extended, **_roles(service, table))
+            )
         policy = entity.storage.unknown_sop_classes
         if service.any_class and policy != "refuse" and entity.storage.level == 2:
             extended = service.extended(entity, "") if entity.extended_negotiation else None

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from agent.errors import LocalError
+
 if TYPE_CHECKING:
     from agent.configuration.entity import Entity
     from agent.network.association import ServiceProvider
     from agent.network.negotiation import ExtendedAnswer
+    from agent.services.instance_availability import Availabilities
     from agent.services.keeping import Keeper
+    from agent.services.modality_worklist import Worklist
+    from agent.services.performed_procedure_step import Steps
+    from agent.services.storage_commitment import Commitments
 
 
 class Support(Protocol):
@@ -24,8 +30,51 @@ class Support(Protocol):
     def object_size(self) -> int:
         """The most bytes of one object; 0: what its keeper takes."""
 
+    @property
+    def timezone(self) -> int:
+        """Our own offset from UTC, in minutes."""
+
     def keeper_of(self, entity: Entity) -> Keeper:
         """Who keeps what this entity receives."""
+
+    def worklist_of(self, entity: Entity) -> Worklist:
+        """The worklist that this entity answers from."""
+
+    def steps_of(self, entity: Entity) -> Steps:
+        """Who keeps the performed procedure steps that are reported to this entity."""
+
+    def commitments_of(self, entity: Entity) -> Commitments:
+        """Who answers for storage commitment in the name of this entity."""
+
+    def availabilities_of(self, entity: Entity) -> Availabilities:
+        """Who is told what has become available elsewhere."""
+
+
+class StorageSupport:
+    """For programs that offer Verification and Storage only, and keep objects in one place."""
+
+    implementation_class_uid = ""
+    implementation_version_name = ""
+    object_size = 0
+    timezone = 0
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def keeper_of(self, entity: Entity) -> Keeper:
+        return self._keeper
+
+    def worklist_of(self, entity: Entity) -> Worklist:
+        raise LocalError("There is no worklist here.")
+
+    def steps_of(self, entity: Entity) -> Steps:
+        raise LocalError("Nobody keeps performed procedure steps here.")
+
+    def commitments_of(self, entity: Entity) -> Commitments:
+        raise LocalError("Nobody commits to storage here.")
+
+    def availabilities_of(self, entity: Entity) -> Availabilities:
+        raise LocalError("Nobody is told of availability here.")
 
 
 def no_extended_negotiation(entity: Entity, sop_class: str) -> ExtendedAnswer | None:
@@ -42,6 +91,7 @@ class Service:
     offers when it names none, in order. `provider` makes the performer of its DIMSE operations,
     `extended` the answer to SOP Class Extended Negotiation for one of its classes. `any_class`
     says that classes which no registry knows can be served too (Storage: PS3.4 B.4.1.2).
+    `called_as_scu` says that the SCP may open an association to us, its SCU (J.3.3.1.2).
     """
 
     name: str
@@ -53,3 +103,4 @@ class Service:
     provider: Callable[[Entity, Support], ServiceProvider]
     extended: Callable[[Entity, str], ExtendedAnswer | None] = no_extended_negotiation
     any_class: bool = False
+    called_as_scu: bool = False

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from agent.dataset.sop_classes import (
     FOR_PROCESSING,
-    NON_PATIENT,
     RELATED_GENERAL,
+    SOP_CLASSES,
     STORAGE_SERVICE_CLASS,
+    ServiceClass,
 )
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -68,7 +69,7 @@ def extended_items(
     None for the classes of annex GG, which use no extended negotiation (GG.2).
     """
     encoded = SCU_ONLY if capability is None else capability.encode()
-    return tuple(ExtendedNegotiation(uid, encoded) for uid in sop_classes if uid not in NON_PATIENT)
+    return tuple(ExtendedNegotiation(uid, encoded) for uid in sop_classes if _is_storage(uid))
 
 
 def common_extended_items(sop_classes: Iterable[str]) -> tuple[CommonExtendedNegotiation, ...]:
@@ -76,8 +77,14 @@ def common_extended_items(sop_classes: Iterable[str]) -> tuple[CommonExtendedNeg
     return tuple(
         CommonExtendedNegotiation(uid, STORAGE_SERVICE_CLASS, RELATED_GENERAL.get(uid, ()))
         for uid in sop_classes
-        if uid not in NON_PATIENT
+        if _is_storage(uid)
     )
+
+
+def _is_storage(sop_class: str) -> bool:
+    """Of annex B, or a class that nobody knows and that is sent as one of it."""
+    row = SOP_CLASSES.get(sop_class)
+    return row is None or row.service is ServiceClass.STORAGE
 
 
 @dataclass(frozen=True, slots=True)

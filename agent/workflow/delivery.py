@@ -1,4 +1,4 @@
-"""Delivery: every peer that objects are sent to, side by side."""
+"""Delivery: every peer that objects and messages are sent to, side by side."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from agent.archive.decision import DELIVER
 from agent.archive.records import JobState
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
+from agent.configuration.references import named_peers
 from agent.errors import GantryError
 from agent.loop import Event, Limit, Task, TaskGroup
 from agent.loop.workers import WorkerPool
@@ -18,11 +19,16 @@ from agent.network.connection import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.destination import Destination
+from agent.workflow.errands import Errands
 from agent.workflow.supervision import supervised
+
+MESSAGES = frozenset(("performed-step", "commitment", "availability"))
+"""Services of a peer to which messages are sent as errands."""
 
 
 class Delivery:
-    """Runs a `Destination` for each association that a peer with an address may hold."""
+    """Runs a `Destination` for each association that a peer with an address may hold, and its
+    `Errands` where messages are sent to it."""
 
     def __init__(
         self,
@@ -39,6 +45,7 @@ class Delivery:
         self._pool = pool
         self._limit = Limit(configuration.delivery.associations)
         self._running: dict[str, list[tuple[Destination, Task[None]]]] = {}
+        self._errands: dict[str, tuple[Errands, Task[None]]] = {}
         self._changed = Event()
         self._reloaded = False
 
@@ -49,6 +56,7 @@ class Delivery:
                 self._changed.clear()
                 reloaded, self._reloaded = self._reloaded, False
                 await self._follow(group)
+                self._follow_errands(group)
                 if reloaded and self._configuration.delivery.retry_after_reload:
                     await self._try_refused_again()
                 await self._changed.wait()
@@ -70,6 +78,27 @@ class Delivery:
             if name not in self._running:
                 self._start(group, peer)
 
+    def _follow_errands(self, group: TaskGroup) -> None:
+        wanted = {each.name: each for each in messaged_peers(self._configuration)}
+        for name, (errands, task) in list(self._errands.items()):
+            errands.configuration = self._configuration
+            if wanted.get(name) != errands.peer:
+                del self._errands[name]
+                task.cancel()
+        for name, peer in wanted.items():
+            if name not in self._errands:
+                errands = Errands(
+                    peer, self._configuration, self._archives, self._resolve, self.wake_errands
+                )
+                run = supervised(errands.run, "errands", told=errands.note_fault, peer=name)
+                self._errands[name] = (errands, group.start(run, f"errands to {name}"))
+
+    def wake_errands(self, peer: str) -> None:
+        """There are new messages for this peer, or objects to be sent to it again."""
+        if peer in self._errands:
+            self._errands[peer][0].wake()
+        self.wake(peer)
+
     def _start(self, group: TaskGroup, peer: Peer) -> None:
         bandwidth = Bandwidth(peer.window.bandwidth)
         idle = Limit(peer.window.cached)
@@ -85,6 +114,7 @@ class Delivery:
                 bandwidth,
                 idle,
                 self._pool,
+                self.wake_errands,
             )
             task = group.start(
                 supervised(
@@ -125,6 +155,8 @@ class Delivery:
         for running in self._running.values():
             for each, _ in running:
                 each.hurry()
+        for errands, _ in self._errands.values():
+            errands.hurry()
 
     def reload(self, configuration: Configuration) -> None:
         """Follow another configuration; destinations that did not change go on undisturbed."""
@@ -135,7 +167,17 @@ class Delivery:
 
     def status(self) -> list[dict[str, Any]]:
         """Each destination: what was delivered, and what the last failure said."""
-        return [
+        errands = [
+            {
+                "peer": name,
+                "delivered": 0,
+                "failures": each.failures,
+                "last_reason": each.last_reason,
+            }
+            for name, (each, _) in self._errands.items()
+            if name not in self._running or each.last_reason
+        ]
+        return errands + [
             {
                 "peer": name,
                 "delivered": sum(each.settlement.delivered for each, _ in running),
@@ -151,3 +193,20 @@ class Delivery:
             }
             for name, running in self._running.items()
         ]
+
+
+def messaged_peers(configuration: Configuration) -> list[Peer]:
+    """Peers with an address to which messages may have to be sent."""
+    named = {name for _, name in named_peers(configuration)}
+    commits = any(entity.services_of("commitment", "scp") for entity in configuration.entities)
+    return [
+        peer
+        for peer in configuration.peers
+        if peer.addresses
+        and (
+            commits
+            or peer.name in named
+            or peer.commitment.each != "never"
+            or not MESSAGES.isdisjoint(peer.services)
+        )
+    ]

@@ -7,7 +7,7 @@ and its own place in the queue.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from agent import observation
@@ -61,6 +61,7 @@ class Destination:
         bandwidth: Bandwidth,
         idle: Limit,
         pool: WorkerPool | None = None,
+        commitment_due: Callable[[str], None] = lambda peer: None,
     ) -> None:
         self.peer = peer
         self.configuration = configuration
@@ -78,7 +79,7 @@ class Destination:
         self._policy = RetryPolicy(
             retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age
         )
-        self.settlement = Settlement(peer.name, self._policy)
+        self.settlement = Settlement(peer.name, self._policy, peer.commitment, commitment_due)
         self._proposal = Proposal(
             tuple(peer.transfer_syntaxes),
             tuple(peer.never_propose),
@@ -121,14 +122,17 @@ class Destination:
         if not seconds or self._kept is not None:
             return
         for archive in list(self._archives.values()):
-            if await archive.next_due(self.peer.name) == 0:
+            if await archive.next_due(self.peer.name, kinds=(DELIVER,)) == 0:
                 with suppress(TimedOut), timeout(seconds):
                     await self._hurried.wait()
                 return
 
     async def _wait(self) -> None:
         """Until there is something to do: woken, a job is due, or the kept association is idle."""
-        due = [await archive.next_due(self.peer.name) for archive in list(self._archives.values())]
+        due = [
+            await archive.next_due(self.peer.name, kinds=(DELIVER,))
+            for archive in list(self._archives.values())
+        ]
         waits = [each for each in due if each is not None]
         limit = min([3600.0, *(max(0.01, each) for each in waits)])
         cached = self._kept is not None and self._idle.try_acquire()

@@ -15,7 +15,11 @@ from agent.network.connection import Resolve
 from agent.network.presentation_context import PresentationContextProposal
 from agent.network.tls import client_context
 from agent.network.transport import open_association
-from agent.network.user_information import UserInformation
+from agent.network.user_information import (
+    ExtendedNegotiation,
+    RoleSelection,
+    UserInformation,
+)
 from agent.services.offer import implementation_of
 from agent.services.storage import capability_of
 from agent.services.storage_negotiation import common_extended_items, extended_items
@@ -31,9 +35,16 @@ class Opening:
         self._fail_over = FailOver(peer.addresses, peer.first_again)
 
     async def open(
-        self, configuration: Configuration, proposals: Sequence[PresentationContextProposal]
+        self,
+        configuration: Configuration,
+        proposals: Sequence[PresentationContextProposal],
+        *,
+        roles: tuple[RoleSelection, ...] = (),
+        extended: tuple[ExtendedNegotiation, ...] = (),
     ) -> Association:
         """An association with the first address that answers.
+
+        `roles` and `extended` are proposed as they are, besides what storage negotiates.
 
         Raises UnreachableError when none does; AssociationRejected and PeerError as
         `open_association`: an address that answers and says no is not passed over.
@@ -43,6 +54,7 @@ class Opening:
             configuration,
             list(dict.fromkeys(each.abstract_syntax for each in proposals)),
         )
+        information = replace(information, roles=roles, extended=(*information.extended, *extended))
         last: UnreachableError | None = None
         for address in self._fail_over.order(now()):
             try:

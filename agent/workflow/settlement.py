@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 
 from agent import observation
 from agent.archive.archive import Archive
+from agent.archive.commitments import Delivered
+from agent.archive.decision import COMMIT, JobPlan
 from agent.archive.records import Job
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
+from agent.configuration.procedure import Commitment
 from agent.dataset.tags import format_tag
 from agent.network.exchange import Response
 from agent.network.status import Category, may_pass, status_text
@@ -32,11 +36,20 @@ class Settlement:
     A settled job is taken out of the `open_jobs` that are handed in.
     """
 
-    def __init__(self, peer: str, policy: RetryPolicy) -> None:
+    def __init__(
+        self,
+        peer: str,
+        policy: RetryPolicy,
+        commitment: Commitment | None = None,
+        asked: Callable[[str], None] = lambda peer: None,
+    ) -> None:
+        """`commitment` says who is asked to commit to what was delivered; `asked` is told of it."""
         self.policy = policy
         self.last_reason = ""
         self.delivered = 0
         self._peer = peer
+        self._commitment = commitment
+        self._asked = asked
 
     async def settle(
         self,
@@ -63,7 +76,10 @@ class Settlement:
                     status=said,
                 )
             open_jobs.pop(job.id, None)
-            await archive.finish(job.id, status=status, reason=said)
+            then = self._commit(job)
+            await archive.finish(job.id, status=status, reason=said, then=then)
+            if then is not None:
+                self._asked(then.destination)
             self.delivered += 1
             DELIVERED.of(self._peer).add()
             LAST_SUCCESS.of(self._peer).set(time.time())
@@ -75,6 +91,18 @@ class Settlement:
         else:
             await self.hold(archive, job, open_jobs, said, status)
         return is_warning
+
+    def _commit(self, job: Job) -> JobPlan | None:
+        table = self._commitment
+        if table is None or table.each == "never" or not job.sop_instance_uid:
+            return None
+        return JobPlan(
+            COMMIT,
+            table.peer or self._peer,
+            job.priority,
+            delay=table.gather if table.each == "study" else 0.0,
+            payload=Delivered(self._peer, job.payload).pack(),
+        )
 
     async def try_again(
         self, archive: Archive, job: Job, open_jobs: OpenJobs, reason: str, status: int = 0

@@ -1,0 +1,228 @@
+"""One key against the values of one attribute (PS3.4 C.2.2.2.1 to C.2.2.2.8).
+
+Each maker takes the text of a key and gives a function that is asked with the text of one value.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import unicodedata
+from collections.abc import Callable
+
+Test = Callable[[str], bool]
+
+WILD_CARDS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+"""VRs in whose keys `*` and `?` are wild cards (C.2.2.2.4)."""
+RANGES = frozenset(("DA", "TM", "DT"))
+"""VRs in whose keys `-` makes a range (C.2.2.2.5)."""
+
+_EARLIEST = datetime.datetime(1, 1, 1)
+_LATEST = datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
+_DATE_TIME = re.compile(r"(\d{4,14})(?:\.(\d{1,6}))?([+-]\d{4})?$")
+
+Interval = tuple[datetime.datetime, datetime.datetime]
+"""From the first moment to the last, both inside."""
+
+
+def is_wild(vr: str, key: str) -> bool:
+    """Whether the key has wild cards."""
+    return vr in WILD_CARDS and ("*" in key or "?" in key)
+
+
+def is_range(vr: str, key: str) -> bool:
+    """Whether the key is a range; of DT, the sign of an offset from UTC makes none."""
+    if vr == "DT":
+        return len(_split_date_times(key)) == 2
+    return vr in ("DA", "TM") and "-" in key
+
+
+def exactly(key: str) -> Test:
+    """Single value matching, case-sensitive (C.2.2.2.1)."""
+    return lambda value: value == key
+
+
+def wild(pattern: str) -> Test:
+    """Wild card matching (C.2.2.2.4), in time proportional to pattern and value."""
+
+    def matches(value: str) -> bool:
+        at, key, star, mark = 0, 0, -1, 0
+        while at < len(value):
+            if key < len(pattern) and pattern[key] in ("?", value[at]) and pattern[key] != "*":
+                at, key = at + 1, key + 1
+            elif key < len(pattern) and pattern[key] == "*":
+                star, mark = key, at
+                key += 1
+            elif star >= 0:
+                key, mark = star + 1, mark + 1
+                at = mark
+            else:
+                return False
+        return not pattern[key:].strip("*")
+
+    return matches
+
+
+def person_name(key: str) -> Test:
+    """A name, without regard to case or trailing empty components (C.2.2.2.1.1).
+
+    A key of one component group is tried on each group of the value; one of several, group by
+    group, the empty ones matching all.
+    """
+    groups = [_name(each) for each in key.split("=")]
+    tests = [wild(each) if "*" in each or "?" in each else exactly(each) for each in groups]
+
+    def matches(value: str) -> bool:
+        held = [_name(each) for each in value.split("=")]
+        if len(tests) == 1:
+            return any(tests[0](each) for each in held)
+        held += [""] * (len(tests) - len(held))
+        return all(not groups[index] or tests[index](held[index]) for index in range(len(tests)))
+
+    return matches
+
+
+def _name(text: str) -> str:
+    return text.strip().rstrip("^ ").casefold()
+
+
+def fuzzy_name(key: str) -> Test:
+    """Fuzzy semantic matching of a name (C.2.2.2.1.1; what it means is ours to say).
+
+    Each word of the key must begin a word of the value, in any order, without regard to case,
+    accents, and the spellings that sound alike in Latin script (ck/k, ph/f, y/i, double letters).
+    """
+    wanted = _words(key.replace("*", " ").replace("?", " "))
+
+    def matches(value: str) -> bool:
+        held = _words(value)
+        return all(any(word.startswith(each) for word in held) for each in wanted)
+
+    return matches
+
+
+def _words(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
+    letters = "".join(each for each in plain if not unicodedata.combining(each))
+    for spelling, sound in (("ck", "k"), ("ph", "f"), ("y", "i"), ("th", "t"), ("ae", "a")):
+        letters = letters.replace(spelling, sound)
+    for spelling, sound in (("oe", "o"), ("ue", "u")):
+        letters = letters.replace(spelling, sound)
+    return [re.sub(r"(.)\1+", r"\1", each) for each in re.split(r"[\s^=.,'-]+", letters) if each]
+
+
+def number(key: str) -> Test:
+    """DS and IS by their meaning: 1 and 1.0 are the same (C.2.2.2.1)."""
+    wanted = _number(key)
+    return lambda value: _number(value) == wanted
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def moment(vr: str, key: str) -> Test:
+    """DA, TM or DT: a single value at the key's own precision, or a range (C.2.2.2.5)."""
+    within = interval(vr, key)
+    if within is None:
+        return exactly(key)
+    first, last = within
+
+    def matches(value: str) -> bool:
+        held = interval(vr, value, single=True)
+        # A value less precise than the key is where its beginning is.
+        return held is not None and first <= held[0] <= last
+
+    return matches
+
+
+def interval(vr: str, text: str, *, single: bool = False) -> Interval | None:
+    """The moments that a key or a value of DA, TM or DT stands for; None where it is malformed.
+
+    A time lies on the first day there is; of DT, an offset from UTC is taken away.
+    """
+    if single or not is_range(vr, text):
+        return _moments(vr, text)
+    if vr == "DT":
+        begin, end = _split_date_times(text)
+    else:
+        begin, _, end = text.partition("-")
+    first, last = _moments(vr, begin), _moments(vr, end)
+    if (begin.strip() and first is None) or (end.strip() and last is None):
+        return None
+    latest = _LATEST if vr != "TM" else _EARLIEST.replace(hour=23, minute=59, second=59)
+    if vr == "TM":
+        latest = latest.replace(microsecond=999999)
+    return first[0] if first else _EARLIEST, last[1] if last else latest
+
+
+def _split_date_times(text: str) -> list[str]:
+    """The two ends of a range of DT; one element where it is none (C.2.2.2.5.3)."""
+    for match in re.finditer("-", text):
+        before, after = text[: match.start()].strip(), text[match.end() :].strip()
+        if (not before or _moments("DT", before)) and (not after or _moments("DT", after)):
+            # -0500 behind a moment is its offset unless something follows that is a moment.
+            is_offset = before and re.fullmatch(r"(0\d|1[0-4])[0-5]\d", after)
+            if not is_offset:
+                return [before, after]
+    return [text]
+
+
+def _moments(vr: str, text: str) -> Interval | None:
+    text = text.strip()
+    if vr == "DA":
+        text = text.replace(".", "")
+        if len(text) != 8:
+            return None
+    if vr == "TM":
+        text = "00010101" + text.replace(":", "")
+    found = _DATE_TIME.match(text)
+    if found is None or len(found[1]) % 2:
+        return None
+    digits, fraction, offset = found[1], found[2], found[3]
+    if fraction is not None and len(digits) != 14:
+        return None
+    try:
+        first = _build(digits, (fraction or "").ljust(6, "0"))
+    except ValueError:
+        return None
+    last = _end_of(first, len(digits), len(fraction or ""))
+    if offset:
+        sign = -1 if offset[0] == "-" else 1
+        shift = datetime.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5])) * sign
+        try:
+            return first - shift, last - shift
+        except OverflowError:
+            return None
+    return first, last
+
+
+def _build(digits: str, fraction: str) -> datetime.datetime:
+    parts = [int(digits[:4])] + [int(digits[at : at + 2]) for at in range(4, len(digits), 2)]
+    year, month, day, hour, minute, second = parts + [1, 1, 0, 0, 0][len(parts) - 1 :]
+    # A leap second has no moment of its own here.
+    return datetime.datetime(year, month, day, hour, minute, min(second, 59), int(fraction))
+
+
+def _end_of(first: datetime.datetime, digits: int, fraction: int) -> datetime.datetime:
+    """The last moment of a year, month, day, hour, minute, second or part of it."""
+    if digits == 4:
+        after = datetime.timedelta(days=366 if _is_leap(first.year) else 365)
+    elif digits == 6:
+        after = (first.replace(day=28) + datetime.timedelta(days=4)).replace(day=1) - first
+    else:
+        units = {8: "days", 10: "hours", 12: "minutes", 14: "seconds"}
+        after = datetime.timedelta(**{units[digits]: 1})
+        if fraction:
+            after = datetime.timedelta(microseconds=10 ** (6 - fraction))
+    try:
+        return first + after - datetime.timedelta(microseconds=1)
+    except OverflowError:
+        return _LATEST
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

@@ -1,0 +1,78 @@
+"""Steps and commitments from the node's side; all raise StorageError when the index fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from agent.archive.commitments import FailedItem, Item
+from agent.archive.correction_client import CorrectionClient
+from agent.archive.decision import JobPlan
+from agent.archive.procedure_steps import pack, unpack
+from agent.archive.worker_entries import answer
+from agent.dataset.attributes import Attributes
+from agent.errors import LocalError
+from agent.loop.workers import WorkerPool
+
+
+class ProcedureClient(CorrectionClient):
+    """What the services of procedures keep in an archive."""
+
+    pool: WorkerPool | None = None
+
+    async def create_step(self, uid: str, calling: str, attributes: Attributes) -> bool:
+        """Keep a step that was reported; False where there is one of this UID."""
+        made: bool = await self._call("create_step", uid, calling, pack(attributes))
+        return made
+
+    async def change_step(self, uid: str, modification: Attributes) -> str:
+        """Change a step in progress; the status before, "" where there is none."""
+        before: str = await self._call("change_step", uid, pack(modification))
+        return before
+
+    async def forget_steps(self, before: float) -> int:
+        """Delete steps that nobody changed since this time."""
+        count: int = await self._call("forget_steps", before)
+        return count
+
+    async def step(self, uid: str) -> Attributes | None:
+        """A step, or None."""
+        found = cast("bytes | None", await self._look("step", uid))
+        return None if found is None else unpack(found)
+
+    async def steps(self, limit: int = 1000) -> list[tuple[str, str, str, float]]:
+        """UID, status, calling AE title and time of the last change, the last first."""
+        return cast("list[tuple[str, str, str, float]]", await self._look("steps", limit))
+
+    async def begin_commitment(
+        self, transaction_uid: str, peer: str, items: Sequence[Item], wait: float
+    ) -> None:
+        """We are about to ask a peer to commit."""
+        await self._call("begin_commitment", transaction_uid, peer, tuple(items), wait)
+
+    async def retire_commitment(self, transaction_uid: str) -> None:
+        """The request failed."""
+        await self._call("retire_commitment", transaction_uid)
+
+    async def commitment_answered(
+        self, transaction_uid: str, committed: Sequence[str], failed: Sequence[FailedItem]
+    ) -> str:
+        """The result of a transaction; the peer's name, "" where there is none such."""
+        peer: str = await self._call(
+            "commitment_answered", transaction_uid, tuple(committed), tuple(failed)
+        )
+        return peer
+
+    async def commitment_asked(self, transaction_uid: str, plan: JobPlan) -> bool:
+        """A peer asks us to commit; False where it did before."""
+        new: bool = await self._call("commitment_asked", transaction_uid, plan)
+        return new
+
+    async def presence(self, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """SOP Class UID and transfer syntax of those that are here."""
+        return cast("dict[str, tuple[str, str]]", await self._look("presence", tuple(uids)))
+
+    async def _look(self, question: str, *arguments: Any) -> Any:
+        if self.pool is None:
+            raise LocalError("This archive was opened without a pool of workers for questions.")
+        return await self.pool.call(answer, str(self.folder), question, arguments, {})

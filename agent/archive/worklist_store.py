@@ -1,0 +1,247 @@
+"""The worklist entries that we answer from: files in a folder (PS3.4 K).
+
+A folder holds entries as DICOM files (`.wl`, `.dcm`) or as JSON (`.json`, PS3.18 F: one entry or an
+array). Those in a subfolder named as an application entity are for queries that call this entity
+only, which is how DCMTK's wlmscpfs lays them out, its `lockfile` included. Our own entries are JSON
+files, written whole, so that any tool can add one.
+
+Everything here blocks and runs in a worker, which keeps what it read while the files do not change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.archive.identity import sync_folder
+from agent.archive.matching import Matching, MatchingRules
+from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import (
+    decode_attributes,
+    encode_attributes,
+    with_character_set,
+)
+from agent.dataset.file_meta import read_file_meta
+from agent.dataset.json_model import from_json, to_json
+from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
+from agent.errors import GantryError, LocalError, StorageError
+
+LOCK_FILE = "lockfile"
+LARGEST_FILE = 1 << 20
+MOST_ENTRIES = 20_000
+
+STEP = "ScheduledProcedureStepSequence"
+STEP_ID = "ScheduledProcedureStepID"
+STEP_STATUS = "ScheduledProcedureStepStatus"
+DATE_TIMES = ((0x00400002, 0x00400003),)
+"""Scheduled Procedure Step Start Date and Time: ranges are always one interval (K.6.1.2.2)."""
+
+REQUIRED = ("PatientName", "PatientID", "StudyInstanceUID", "RequestedProcedureID")
+REQUIRED_OF_STEP = (
+    "ScheduledStationAETitle",
+    "ScheduledProcedureStepStartDate",
+    "ScheduledProcedureStepStartTime",
+    "Modality",
+    STEP_ID,
+)
+"""Return keys of type 1 of Table K.6-1: an entry without them cannot be answered."""
+
+_FINAL = frozenset(("COMPLETED", "DISCONTINUED"))
+_SYNTAX = TRANSFER_SYNTAXES[EXPLICIT_VR_LITTLE_ENDIAN]
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistPage:
+    """Some matches as explicit little endian data sets, where to go on (None: at the end), and
+    what was wrong with files that were passed over."""
+
+    matches: tuple[bytes, ...]
+    next: int | None
+    remarks: tuple[str, ...] = ()
+
+
+_read: dict[str, tuple[tuple[int, int], list[Attributes], tuple[str, ...]]] = {}
+
+
+def find_entries(
+    folder: str,
+    called_title: str,
+    identifier: bytes,
+    rules: MatchingRules,
+    after: int = 0,
+    limit: int = 50,
+) -> WorklistPage:
+    """Entries for this called AE title that match, from the `after`-th on.
+
+    `identifier` is an explicit little endian data set. Each scheduled procedure step of an entry is
+    an entry of its own (K.4.1.2). A folder that is not there has no entries. Raises StorageError
+    where the disk fails. Memory: the entries of the folder, at most `MOST_ENTRIES`.
+    """
+    matching = Matching(decode_attributes(identifier, _SYNTAX), rules)
+    wants_final = matching.identifier.item_of(STEP).has(STEP_STATUS)
+    found: list[bytes] = []
+    remarks: list[str] = []
+    number = 0
+    for path in _paths(Path(folder), called_title):
+        entries, said = _entries_of(path)
+        if not after:
+            remarks += said
+        for entry in entries:
+            number += 1
+            if number <= after:
+                continue
+            is_over = entry.item_of(STEP).text(STEP_STATUS) in _FINAL
+            if (is_over and not wants_final) or not matching.matches(entry):
+                continue
+            answer = with_character_set(
+                matching.returned(entry), entry.text("SpecificCharacterSet")
+            )
+            found.append(encode_attributes(answer, _SYNTAX))
+            if len(found) >= limit:
+                return WorklistPage(tuple(found), number, tuple(remarks))
+    return WorklistPage(tuple(found), None, tuple(remarks))
+
+
+def read_entries(folder: str, called_title: str = "") -> list[dict[str, object]]:
+    """All entries as JSON, for people."""
+    return [to_json(e) for path in _paths(Path(folder), called_title) for e in _entries_of(path)[0]]
+
+
+def add_entry(folder: str, entry: Attributes) -> str:
+    """Write an entry as a file of its own, durably; returns its name.
+
+    Raises LocalError for an entry without what a worklist must have, StorageError for the disk.
+    """
+    lacking = missing(entry)
+    if lacking:
+        raise LocalError(
+            f"The worklist entry lacks {', '.join(lacking)}.",
+            clause="PS3.4 K.6.1.2.2",
+            value=lacking,
+            limit=(*REQUIRED, *REQUIRED_OF_STEP),
+        )
+    place = Path(folder)
+    name = f"{_name_of(entry)}.json"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        _write(place / name, entry)
+    except OSError as error:
+        raise StorageError(f"The entry cannot be written: {error.strerror}.", value=name) from error
+    return name
+
+
+def set_step_status(folder: str, study_instance_uid: str, step_id: str, status: str) -> bool:
+    """A modality reported the step: our own entry says so from now on. Whether there was one."""
+    for path in _paths(Path(folder), ""):
+        entries = _entries_of(path)[0]
+        for entry in entries:
+            step = entry.item_of(STEP)
+            if entry.text("StudyInstanceUID") != study_instance_uid:
+                continue
+            if step.text(STEP_ID) != step_id or path.suffix != ".json" or len(entries) > 1:
+                continue
+            step.set(STEP_STATUS, status)
+            _write(path, entry)
+            return True
+    return False
+
+
+def missing(entry: Attributes) -> list[str]:
+    """The keywords of type 1 that an entry lacks."""
+    step = entry.item_of(STEP)
+    return [each for each in REQUIRED if not entry.has(each)] + [
+        each for each in REQUIRED_OF_STEP if not step.has(each)
+    ]
+
+
+def _name_of(entry: Attributes) -> str:
+    key = f"{entry.text('StudyInstanceUID')}\n{entry.item_of(STEP).text(STEP_ID)}"
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _write(path: Path, entry: Attributes) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        json.dump(to_json(entry), file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def _paths(folder: Path, called_title: str) -> Iterator[Path]:
+    """Files of entries, in the order of their names; those for the called entity after the rest."""
+    for place in (folder, folder / called_title if called_title else None):
+        if place is None or not place.is_dir():
+            continue
+        with _shared(place / LOCK_FILE):
+            names = sorted(each.name for each in place.iterdir())
+        for name in names:
+            if not name.startswith(".") and name.endswith((".wl", ".dcm", ".json")):
+                yield place / name
+
+
+@contextlib.contextmanager
+def _shared(lock: Path) -> Iterator[None]:
+    """Where a writer uses a lock file, as for wlmscpfs, wait for it."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
+    try:
+        status = path.stat()
+    except OSError:
+        return [], ()
+    stamp = (status.st_mtime_ns, status.st_size)
+    known = _read.get(str(path))
+    if known is not None and known[0] == stamp:
+        return known[1], known[2]
+    remarks: tuple[str, ...] = ()
+    entries: list[Attributes] = []
+    try:
+        if status.st_size > LARGEST_FILE:
+            raise LocalError("It is too large for an entry.", limit=LARGEST_FILE)
+        for whole in _parse(path):
+            steps = whole.items_of(STEP)
+            for step in steps or (Attributes(),):
+                entry = whole.copy()
+                entry.set(STEP, [step.copy()])
+                lacking = missing(entry)
+                if lacking:
+                    remarks += (f"{path.name}: lacks {', '.join(lacking)}",)
+                else:
+                    entries.append(entry)
+    except (GantryError, OSError, ValueError) as error:
+        remarks += (f"{path.name}: {error}",)
+    if len(_read) >= MOST_ENTRIES:
+        _read.clear()
+    _read[str(path)] = (stamp, entries, remarks)
+    return entries, remarks
+
+
+def _parse(path: Path) -> list[Attributes]:
+    if path.suffix == ".json":
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return [from_json(each) for each in (data if isinstance(data, list) else [data])]
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        meta = read_file_meta(descriptor, tolerate=True)
+        data = os.pread(descriptor, LARGEST_FILE, meta.data_set_offset)
+    finally:
+        os.close(descriptor)
+    return [decode_attributes(data, meta.encoding)]
