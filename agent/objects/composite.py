@@ -10,16 +10,16 @@ file that already holds the file meta information (a reception of the archive) i
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from agent.dataset.element_encoding import encode_header, item_header, sequence_delimitation
 from agent.dataset.tags import PIXEL_DATA
-from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_of
+from agent.dataset.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    encoding_of,
+)
 from agent.dataset.value_representations import UNDEFINED_LENGTH
 from agent.errors import LocalError, StorageError
 from agent.objects.description import (
@@ -28,12 +28,11 @@ from agent.objects.description import (
     ExaminationIdentity,
     InstanceDescription,
 )
-from agent.objects.head import Head, compose, decimal_string
-from agent.objects.iods import Iod, iod_of
-from agent.objects.modules import Facts, ObjectFacts
+from agent.objects.head import PatchPoint, decimal_string
+from agent.objects.output import Bytes, OutputFile
 from agent.objects.pixels import LONGEST_NATIVE_PIXEL_DATA, PixelDescription
-
-Bytes: TypeAlias = bytes | bytearray | memoryview
+from agent.objects.preparation import Prepared, prepare
+from agent.objects.single_bit import BitStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +64,20 @@ def begin(
 
     `descriptor` is a regular file open for writing; `file_meta` is written first (of
     `agent.dataset.file_meta.encode_file_meta`), empty when the file has it already. A clip needs
-    `cine`. Raises LocalError when the IOD does not allow the pixels or a mandatory value is
-    missing (nothing is written then), StorageError when the file cannot be written.
+    `cine`; an object that may be a clip or not (XA, ophthalmic photography) is one with it. Raises
+    LocalError when the IOD does not allow the pixels or a mandatory value is missing (nothing is
+    written then), StorageError when the file cannot be written.
     """
-    iod = iod_of(sop_class_uid)
     transfer_syntax = encoding_of(transfer_syntax_uid)
-    if transfer_syntax.deflated:
+    if transfer_syntax.video:
         raise LocalError(
-            "A deflated data set cannot be completed at its end.",
-            clause="PS3.5 A.5",
+            "A video stream is not written frame by frame.",
+            clause="PS3.5 8.2.7",
             value=transfer_syntax_uid,
+            way_out="Use agent.objects.video.",
         )
-    iod.check(pixels, encapsulated=transfer_syntax.encapsulated)
-    if iod.multi_frame and cine is None:
-        raise LocalError("A multi-frame object needs its frame time.", clause="PS3.3 C.7.6.5")
-    facts = Facts(
-        identity.patient,
-        identity.study,
-        identity.series,
-        device,
-        instance,
-        pixels,
-        cine if iod.multi_frame else None,
-        ObjectFacts(
-            sop_class_uid,
-            identity.series.modality or iod.modality,
-            iod.image_type if instance.image_type is None else instance.image_type,
-            iod.multi_frame,
-        ),
-    )
-    head = compose(iod, facts, identity.additional, transfer_syntax)
-    return ObjectWriter(descriptor, iod, facts, head, file_meta, transfer_syntax_uid)
+    prepared = prepare(sop_class_uid, identity, pixels, device, instance, cine, transfer_syntax)
+    return ObjectWriter(descriptor, prepared, file_meta, transfer_syntax_uid)
 
 
 class ObjectWriter:
@@ -109,38 +91,36 @@ class ObjectWriter:
     def __init__(
         self,
         descriptor: int,
-        iod: Iod,
-        facts: Facts,
-        head: Head,
+        prepared: Prepared,
         file_meta: bytes,
         transfer_syntax_uid: str,
     ) -> None:
         syntax = encoding_of(transfer_syntax_uid)
-        self._descriptor = descriptor
-        self._iod = iod
-        self._facts = facts
+        self._iod, self._facts, head = prepared
         self._transfer_syntax_uid = transfer_syntax_uid
         self._little_endian = syntax.little_endian
         self._encapsulated = syntax.encapsulated
-        vr = "OB" if syntax.encapsulated or facts.pixels.bits_allocated <= 8 else "OW"
+        self._bits = _bit_stream(self.pixels)
+        vr = "OB" if syntax.encapsulated or self.pixels.bits_allocated <= 8 else "OW"
         if not syntax.explicit_vr:
             vr = "OW"  # PS3.5 A.1
         length = UNDEFINED_LENGTH if syntax.encapsulated else 0
         pixel_data = encode_header(PIXEL_DATA, vr, length, syntax)
-        self._started_at = self._storing(lambda: os.lseek(descriptor, 0, os.SEEK_END))
-        self._data_set_offset = self._started_at + len(file_meta)
+        self._file = OutputFile(descriptor)
+        self._data_set_offset = self._file.started_at + len(file_meta)
         self._patch_points = head.patch_points
         self._pixel_data_offset = self._data_set_offset + len(head.data)
         self._value_offset = self._pixel_data_offset + len(pixel_data)
         if syntax.encapsulated:
             # An empty Basic Offset Table: the offsets are not known in front (PS3.5 A.4).
             pixel_data += item_header(0, syntax.little_endian)
-        self._position = self._started_at
         self._frames = 0
-        self._frame_start: int | None = None
+        self._in_frame: int | None = None
+        self._compressed = 0
+        self._fragment_offset = 0
         self._open = True
         try:
-            self._write_all([file_meta, head.data, pixel_data])
+            self._file.append([file_meta, head.data, pixel_data])
         except StorageError:
             self.discard()
             raise
@@ -151,6 +131,7 @@ class ObjectWriter:
 
     @property
     def pixels(self) -> PixelDescription:
+        assert self._facts.pixels is not None
         return self._facts.pixels
 
     @property
@@ -164,7 +145,7 @@ class ObjectWriter:
 
         Native pixel data end at 4 GiB (PS3.5 7.1.2): begin another object then.
         """
-        if not self._iod.multi_frame:
+        if self._facts.cine is None or not self._facts.cine.frame_time:
             return 1 - self._frames
         if self._encapsulated:
             return None
@@ -187,13 +168,16 @@ class ObjectWriter:
         if room is not None and room < 1:
             raise LocalError(
                 "The object can take no more frames.",
-                clause="PS3.5 7.1.2" if self._iod.multi_frame else f"PS3.3 {self._iod.clause}",
+                clause="PS3.5 7.1.2" if self._facts.cine else f"PS3.3 {self._iod.clause}",
                 value=self._frames,
                 way_out="Begin another object.",
             )
-        self._frame_start = self._position
+        self._in_frame = 0
+        self._fragment_offset = self._file.position
+        if self._bits is not None:
+            self._bits.begin_frame()
         if self._encapsulated:
-            self._write_all([item_header(0, self._little_endian)])
+            self._file.append([item_header(0, self._little_endian)])
 
     def write(self, data: Bytes) -> None:
         """The next bytes of the frame.
@@ -201,32 +185,31 @@ class ObjectWriter:
         Raises LocalError when the frame gets too long, StorageError when the disk is full or
         broken; the object can then only be discarded.
         """
-        self._expect(in_frame=True)
-        length = data.nbytes if isinstance(data, memoryview) else len(data)
-        if not self._encapsulated and self._written() + length > self.pixels.frame_length:
+        written = self._expect(in_frame=True)
+        written += data.nbytes if isinstance(data, memoryview) else len(data)
+        if not self._encapsulated and written > self.pixels.frame_length:
             raise LocalError(
                 "More bytes than a frame has.",
                 clause="PS3.5 8.1.1",
-                value=self._written() + length,
+                value=written,
                 limit=self.pixels.frame_length,
             )
-        self._write_all([data])
+        self._in_frame = written
+        self._file.append([data if self._bits is None else self._bits.join(data)])
 
     def end_frame(self) -> None:
         """The frame is complete. Raises LocalError when it is not."""
-        self._expect(in_frame=True)
-        written = self._written()
+        written = self._expect(in_frame=True)
         if self._encapsulated:
-            written -= 8
             if written < 1 or written > LONGEST_NATIVE_PIXEL_DATA:
                 raise LocalError(
                     "A frame cannot have this length.", clause="PS3.5 A.4", value=written
                 )
+            self._compressed += written
             if written % 2:
-                self._write_all([b"\0"])
+                self._file.append([b"\0"])
                 written += 1
-            assert self._frame_start is not None
-            self._patch(item_header(written, self._little_endian), self._frame_start)
+            self._file.patch(item_header(written, self._little_endian), self._fragment_offset)
         elif written != self.pixels.frame_length:
             raise LocalError(
                 "Fewer bytes than a frame has.",
@@ -234,7 +217,7 @@ class ObjectWriter:
                 value=written,
                 limit=self.pixels.frame_length,
             )
-        self._frame_start = None
+        self._in_frame = None
         self._frames += 1
 
     def finish(
@@ -256,19 +239,11 @@ class ObjectWriter:
                 way_out="Discard it.",
             )
         if self._encapsulated:
-            self._write_all([sequence_delimitation(self._little_endian)])
+            self._file.append([sequence_delimitation(self._little_endian)])
         else:
-            length = self._position - self._value_offset
-            if length % 2:
-                self._write_all([b"\0"])
-                length += 1
-            order: Literal["little", "big"] = "little" if self._little_endian else "big"
-            self._patch(length.to_bytes(4, order), self._value_offset - 4)
-        cine = self._facts.cine
-        if cine is not None:
-            self._fill("number_of_frames", str(self._frames))
-            self._fill("frame_time", decimal_string(frame_time or cine.frame_time))
-        self._storing(lambda: os.lseek(self._descriptor, self._position, os.SEEK_SET))
+            self._end_native()
+        fill(self._file, self._patch_points, self._data_set_offset, self._measured(frame_time))
+        self._file.seek_end()
         self._open = False
         return FinishedObject(
             self._iod.sop_class_uid,
@@ -277,60 +252,62 @@ class ObjectWriter:
             self._frames,
             self._data_set_offset,
             self._pixel_data_offset,
-            self._position,
+            self._file.position,
         )
 
     def discard(self) -> None:
         """Take back all that was written; the file is as long as before `begin`. No error twice."""
         if self._open:
             self._open = False
-            self._storing(lambda: os.ftruncate(self._descriptor, self._started_at))
+            self._file.take_back()
 
-    def _written(self) -> int:
-        assert self._frame_start is not None
-        return self._position - self._frame_start
+    def _end_native(self) -> None:
+        if self._bits is not None:
+            self._file.append([self._bits.rest()])
+        length = self._file.position - self._value_offset
+        if length % 2:
+            self._file.append([b"\0"])
+            length += 1
+        order: Literal["little", "big"] = "little" if self._little_endian else "big"
+        self._file.patch(length.to_bytes(4, order), self._value_offset - 4)
 
-    def _expect(self, *, in_frame: bool) -> None:
+    def _measured(self, frame_time: float | None) -> dict[str, str]:
+        cine = self._facts.cine
+        whole = self._frames * self.pixels.frame_length
+        return {
+            "number_of_frames": str(self._frames),
+            "frame_time": decimal_string(frame_time or (cine.frame_time if cine else 0.0)),
+            "compression_ratio": compression_ratio(whole, self._compressed),
+        }
+
+    def _expect(self, *, in_frame: bool) -> int:
         if not self._open:
             raise LocalError("The object is finished or discarded.", clause="PS3.5 7")
-        if in_frame is (self._frame_start is None):
+        if in_frame is (self._in_frame is None):
             raise LocalError(
                 "No frame has begun." if in_frame else "A frame is not complete.",
                 clause="PS3.5 8.1.1",
             )
+        return self._in_frame or 0
 
-    def _fill(self, name: str, text: str) -> None:
-        point = self._patch_points.get(name)
+
+def _bit_stream(pixels: PixelDescription) -> BitStream | None:
+    return BitStream(pixels.rows * pixels.columns) if pixels.bits_allocated == 1 else None
+
+
+def compression_ratio(whole: float, compressed: int) -> str:
+    """Lossy Image Compression Ratio (PS3.3 C.7.6.1.1.5.2): how many bytes became one."""
+    return decimal_string(round(whole / compressed, 2)) if compressed else ""
+
+
+def fill(
+    file: OutputFile,
+    patch_points: Mapping[str, PatchPoint],
+    data_set_offset: int,
+    values: Mapping[str, str],
+) -> None:
+    """Write what is known at the end into the room that the head left for it."""
+    for name, text in values.items():
+        point = patch_points.get(name)
         if point is not None:
-            value = text.encode("ascii").ljust(point.width)
-            self._patch(value, self._data_set_offset + point.offset)
-
-    def _patch(self, data: bytes, offset: int) -> None:
-        written = self._storing(lambda: os.pwrite(self._descriptor, data, offset))
-        if written != len(data):
-            raise StorageError("The file cannot be completed.", value=offset)
-
-    def _write_all(self, parts: Sequence[Bytes]) -> None:
-        for part in parts:
-            # No view outlives this call, not even in a traceback: the buffer may be a device's.
-            with memoryview(part) as lent, lent.cast("B") as view:
-                start = 0
-                while start < len(view):
-                    with view[start:] as rest:
-                        written = self._storing(partial(self._put, rest))
-                    start += written
-                    self._position += written
-
-    def _put(self, view: memoryview) -> int:
-        return os.pwrite(self._descriptor, view, self._position)
-
-    def _storing(self, act: Callable[[], int | None]) -> int:
-        try:
-            return act() or 0
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            raise StorageError(
-                "The disk is full." if full else "The object cannot be written.",
-                value=error.errno,
-                way_out="Free some room." if full else "",
-            ) from error
+            file.patch(text.encode("ascii").ljust(point.width), data_set_offset + point.offset)

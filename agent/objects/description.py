@@ -10,18 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-
-class Element(NamedTuple):
-    """An attribute's value with its VR: text, a number, several of them, or items of a sequence."""
-
-    vr: str
-    value: object
-
-
-Item = Mapping[int, Element]
-"""The elements of one item of a sequence, by tag; the value of an SQ is a tuple of items."""
+from agent.objects.element import Element as Element
+from agent.objects.element import Item as Item
+from agent.objects.geometry import Geometry, UltrasoundRegion
+from agent.objects.references import InstanceReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +153,13 @@ class InstanceDescription:
     comments: str | None = None
     patient_orientation: tuple[str, ...] | None = ()
     """Row and column direction; () is written empty: not known."""
+    geometry: Geometry | None = None
+    """None where it is not known: then the object says nothing of spacing and position."""
+    pixel_spacing: tuple[float, float] | None = None
+    """Millimetres between rows and between columns, of an image without a geometry."""
+    ultrasound_regions: tuple[UltrasoundRegion, ...] = ()
+    derivation_description: str | None = None
+    source_images: tuple[InstanceReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

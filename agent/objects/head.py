@@ -11,17 +11,11 @@ from agent.dataset.tags import PIXEL_DATA, format_tag
 from agent.dataset.transfer_syntaxes import TransferSyntax
 from agent.dataset.value_representations import VALUE_REPRESENTATIONS, encode_numbers
 from agent.errors import LocalError
-from agent.objects.description import Element
-from agent.objects.iods import Iod
-from agent.objects.modules import (
-    CONDITIONS,
-    DERIVED_SOURCES,
-    MODULES,
-    PATCHED,
-    Attribute,
-    Facts,
-    Patched,
-)
+from agent.objects.element import Element
+from agent.objects.iod import Iod
+from agent.objects.module import Attribute, Facts
+from agent.objects.modules import MODULES
+from agent.objects.sources import CONDITIONS, DERIVED_SOURCES, PATCHED, Patched
 
 CHARACTER_SET = "ISO_IR 192"
 
@@ -67,10 +61,18 @@ def compose(
 
     Raises LocalError when a mandatory value is missing or one breaks its VR.
     """
+    return encode(collect(iod, facts, additional), transfer_syntax)
+
+
+def collect(iod: Iod, facts: Facts, additional: Mapping[int, Element]) -> dict[int, Element]:
+    """The elements that the IOD's modules come to, by tag. Errors as of `compose`."""
     elements: dict[int, Element] = {}
     for name in iod.modules:
-        for row in MODULES[name].attributes:
-            element = _element_of(row, facts, name)
+        module = MODULES[name]
+        if module.when and not CONDITIONS[module.when](facts):
+            continue
+        for row in module.attributes:
+            element = additional.get(row.tag) or _element_of(row, facts, name)
             if element is not None:
                 elements[row.tag] = element
     for tag, element in additional.items():
@@ -79,6 +81,11 @@ def compose(
                 f"{format_tag(tag)} cannot be given from outside.", clause="PS3.5 7.1", value=tag
             )
         elements[tag] = element
+    return elements
+
+
+def encode(elements: Mapping[int, Element], transfer_syntax: TransferSyntax) -> Head:
+    """Elements in ascending order of tags. Raises LocalError for a value that breaks its VR."""
     data = bytearray()
     patch_points: dict[str, PatchPoint] = {}
     for tag in sorted(elements):
@@ -122,6 +129,8 @@ def resolve(source: str, facts: Facts) -> object:
     """The value of a row's source: a constant, a place to be patched, or a fact."""
     if source.startswith("="):
         return source[1:]
+    if source == "given":
+        return None
     if source in PATCHED:
         return PATCHED[source]
     derived: Callable[[Facts], object] | None = DERIVED_SOURCES.get(source)

@@ -1,280 +1,33 @@
-"""The modules of PS3.3 that our objects are made of, as tables.
-
-Each row says an attribute's tag, VR and type, where its value comes from, and the condition of a
-conditional one. A source that starts with `=` is the value itself; another is a path into
-`Facts` (`patient.name`). Attributes of type 1 must have a value; type 2 are written empty where
-there is none; type 3 are left out. A conditional one is written when its condition holds, then
-as type 1 or 2; type 1C and 2C without a condition are written when there is a value to write (2C:
-None is no value, an empty text is written empty).
-
-Rows stand in the order of the module's table in the standard; an object's elements are sorted by
-tag when it is written. An attribute that several modules name is written once: the IOD's later
-module wins (the specialised one).
-"""
+"""The modules of PS3.3 that our objects are made of, of all families, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from agent.objects.description import (
-    Cine,
-    DeviceIdentity,
-    InstanceDescription,
-    PatientIdentity,
-    SeriesIdentity,
-    StudyIdentity,
+from agent.objects import (
+    cross_sectional,
+    general_modules,
+    ophthalmic,
+    projection,
+    secondary_capture,
+    ultrasound,
+    visible_light,
 )
-from agent.objects.pixels import PixelDescription
+from agent.objects.module import Module
 
-
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
-    """What follows from the IOD and the call rather than from a description."""
-
-    sop_class_uid: str
-    modality: str
-    image_type: tuple[str, ...]
-    multi_frame: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that the sources of the rows can name."""
-
-    patient: PatientIdentity
-    study: StudyIdentity
-    series: SeriesIdentity
-    device: DeviceIdentity
-    instance: InstanceDescription
-    pixels: PixelDescription
-    cine: Cine | None
-    object: ObjectFacts
-
-
-class Attribute(NamedTuple):
-    """One row of a module's table."""
-
-    tag: int
-    vr: str
-    type: str
-    source: str
-    when: str = ""
-
-
-class Module(NamedTuple):
-    name: str
-    clause: str
-    attributes: tuple[Attribute, ...]
-
-
-class Patched(NamedTuple):
-    """A value known only when the object is finished: room is left for it, and filled then."""
-
-    name: str
-    width: int
-
-
-PATCHED: Mapping[str, Patched] = {
-    # The longest IS is 12 characters and the longest DS 16; trailing spaces are padding in both.
-    "patched.number_of_frames": Patched("number_of_frames", 12),
-    "patched.frame_time": Patched("frame_time", 16),
+MODULES: Mapping[str, Module] = {
+    module.name: module
+    for family in (
+        general_modules,
+        ultrasound,
+        secondary_capture,
+        cross_sectional,
+        projection,
+        visible_light,
+        ophthalmic,
+    )
+    for module in family.MODULES
 }
-
-CONDITIONS: Mapping[str, Callable[[Facts], bool]] = {
-    "several samples": lambda facts: facts.pixels.samples_per_pixel > 1,
-    "one sample": lambda facts: facts.pixels.samples_per_pixel == 1,
-    "cine": lambda facts: facts.cine is not None,
-    "lossy": lambda facts: facts.pixels.lossy == "01",
-}
-
-_A = Attribute
-
-
-_MODULES = (
-    Module(
-        "Patient",
-        "C.7.1.1",
-        (
-            _A(0x00100010, "PN", "2", "patient.name"),
-            _A(0x00100020, "LO", "2", "patient.identifier"),
-            _A(0x00100021, "LO", "3", "patient.issuer_of_identifier"),
-            _A(0x00100030, "DA", "2", "patient.birth_date"),
-            _A(0x00100040, "CS", "2", "patient.sex"),
-            _A(0x00104000, "LT", "3", "patient.comments"),
-        ),
-    ),
-    Module(
-        "General Study",
-        "C.7.2.1",
-        (
-            _A(0x0020000D, "UI", "1", "study.instance_uid"),
-            _A(0x00080020, "DA", "2", "study.date"),
-            _A(0x00080030, "TM", "2", "study.time"),
-            _A(0x00080090, "PN", "2", "study.referring_physician_name"),
-            _A(0x00200010, "SH", "2", "study.identifier"),
-            _A(0x00080050, "SH", "2", "study.accession_number"),
-            _A(0x00081030, "LO", "3", "study.description"),
-        ),
-    ),
-    Module(
-        "Patient Study",
-        "C.7.2.2",
-        (
-            _A(0x00101010, "AS", "3", "patient.age"),
-            _A(0x00101020, "DS", "3", "patient.size"),
-            _A(0x00101030, "DS", "3", "patient.weight"),
-        ),
-    ),
-    Module(
-        "General Series",
-        "C.7.3.1",
-        (
-            _A(0x00080060, "CS", "1", "object.modality"),
-            _A(0x0020000E, "UI", "1", "series.instance_uid"),
-            _A(0x00200011, "IS", "2", "series.number"),
-            _A(0x00200060, "CS", "2C", "series.laterality"),
-            _A(0x00080021, "DA", "3", "series.date"),
-            _A(0x00080031, "TM", "3", "series.time"),
-            _A(0x00081050, "PN", "3", "series.performing_physician_name"),
-            _A(0x00181030, "LO", "3", "series.protocol_name"),
-            _A(0x0008103E, "LO", "3", "series.description"),
-            _A(0x00081070, "PN", "3", "series.operators_name"),
-            _A(0x00180015, "CS", "3", "series.body_part_examined"),
-            _A(0x00400244, "DA", "3", "series.performed_procedure_step_start_date"),
-            _A(0x00400245, "TM", "3", "series.performed_procedure_step_start_time"),
-            _A(0x00400253, "SH", "3", "series.performed_procedure_step_id"),
-            _A(0x00400254, "LO", "3", "series.performed_procedure_step_description"),
-        ),
-    ),
-    Module(
-        "General Equipment",
-        "C.7.5.1",
-        (
-            _A(0x00080070, "LO", "2", "device.manufacturer"),
-            _A(0x00080080, "LO", "3", "device.institution_name"),
-            _A(0x00080081, "ST", "3", "device.institution_address"),
-            _A(0x00081010, "SH", "3", "device.station_name"),
-            _A(0x00081040, "LO", "3", "device.department_name"),
-            _A(0x00081090, "LO", "3", "device.model_name"),
-            _A(0x00181000, "LO", "3", "device.serial_number"),
-            _A(0x00181020, "LO", "3", "device.software_versions"),
-        ),
-    ),
-    Module(
-        "SC Equipment",
-        "C.8.6.1",
-        (
-            _A(0x00080064, "CS", "1", "device.conversion_type"),
-            _A(0x00181010, "LO", "3", "device.capture_identifier"),
-            _A(0x00181016, "LO", "3", "device.capture_manufacturer"),
-            _A(0x00181018, "LO", "3", "device.capture_model_name"),
-            _A(0x00181019, "LO", "3", "device.capture_software_versions"),
-        ),
-    ),
-    Module(
-        "General Acquisition",
-        "C.7.10.1",
-        (
-            _A(0x00080022, "DA", "3", "instance.acquired.date"),
-            _A(0x00080032, "TM", "3", "instance.acquired.time"),
-        ),
-    ),
-    Module(
-        "General Image",
-        "C.7.6.1",
-        (
-            _A(0x00200013, "IS", "2", "instance.number"),
-            _A(0x00200020, "CS", "2C", "instance.patient_orientation"),
-            _A(0x00080023, "DA", "2C", "instance.created.date"),
-            _A(0x00080033, "TM", "2C", "instance.created.time"),
-            _A(0x00080008, "CS", "3", "object.image_type"),
-            _A(0x00204000, "LT", "3", "instance.comments"),
-            _A(0x00280301, "CS", "3", "burned_in_annotation"),
-            _A(0x00282110, "CS", "3", "pixels.lossy"),
-        ),
-    ),
-    Module(
-        "Image Pixel",
-        "C.7.6.3",
-        (
-            _A(0x00280002, "US", "1", "pixels.samples_per_pixel"),
-            _A(0x00280004, "CS", "1", "pixels.photometric_interpretation"),
-            _A(0x00280010, "US", "1", "pixels.rows"),
-            _A(0x00280011, "US", "1", "pixels.columns"),
-            _A(0x00280100, "US", "1", "pixels.bits_allocated"),
-            _A(0x00280101, "US", "1", "pixels.bits_stored"),
-            _A(0x00280102, "US", "1", "pixels.high_bit"),
-            _A(0x00280103, "US", "1", "pixels.pixel_representation"),
-            _A(0x00280006, "US", "1C", "pixels.planar_configuration", "several samples"),
-            _A(0x00280034, "IS", "1C", "pixels.aspect_ratio"),
-        ),
-    ),
-    Module(
-        "Multi-frame",
-        "C.7.6.6",
-        (
-            _A(0x00280008, "IS", "1", "patched.number_of_frames"),
-            # The frames follow Frame Time (0018,1063).
-            _A(0x00280009, "AT", "1", "=00181063"),
-        ),
-    ),
-    Module(
-        "Cine",
-        "C.7.6.5",
-        (
-            _A(0x00181063, "DS", "1C", "patched.frame_time", "cine"),
-            _A(0x00180040, "IS", "3", "cine.cine_rate"),
-            _A(0x00082144, "IS", "3", "cine.recommended_display_frame_rate"),
-        ),
-    ),
-    Module(
-        "US Image",
-        "C.8.5.6",
-        (
-            _A(0x00080008, "CS", "2", "object.image_type"),
-            _A(0x00282110, "CS", "1C", "pixels.lossy"),
-            _A(0x00280014, "US", "3", "colour_data_present"),
-        ),
-    ),
-    Module(
-        "SC Image",
-        "C.8.6.2",
-        (
-            _A(0x00181012, "DA", "3", "instance.acquired.date"),
-            _A(0x00181014, "TM", "3", "instance.acquired.time"),
-        ),
-    ),
-    Module(
-        "SC Multi-frame Image",
-        "C.8.6.3",
-        (
-            _A(0x00280301, "CS", "1", "burned_in_annotation"),
-            _A(0x20500020, "CS", "1C", "=IDENTITY", "one sample"),
-            _A(0x00281052, "DS", "1C", "=0", "one sample"),
-            _A(0x00281053, "DS", "1C", "=1", "one sample"),
-            _A(0x00281054, "LO", "1C", "=US", "one sample"),
-        ),
-    ),
-    Module(
-        "SOP Common",
-        "C.12.1",
-        (
-            _A(0x00080016, "UI", "1", "object.sop_class_uid"),
-            _A(0x00080018, "UI", "1", "instance.sop_instance_uid"),
-            _A(0x00080005, "CS", "1C", "=ISO_IR 192"),
-            _A(0x00080012, "DA", "3", "instance.created.date"),
-            _A(0x00080013, "TM", "3", "instance.created.time"),
-            _A(0x00080201, "SH", "3", "instance.created.offset"),
-        ),
-    ),
-)
-
-MODULES: Mapping[str, Module] = {module.name: module for module in _MODULES}
-
-DERIVED_SOURCES: Mapping[str, Callable[[Facts], object]] = {
-    "burned_in_annotation": lambda facts: "YES" if facts.instance.burned_in_annotation else "NO",
-    "colour_data_present": lambda facts: int(facts.pixels.samples_per_pixel > 1),
-}
-"""Sources that are no path: a value that follows from others."""
+"""Rows stand in the order of the module's table in the standard; an object's elements are sorted
+by tag when it is written. An attribute that several modules name is written once: the IOD's later
+module wins (the specialised one)."""

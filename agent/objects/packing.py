@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agent.errors import LocalError
-from agent.objects.iods import Iod, iod_of
+from agent.objects.iod import Iod
+from agent.objects.iods import iod_of
 from agent.objects.pixels import PixelDescription, colour, grey
 from hal.capture.pixel_formats import PIXEL_FORMATS, PixelFormat
 

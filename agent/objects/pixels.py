@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from agent.errors import LocalError
 
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+# Samples for each pixel where pixels share their chroma.
+_SAMPLES_OF_SUBSAMPLED = {"YBR_FULL_422": 2, "YBR_PARTIAL_422": 2, "YBR_PARTIAL_420": 1.5}
 LONGEST_NATIVE_PIXEL_DATA = 0xFFFFFFFE
 """Bytes that a native Pixel Data element can hold: its length has 32 bits and is even."""
 
@@ -29,6 +31,10 @@ class PixelDescription:
     aspect_ratio: tuple[int, int] | None = None
     lossy: str = "00"
     """Lossy Image Compression: 01 when the pixels have ever lost information to compression."""
+    compression_method: str | None = None
+    """How they lost it (PS3.3 C.7.6.1.1.5.1): ISO_10918_1 is JPEG."""
+    compression_ratio: float | None = None
+    """None of lossy pixels: what is measured while the object is written."""
 
     @property
     def high_bit(self) -> int:
@@ -41,10 +47,10 @@ class PixelDescription:
     @property
     def frame_length(self) -> int:
         """Bytes of a native frame, as PS3.5 8.1.1 and C.7.6.3.1.2 (two chroma for two luma)."""
-        samples = self.samples_per_pixel
-        if self.photometric_interpretation in _SUBSAMPLED:
-            samples = 2
-        return (self.rows * self.columns * samples * self.bits_allocated + 7) // 8
+        samples = _SAMPLES_OF_SUBSAMPLED.get(
+            self.photometric_interpretation, self.samples_per_pixel
+        )
+        return (int(self.rows * self.columns * samples) * self.bits_allocated + 7) // 8
 
     def check(self) -> None:
         """Raises LocalError for what no image can be, whatever its IOD."""

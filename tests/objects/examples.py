@@ -17,10 +17,14 @@ from agent.objects.description import (
     SeriesIdentity,
     StudyIdentity,
 )
+from agent.objects.geometry import Geometry
 from agent.objects.iods import IODS
 from agent.objects.pixels import PixelDescription
 
 MOMENT = Moment("20250102", "131415.250000", "+0100")
+GEOMETRY = Geometry(
+    "1.2.3.4.5", (0.5, 0.5), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (-10.0, 5.5, 20.0), 2.5
+)
 
 
 def examination(**changes) -> ExaminationIdentity:
@@ -54,6 +58,12 @@ def device() -> DeviceIdentity:
     )
 
 
+def takes_clips(sop_class_uid: str) -> bool:
+    """Whether an object of the class is a clip when it is given a frame time."""
+    iod = IODS[sop_class_uid]
+    return iod.multi_frame or iod.may_be_multi_frame
+
+
 class ObjectFile:
     """A file in a folder, and the writer of an object into it."""
 
@@ -66,7 +76,7 @@ class ObjectFile:
         identity: ExaminationIdentity | None = None,
         transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN,
         with_file_meta: bool = True,
-        frame_time: float = 40.0,
+        frame_time: float | None = 40.0,
         **instance,
     ) -> None:
         self.path = folder / f"{sop_class_uid}.dcm"
@@ -87,7 +97,7 @@ class ObjectFile:
             InstanceDescription(
                 self.sop_instance_uid, 1, created=MOMENT, acquired=MOMENT, **instance
             ),
-            cine=Cine(frame_time, 25, 25) if IODS[sop_class_uid].multi_frame else None,
+            cine=Cine(frame_time, 25, 25) if frame_time and takes_clips(sop_class_uid) else None,
             file_meta=self.file_meta if with_file_meta else b"",
             transfer_syntax_uid=transfer_syntax_uid,
         )
