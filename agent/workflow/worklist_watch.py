@@ -79,6 +79,9 @@ class WorklistWatch:
 
     async def run(self) -> None:
         """Until cancelled: read what was kept, then ask as often as configured."""
+        while not self.table.peer:
+            self._changed.clear()
+            await self._changed.wait()
         await self._load()
         while True:
             self._changed.clear()
