@@ -72,7 +72,7 @@ def begin(
     if transfer_syntax.video:
         raise LocalError(
             "A video stream is not written frame by frame.",
-            clause="PS3.5 8.2.7",
+            clause="PS3.5 8.2.5",
             value=transfer_syntax_uid,
             way_out="Use agent.objects.video.",
         )

@@ -81,6 +81,7 @@ DERIVED_SOURCES: Mapping[str, Callable[[Facts], object]] = {
     "own_synchronization_frame_of_reference": lambda facts: derived_uid(
         facts.instance.sop_instance_uid.encode("ascii")
     ),
+    "entire_body": lambda facts: (Code("38266002", "SCT", "Entire body").item(),),
     "eye": lambda facts: (Code("81745001", "SCT", "Eye").item(),),
     "fundus_camera": lambda facts: (Code("409898007", "SCT", "Fundus Camera").item(),),
     "image_laterality": lambda facts: facts.series.laterality or "U",

@@ -22,6 +22,8 @@ MODULES = (
         (
             _A(0x00080008, "CS", "1", "object.image_type"),
             _A(0x00282110, "CS", "2", "pixels.lossy"),
+            # Of a patient, not a specimen: required; what claims least unless a template knows.
+            _A(0x00082218, "SQ", "1C", "entire_body"),
             _A(0x00280030, "DS", "3", "instance.pixel_spacing"),
         ),
     ),
@@ -36,7 +38,7 @@ _STILL_PIXELS = (
     PixelRule("YBR_ICT", *EIGHT, native=False),
 )
 
-# PS3.5 8.2.7 to 8.2.13: MPEG-2, MPEG-4 and HEVC hold 4:2:0; a clip of stills is as the stills.
+# PS3.5 8.2.5 to 8.2.11: MPEG-2, MPEG-4 and HEVC hold 4:2:0; a clip of stills is as the stills.
 _VIDEO_PIXELS = (PixelRule("YBR_PARTIAL_420", *EIGHT, native=False), *_STILL_PIXELS)
 
 
