@@ -15,7 +15,10 @@ def errors_of(path):
     """The checker's errors, without those that are wrong."""
     read = pydicom.dcmread(path, stop_before_pixels=True)
     photometric = read.get("PhotometricInterpretation", "")
-    return [line for line in dciodvfy(path) if not is_wrong(line, read.SOPClassUID, photometric)]
+    syntax = read.file_meta.TransferSyntaxUID
+    return [
+        line for line in dciodvfy(path) if not is_wrong(line, read.SOPClassUID, photometric, syntax)
+    ]
 
 
 def dump(path):

@@ -193,7 +193,8 @@ def test_derived_images_name_their_sources(tmp_path):
 )
 def test_jpeg_frames_are_kept_as_they_are_and_said_to_be_lossy(tmp_path, sop_class_uid):
     frame = b"\xff\xd8" + bytes(35) + b"\xff\xd9"
-    series = SeriesIdentity("1.2.826.0.1.3680043.10.999.5", 1, laterality="R")
+    side = "R" if IODS[sop_class_uid].modality == "OP" else None
+    series = SeriesIdentity("1.2.826.0.1.3680043.10.999.5", 1, laterality=side)
     file = ObjectFile(
         tmp_path,
         sop_class_uid,

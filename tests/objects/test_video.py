@@ -147,3 +147,17 @@ def test_a_stream_of_64_megabytes_takes_no_memory(tmp_path):
     tracemalloc.stop()
     assert peak - before < 16_384 and finished.length > 64 << 20
     file.path.unlink()
+
+
+def test_an_hevc_object_has_the_attributes_of_the_others(tmp_path):
+    """The checker does not know HEVC: what it says of H.264 must hold."""
+    heads = []
+    for syntax in (H264, "1.2.840.10008.1.2.4.107"):
+        file = VideoFile(tmp_path, VIDEO_ENDOSCOPIC_IMAGE, syntax)
+        file.writer.write(b"stream")
+        file.finish(1)
+        read = pydicom.dcmread(file.path)
+        heads.append({element.tag: element.value for element in read})
+    differing = {tag for tag in heads[0].keys() | heads[1].keys() if heads[0][tag] != heads[1][tag]}
+    # Its UIDs, and the name of the compression.
+    assert differing <= {0x00080018, 0x0020000D, 0x0020000E, 0x00282114}
