@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import __version__, figures, observation
 from agent.archive.archive import Archive
@@ -22,7 +23,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.difference import Differences, differences
 from agent.configuration.entity import Entity
 from agent.control import ControlSocket
-from agent.errors import StatusReaction
+from agent.errors import LocalError, StatusReaction
 from agent.front_door import FrontDoor
 from agent.loop import Limit, Signals, TaskGroup, current_loop, sleep
 from agent.loop.memory import give_back
@@ -51,6 +52,9 @@ from agent.workflow.supervision import supervised
 from agent.workflow.worklist_answers import FolderWorklist
 from agent.workflow.worklist_watch import WorklistWatch
 from hal.watchdog import ServiceNotifier
+
+if TYPE_CHECKING:
+    from agent.workflow.examination import Examinations
 
 Load = Callable[[], Awaitable[Configuration]]
 
@@ -155,6 +159,7 @@ class Node:
         self.started = time.time()
         self.calendar = CalendarWatch(configuration.clock)
         self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve)
+        self._examinations: Examinations | None = None
         self._template = template
         self._load = load
         self._memory = MemoryWatch(configuration.limits.memory)
@@ -267,9 +272,29 @@ class Node:
             self.delivery.wake()
 
     def wake_errands(self, peer: str) -> None:
-        """There are messages for this peer."""
-        if self.delivery is not None:
+        """There are messages for this peer, or, of "", objects for any."""
+        if self.delivery is not None and peer:
             self.delivery.wake_errands(peer)
+        elif self.delivery is not None:
+            self.delivery.wake()
+
+    @property
+    def examinations(self) -> Examinations:
+        """Examinations on the capture devices. Raises LocalError before the node is ready."""
+        if self._examinations is None:
+            # What makes objects is imported where it is needed: a gateway has no use for it.
+            from agent.workflow.examination import Examinations
+
+            if self.intake is None:
+                raise LocalError("the node is not ready yet")
+            self._examinations = Examinations(
+                lambda: self.configuration,
+                self.archives,
+                self.intake.acquisition,
+                self.worklist,
+                self.wake_errands,
+            )
+        return self._examinations
 
     @property
     def associations(self) -> set[Association]:

@@ -10,6 +10,7 @@ from agent.errors import LocalError
 
 if TYPE_CHECKING:
     from agent.node import Node
+    from agent.workflow.examination_record import ExaminationRecord
 
 Request = dict[str, Any]
 
@@ -21,7 +22,22 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "worklist": questions.worklist,
         "steps": questions.steps,
         "step": questions.step,
+        "exam-start": questions.start,
+        "exam-append": questions.append,
+        "exam-capture": questions.capture,
+        "exam-series": questions.series,
+        "exam-review": questions.review,
+        "exam-finish": questions.finish,
+        "exam-list": questions.listing,
+        "exam-show": questions.show,
     }
+
+
+def _summary(record: ExaminationRecord) -> dict[str, Any]:
+    # What makes objects is imported where it is needed: a gateway has no use for it.
+    from agent.workflow.examination_view import summary
+
+    return summary(record)
 
 
 class _ProcedureQuestions:
@@ -64,3 +80,60 @@ class _ProcedureQuestions:
             if found is not None:
                 return to_json(found)
         raise LocalError(f"there is no step {request['uid']}")
+
+    # Examinations.
+
+    async def start(self, request: Request) -> Any:
+        """Begin one; `keys` pick the worklist entry, or say who the emergency patient is."""
+        begun = await self._node.examinations.start(
+            {str(name): str(value) for name, value in (request.get("keys") or {}).items()},
+            device=request.get("device") or "",
+            operator=request.get("operator") or "",
+            emergency=bool(request.get("emergency")),
+        )
+        return _summary(begun)
+
+    async def append(self, request: Request) -> Any:
+        """Go on with one that is over."""
+        return _summary(await self._node.examinations.append(int(request["id"])))
+
+    async def capture(self, request: Request) -> Any:
+        """Objects for the one in progress."""
+        return await self._node.examinations.capture(
+            device=request.get("device") or "",
+            stills=int(request.get("stills", 1)),
+            clips=int(request.get("clips", 0)),
+            frames=int(request.get("frames", 25)),
+        )
+
+    async def series(self, request: Request) -> Any:
+        """A new series in the one in progress."""
+        return _summary(
+            await self._node.examinations.new_series(
+                device=request.get("device") or "", description=request.get("description") or ""
+            )
+        )
+
+    async def review(self, request: Request) -> Any:
+        """Accept or reject an object."""
+        await self._node.examinations.review(
+            str(request["uid"]),
+            accept=bool(request.get("accept")),
+            device=request.get("device") or "",
+        )
+        return {}
+
+    async def finish(self, request: Request) -> Any:
+        """Complete or discontinue the one in progress."""
+        over = await self._node.examinations.finish(
+            device=request.get("device") or "", discontinue=request.get("discontinue") or ""
+        )
+        return _summary(over)
+
+    async def listing(self, request: Request) -> Any:
+        """The last ones."""
+        return {"items": await self._node.examinations.listing(int(request.get("limit", 50)))}
+
+    async def show(self, request: Request) -> Any:
+        """One of them, whole."""
+        return await self._node.examinations.show(int(request["id"]))

@@ -8,6 +8,7 @@ from typing import Any, cast
 from agent.archive.commitments import FailedItem, Item
 from agent.archive.correction_client import CorrectionClient
 from agent.archive.decision import JobPlan
+from agent.archive.examinations import ExaminationRow
 from agent.archive.procedure_steps import pack, unpack
 from agent.archive.worker_entries import answer
 from agent.dataset.attributes import Attributes
@@ -71,6 +72,26 @@ class ProcedureClient(CorrectionClient):
     async def presence(self, uids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """SOP Class UID and transfer syntax of those that are here."""
         return cast("dict[str, tuple[str, str]]", await self._look("presence", tuple(uids)))
+
+    async def save_examination(
+        self, row: ExaminationRow, messages: Sequence[tuple[JobPlan, int]] = ()
+    ) -> ExaminationRow:
+        """Keep an examination as it is now, with the messages that follow from the change."""
+        saved: ExaminationRow = await self._call("save_examination", row, tuple(messages))
+        return saved
+
+    async def release_of_study(self, study_instance_uid: str, uids: Sequence[str]) -> int:
+        """Objects of a study were reviewed: what was held for that goes out."""
+        count: int = await self._call("release_of_study", study_instance_uid, tuple(uids))
+        return count
+
+    async def examinations(self, state: str = "", limit: int = 100) -> list[ExaminationRow]:
+        """The last examinations, the last first."""
+        return cast("list[ExaminationRow]", await self._look("examinations", state, limit))
+
+    async def examination(self, number: int) -> ExaminationRow | None:
+        """One of them, or None."""
+        return cast("ExaminationRow | None", await self._look("examination", number))
 
     async def _look(self, question: str, *arguments: Any) -> Any:
         if self.pool is None:

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.archive import commitments, corrections, index_failure, procedure_steps, recovery
+from agent.archive import (
+    commitments,
+    corrections,
+    examinations,
+    index_failure,
+    procedure_steps,
+    recovery,
+)
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
 from agent.archive.decision import Receiver, Verdict
@@ -220,6 +227,8 @@ CHANGES: dict[str, Callable[..., Any]] = {
     "retire_commitment": commitments.retire,
     "commitment_answered": commitments.answered,
     "commitment_asked": commitments.asked_of_us,
+    "save_examination": examinations.save,
+    "release_of_study": examinations.release_of_study,
     "delete": corrections.delete,
     "numbers_of": corrections.numbers_of,
     "record": corrections.record,

@@ -21,6 +21,8 @@ _QUESTIONS = {
     "step": "agent.archive.procedure_steps",
     "steps": "agent.archive.procedure_steps",
     "presence": "agent.archive.commitments",
+    "examinations": "agent.archive.examinations",
+    "examination": "agent.archive.examinations",
 }
 
 

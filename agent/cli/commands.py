@@ -38,6 +38,7 @@ _ROWS = (
     Command("status", THE_NODE, "what the running node is doing", "agent.cli.status"),
     Command("queue", THE_NODE, "list, retry, hold and drop jobs", "agent.cli.queue"),
     Command("studies", THE_NODE, "what is in the spool", "agent.cli.studies"),
+    Command("exam", THE_NODE, "examinations, from worklist entry to step", "agent.cli.exam"),
     Command("capture", THE_NODE, "capture a series from a device", "agent.cli.capture"),
     Command("echo", ONE_ACT, "ask a peer whether it is there (C-ECHO)", "agent.cli.echo"),
     Command("send", ONE_ACT, "send files and folders to a peer (C-STORE)", "agent.cli.send"),

@@ -95,6 +95,24 @@ class Capture:
         name="sop_class",
         example='"SecondaryCaptureImageStorage"',
     )
+    review: bool = key(
+        Flag(),
+        "objects of an examination go out when they are accepted, or when it is finished",
+        default=False,
+    )
+    protocol: str = key(
+        Text(64),
+        "Protocol Name (0018,1030) of its series",
+        default="",
+        default_text="as the worklist says",
+    )
+    template: Mapping[str, Any] = key(
+        Settings("a table of keywords of PS3.6 with their values"),
+        "attributes of every object made, by keyword: Manufacturer, InstitutionName and the like",
+        default={},
+        default_text="none",
+        example='{ Manufacturer = "ACME", InstitutionName = "General Hospital" }',
+    )
     archive: str = key(
         Text(64), "the archive that it stores to", default="", default_text="the first one"
     )

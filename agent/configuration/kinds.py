@@ -336,7 +336,8 @@ class Tables:
 class Settings(Scalar):
     """A free table whose keys belong to a driver, which checks them itself."""
 
-    allowed = "a table of the driver's own settings"
+    def __init__(self, allowed: str = "a table of the driver's own settings") -> None:
+        self.allowed = allowed
 
     def read(self, value: object, place: Place) -> Any:
         return dict(value) if isinstance(value, dict) else self.refuse(value, place)

@@ -88,6 +88,13 @@ class Steps:
     peers: tuple[str, ...] = key(
         ListOf(Text(64)), "peers to which they are reported", default=(), name="peer"
     )
+    retrieve_title: str = key(
+        ApplicationEntityTitle(optional=True),
+        "Retrieve AE Title (0008,0054): where the objects of a step can be had",
+        default="",
+        default_text="the first peer that gets them",
+    )
+    location: str = key(Text(16), "Performed Location (0040,0243)", default="")
     available: tuple[str, ...] = key(
         ListOf(Text(64)),
         "peers that are notified when the objects of a step can be retrieved (PS3.4 R)",

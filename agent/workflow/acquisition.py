@@ -106,9 +106,21 @@ class Acquisition:
         Every object is in the archive when this returns. Raises DeviceError, LocalError for what
         the objects cannot hold, StorageError when one was not kept; those before it are kept.
         """
+        identity = self._identity(examination)
+        return await self.acquire_as(identity, stills=stills, clips=clips, frames=frames)
+
+    async def acquire_as(
+        self,
+        identity: ExaminationIdentity,
+        *,
+        first: int = 1,
+        stills: int = 1,
+        clips: int = 0,
+        frames: int = 25,
+    ) -> list[Exposed]:
+        """As `acquire`, for what is known of patient, study and series; numbered from `first`."""
         if stills < 0 or clips < 0 or stills + clips < 1 or (clips and frames < 1):
             raise LocalError("nothing is asked for", value=(stills, clips, frames))
-        identity = self._identity(examination)
         await self._device.acquire()
         try:
             service = await Service.start(
@@ -121,11 +133,11 @@ class Acquisition:
                         Exposure(
                             identity,
                             new_uid(self._uid_root),
-                            number,
-                            frames if number > stills else 0,
+                            first + index,
+                            frames if index >= stills else 0,
                         ),
                     )
-                    for number in range(1, stills + clips + 1)
+                    for index in range(stills + clips)
                 ]
             finally:
                 service.close()

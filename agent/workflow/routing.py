@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.archive.decision import DELIVER, Decision, JobPlan, Origin
+from agent.archive.examinations import WAITS_FOR_REVIEW
 from agent.configuration.configuration import Configuration
 from agent.configuration.patterns import fits
 from agent.configuration.route import Condition, Match, Route
@@ -77,12 +78,15 @@ class Routing:
 
     routes: tuple[Route, ...]
     peers: Mapping[str, str] = field(default_factory=dict)
+    reviewed: frozenset[str] = frozenset()
+    """Capture devices whose objects wait until a person has accepted them."""
 
     @classmethod
     def of(cls, configuration: Configuration) -> Routing:
         return cls(
             tuple(each for each in configuration.routes if each.enabled),
             {title: peer.name for peer in configuration.peers for title in peer.titles},
+            frozenset(each.name for each in configuration.captures if each.review),
         )
 
     @property
@@ -99,6 +103,7 @@ class Routing:
         coercions: dict[int, bytes | None] = {}
         dropped = False
         non_patient = origin.sop_class_uid in NON_PATIENT
+        waits = origin.source == "capture" and origin.entity in self.reviewed
         for route in self.routes:
             if not matches(route.match, head, origin):
                 continue
@@ -114,7 +119,9 @@ class Routing:
                         destination,
                         priority=route.priority,
                         delay=route.delay,
-                        hold=f"held by the route {route.name}" if route.hold else "",
+                        hold=f"held by the route {route.name}"
+                        if route.hold
+                        else WAITS_FOR_REVIEW * waits,
                         payload=encode_changes(route.changes),
                     ),
                 )

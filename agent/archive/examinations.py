@@ -1,0 +1,96 @@
+"""Examinations: rows whose every change is one transaction with the messages that follow from it.
+
+`save` runs inside a transaction of the storage worker; the questions in reader workers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.archive.decision import JobPlan
+
+if TYPE_CHECKING:
+    from agent.archive.store import Store
+
+
+class ExaminationRow(NamedTuple):
+    """One examination; `content` is JSON that this floor does not look into."""
+
+    id: int
+    state: str
+    device: str
+    begun: float
+    changed: float
+    study_instance_uid: str
+    content: str
+
+
+_COLUMNS = "id, state, device, begun, changed, study_instance_uid, content"
+
+
+def save(
+    store: Store, row: ExaminationRow, messages: Sequence[tuple[JobPlan, int]] = ()
+) -> ExaminationRow:
+    """Add the examination (number 0) or replace it, and make the jobs of `messages`, each with the
+    order among which it stands. Returns the row as it is now."""
+    now = time.time()
+    values = (row.state, row.device, row.begun or now, now, row.study_instance_uid, row.content)
+    if row.id:
+        store.index.execute(
+            "UPDATE examination SET state = ?, device = ?, begun = ?, changed = ?,"
+            " study_instance_uid = ?, content = ? WHERE id = ?",
+            (*values, row.id),
+        )
+        number = row.id
+    else:
+        (number,) = store.index.execute(
+            "INSERT INTO examination (state, device, begun, changed, study_instance_uid, content)"
+            " VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
+            values,
+        ).fetchone()
+    for plan, order in messages:
+        store.queue.add(plan, study=-order)
+    return ExaminationRow(int(number), *values)
+
+
+def release_of_study(store: Store, study_instance_uid: str, uids: Sequence[str]) -> int:
+    """The objects were reviewed: their jobs that were held for that are due; returns how many."""
+    numbers = [
+        number
+        for uid in uids
+        for (number,) in store.index.execute(
+            "SELECT job.id FROM job JOIN instance ON instance.id = job.instance"
+            " JOIN study ON study.id = instance.study"
+            " WHERE study_instance_uid = ? AND sop_instance_uid = ? AND job.state = 2"
+            " AND job.reason = ?",
+            (study_instance_uid, uid, WAITS_FOR_REVIEW),
+        )
+    ]
+    return store.queue.again(numbers)
+
+
+WAITS_FOR_REVIEW = "waits for review"
+"""Why the jobs of an object are held while its examination goes on."""
+
+
+def examinations(folder: str, state: str = "", limit: int = 100) -> list[ExaminationRow]:
+    """The last examinations, the last first; all, or those in a state."""
+    from agent.archive.reader_worker import ask
+
+    where, values = ("WHERE state = ?", [state]) if state else ("", [])
+    rows = ask(
+        folder,
+        f"SELECT {_COLUMNS} FROM examination {where} ORDER BY id DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [ExaminationRow(*row) for row in rows]
+
+
+def examination(folder: str, number: int) -> ExaminationRow | None:
+    """One of them, or None."""
+    from agent.archive.reader_worker import ask
+
+    rows = ask(folder, f"SELECT {_COLUMNS} FROM examination WHERE id = ?", (number,))
+    return ExaminationRow(*rows[0]) if rows else None
