@@ -37,14 +37,17 @@ from agent.objects.single_bit import BitStream
 
 @dataclass(frozen=True, slots=True)
 class FinishedObject:
-    """What was written: `length` is of the whole file, offsets count from its first byte."""
+    """What was written: `length` is of the whole file, offsets count from its first byte.
+
+    An object that is no image has no frames and no pixel data.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     number_of_frames: int
     data_set_offset: int
-    pixel_data_offset: int
+    pixel_data_offset: int | None
     length: int
 
 

@@ -153,6 +153,16 @@ MODULES = (
             _A(0x00080201, "SH", "3", "instance.created.offset"),
         ),
     ),
+    Module(
+        "Enhanced General Equipment",
+        "C.7.5.2",
+        (
+            _A(0x00080070, "LO", "1", "device.manufacturer"),
+            _A(0x00081090, "LO", "1", "device.model_name"),
+            _A(0x00181000, "LO", "1", "device.serial_number"),
+            _A(0x00181020, "LO", "1", "device.software_versions"),
+        ),
+    ),
     Module("Acquisition Context", "C.7.6.14", (_A(0x00400555, "SQ", "2", "given"),)),
     Module(
         "Frame of Reference",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from agent.errors import LocalError
 from agent.objects import (
     cross_sectional,
+    document_iods,
     ophthalmic,
     projection,
     secondary_capture,
@@ -45,6 +46,7 @@ IODS: Mapping[str, Iod] = {
         projection,
         visible_light,
         ophthalmic,
+        document_iods,
     )
     for row in family.IODS
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from agent.objects import (
     cross_sectional,
+    document_iods,
     general_modules,
     ophthalmic,
     projection,
@@ -25,6 +26,7 @@ MODULES: Mapping[str, Module] = {
         projection,
         visible_light,
         ophthalmic,
+        document_iods,
     )
     for module in family.MODULES
 }

@@ -58,6 +58,20 @@ def device() -> DeviceIdentity:
     )
 
 
+def file_meta_of(
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN,
+) -> bytes:
+    """The file meta information of an example."""
+    return encode_file_meta(
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+        transfer_syntax_uid=transfer_syntax_uid,
+        implementation_class_uid="1.2.826.0.1.3680043.10.999",
+    )
+
+
 def takes_clips(sop_class_uid: str) -> bool:
     """Whether an object of the class is a clip when it is given a frame time."""
     iod = IODS[sop_class_uid]
@@ -82,12 +96,7 @@ class ObjectFile:
         self.path = folder / f"{sop_class_uid}.dcm"
         self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         self.sop_instance_uid = new_uid()
-        self.file_meta = encode_file_meta(
-            sop_class_uid=sop_class_uid,
-            sop_instance_uid=self.sop_instance_uid,
-            transfer_syntax_uid=transfer_syntax_uid,
-            implementation_class_uid="1.2.826.0.1.3680043.10.999",
-        )
+        self.file_meta = file_meta_of(sop_class_uid, self.sop_instance_uid, transfer_syntax_uid)
         self.writer: ObjectWriter = begin(
             self.descriptor,
             sop_class_uid,
