@@ -13,6 +13,7 @@ from agent.objects import (
     secondary_capture,
     ultrasound,
     visible_light,
+    waveform_iods,
 )
 from agent.objects.iod import Iod
 from agent.objects.secondary_capture import (
@@ -47,6 +48,7 @@ IODS: Mapping[str, Iod] = {
         visible_light,
         ophthalmic,
         document_iods,
+        waveform_iods,
     )
     for row in family.IODS
 }

@@ -13,6 +13,7 @@ from agent.objects import (
     secondary_capture,
     ultrasound,
     visible_light,
+    waveform_iods,
 )
 from agent.objects.module import Module
 
@@ -27,6 +28,7 @@ MODULES: Mapping[str, Module] = {
         visible_light,
         ophthalmic,
         document_iods,
+        waveform_iods,
     )
     for module in family.MODULES
 }
