@@ -10,6 +10,7 @@ from agent.objects import (
     document_iods,
     ophthalmic,
     projection,
+    report_iods,
     secondary_capture,
     ultrasound,
     visible_light,
@@ -49,6 +50,7 @@ IODS: Mapping[str, Iod] = {
         ophthalmic,
         document_iods,
         waveform_iods,
+        report_iods,
     )
     for row in family.IODS
 }

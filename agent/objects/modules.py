@@ -10,6 +10,7 @@ from agent.objects import (
     general_modules,
     ophthalmic,
     projection,
+    report_iods,
     secondary_capture,
     ultrasound,
     visible_light,
@@ -29,6 +30,7 @@ MODULES: Mapping[str, Module] = {
         ophthalmic,
         document_iods,
         waveform_iods,
+        report_iods,
     )
     for module in family.MODULES
 }
