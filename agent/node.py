@@ -55,6 +55,7 @@ from hal.watchdog import ServiceNotifier
 
 if TYPE_CHECKING:
     from agent.workflow.examination import Examinations
+    from agent.workflow.operator import Operator
 
 Load = Callable[[], Awaitable[Configuration]]
 
@@ -160,6 +161,7 @@ class Node:
         self.calendar = CalendarWatch(configuration.clock)
         self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve)
         self._examinations: Examinations | None = None
+        self._operator: Operator | None = None
         self._template = template
         self._load = load
         self._memory = MemoryWatch(configuration.limits.memory)
@@ -218,6 +220,12 @@ class Node:
         self.intake = Intake(configuration, self.archives, self._template, self._wake)
         group.start(self._deliver(self.delivery), "delivery")
         group.start(self.intake.run(), "intake")
+        if configuration.serials or configuration.panel.kind:
+            # Hardware that operates the box is imported where there is some.
+            from agent.workflow.operator import Operator
+
+            self._operator = Operator(lambda: self.configuration, lambda: self.examinations)
+            group.start(self._operator.run(), "operator")
         for table in configuration.archives:
             self._start_retention(group, table)
         if configuration.node.control:
@@ -342,6 +350,8 @@ class Node:
         self.delivery.reload(fresh)
         self.intake.reload(fresh)
         self.worklist.reload()
+        if self._operator is not None:
+            self._operator.reload()
         if self.door is not None:
             self.door.follow(fresh)
 

@@ -9,6 +9,9 @@ from agent.dataset import tags
 from agent.dataset.sop_classes import SOP_CLASSES, storage_sop_classes
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES, UNCOMPRESSED
 from agent.services.catalogue import services
+from hal.capture import base as capture
+from hal.panel import base as panel
+from hal.serial import base as serial
 
 
 @functools.cache
@@ -39,7 +42,9 @@ def vocabulary() -> Vocabulary:
         ),
         transfer_syntax_groups={"all": transferable, "uncompressed": UNCOMPRESSED},
         attribute=_attribute,
-        capture_kinds=("simulator",),
+        capture_kinds=tuple(capture.DRIVERS),
+        serial_kinds=tuple(serial.DRIVERS),
+        panel_kinds=tuple(panel.DRIVERS),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from agent.configuration.archive import Archive
 from agent.configuration.delivery import Delivery
 from agent.configuration.entity import Entity
-from agent.configuration.intake import Capture, Folder
+from agent.configuration.intake import Capture, Folder, Panel, Serial
 from agent.configuration.key import key, section
 from agent.configuration.kinds import Table, Tables, Text
 from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, Node, Workers
@@ -68,6 +68,10 @@ class Configuration:
     captures: tuple[Capture, ...] = key(
         Tables(Capture), "capture devices", default=(), name="capture"
     )
+    serials: tuple[Serial, ...] = key(
+        Tables(Serial), "devices on serial lines", default=(), name="serial"
+    )
+    panel: Panel = key(Table(Panel), "lamps and buttons", default=Panel())
     origin: Origin = Origin()
 
     def entity(self, name: str) -> Entity | None:

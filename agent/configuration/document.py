@@ -30,6 +30,7 @@ FIRST_NAMES: dict[str, dict[str, str]] = {
     "route": {"name": "everything", "deliver": '["PACS"]'},
     "folder": {"name": "drop", "path": '"/srv/gantry/drop"'},
     "capture": {"name": "video"},
+    "serial": {"name": "scanner"},
 }
 
 

@@ -13,6 +13,7 @@ from agent.configuration.kinds import (
     Path,
     Settings,
     Text,
+    count,
     duration,
     identifier,
 )
@@ -115,4 +116,61 @@ class Capture:
     )
     archive: str = key(
         Text(64), "the archive that it stores to", default="", default_text="the first one"
+    )
+
+
+@section
+class Serial:
+    """A device on a serial line by which an operator, or a machine, says what is to be done."""
+
+    name: str = key(identifier(), "its name in this configuration")
+    enabled: bool = key(Flag(), "false switches it off", default=True)
+    description: str = key(Text(256), "for people", default="")
+    kind: str = key(
+        Term("kind of serial device", "serial_kinds"), "the driver", default="simulator"
+    )
+    settings: Mapping[str, Any] = key(
+        Settings(),
+        "settings of the driver: port, rate, patterns",
+        default={},
+        default_text="its own",
+    )
+    capture: str = key(
+        Text(64),
+        "the capture device that it is for",
+        default="",
+        default_text="the first one",
+    )
+    actions: Mapping[str, Any] = key(
+        Settings("a table of pedals, buttons and words of the device with what they lead to"),
+        "what a pedal or a word leads to: still, clip, series, finish, discontinue or nothing",
+        default={},
+        default_text="every pedal captures a still; words act as they are called",
+        example='{ left = "still", right = "clip" }',
+    )
+    clip: int = key(count(1, 1000000), "frames of a clip", default=75)
+
+
+@section
+class Panel:
+    """Lamps and buttons on the box: ready, busy, attention."""
+
+    kind: str = key(
+        Term("kind of panel", "panel_kinds", optional=True),
+        "the driver",
+        default="",
+        default_text="there is none",
+    )
+    settings: Mapping[str, Any] = key(
+        Settings(),
+        "settings of the driver: chip, lamps, buttons",
+        default={},
+        default_text="its own",
+    )
+    actions: Mapping[str, Any] = key(
+        Settings("a table of buttons with what they lead to"),
+        "what a button leads to, as for serial devices",
+        default={},
+        default_text="nothing",
+        example='{ start = "still", stop = "finish" }',
     )

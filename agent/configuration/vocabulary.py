@@ -54,6 +54,8 @@ class Vocabulary:
     attribute: Callable[[str], int | None] | None = None
     attribute_keywords: Callable[[], Iterable[str]] | None = None
     capture_kinds: tuple[str, ...] = ()
+    serial_kinds: tuple[str, ...] = ()
+    panel_kinds: tuple[str, ...] = ()
     media_profiles: tuple[str, ...] = ()
     tls_profiles: tuple[str, ...] = ()
 

@@ -1,0 +1,259 @@
+"""The operator: pedals, readers, buttons and devices that speak, and what they lead to.
+
+A code that names an order begins its examination, a pedal captures, a word of an injector starts
+or stops; lamps show how it went. An act that fails costs nobody else anything: it is logged, and
+the lamp for attention blinks until the next one succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from agent import observation
+from agent.configuration.configuration import Configuration
+from agent.configuration.intake import Serial
+from agent.errors import DeviceError, GantryError
+from agent.loop import (
+    Channel,
+    Event,
+    Task,
+    TaskGroup,
+    TimedOut,
+    current_loop,
+    now,
+    readable,
+    timeout,
+)
+from agent.workflow.examination_entry import KEYS
+from agent.workflow.supervision import supervised
+from hal.panel.base import ButtonPressed, Panel, PanelError, Pattern
+from hal.panel.base import open_driver as open_panel
+from hal.serial.base import (
+    CodeRead,
+    Garbage,
+    LineReceived,
+    PedalPressed,
+    PortReturned,
+    PortVanished,
+    SerialDevice,
+    SerialError,
+    SerialEvent,
+    Silence,
+)
+from hal.serial.base import open_driver as open_serial
+
+if TYPE_CHECKING:
+    from agent.workflow.examination import Examinations
+
+ACTS = observation.metrics.counter("gantry_operator_acts_total", "Acts of operators", "act")
+
+_WAITING = 8
+"""Acts of one device that may wait while one is being done; a foot is quicker than a disk."""
+
+_WORDS = {
+    "start": "start",
+    "patient": "start",
+    "stop": "finish",
+    "freeze": "still",
+    "capture": "still",
+    "still": "still",
+    "clip": "clip",
+    "series": "series",
+    "finish": "finish",
+    "discontinue": "discontinue",
+}
+"""What a word that a device says leads to, where nothing else is configured."""
+
+
+class Operator:
+    """All devices of a node by which it is operated, and its panel."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        examinations: Callable[[], Examinations],
+    ) -> None:
+        self._configuration = configuration
+        self._examinations = examinations
+        self._changed = Event()
+        self._running: dict[str, tuple[Serial, Task[None]]] = {}
+        self._panel: Panel | None = None
+        self._names: dict[str, str] = {}
+        self._in_progress = False
+
+    def reload(self) -> None:
+        """Follow another configuration."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled. A reload starts and ends devices here; the panel stays as it is."""
+        async with TaskGroup() as group:
+            if self._configuration().panel.kind:
+                group.start(supervised(self._run_panel, "panel"), "panel")
+            while True:
+                self._changed.clear()
+                wanted = {each.name: each for each in self._configuration().serials}
+                for name, (table, task) in list(self._running.items()):
+                    if wanted.get(name) != table:
+                        del self._running[name]
+                        task.cancel()
+                for name, table in wanted.items():
+                    if name not in self._running:
+                        task = group.start(self._operate(table), f"serial {name}")
+                        self._running[name] = (table, task)
+                await self._changed.wait()
+
+    async def _operate(self, table: Serial) -> None:
+        async def serve() -> None:
+            await self._serve(table)
+
+        await supervised(serve, "serial", device=table.name)
+
+    # One device.
+
+    async def _serve(self, table: Serial) -> None:
+        try:
+            device = open_serial(table.kind, **table.settings)
+            device.open()
+        except (SerialError, OSError) as error:
+            raise DeviceError(
+                f"the device {table.name} cannot be used: {error}",
+                way_out="Correct [serial.settings], or free the port.",
+            ) from error
+        acts: Channel[SerialEvent] = Channel(_WAITING)
+        try:
+            async with TaskGroup() as group:
+                # Doing takes as long as a capture; listening goes on meanwhile.
+                group.start(self._do_all(table, acts), f"acts of {table.name}")
+                while True:
+                    await _until_due(device)
+                    for event in device.events():
+                        if not acts.put_nowait(event):
+                            observation.warning("operator too quick", device=table.name)
+        finally:
+            _let_go(device)
+
+    async def _do_all(self, table: Serial, acts: Channel[SerialEvent]) -> None:
+        async for event in acts:
+            act, values = _act_of(table, event)
+            if act:
+                await self._do(table.name, table.capture, act, values, table.clip)
+
+    async def _do(
+        self, source: str, capture: str, act: str, values: Mapping[str, str], clip: int
+    ) -> None:
+        ACTS.of(act).add()
+        observation.info("operator", device=source, act=act)
+        self._show(busy=Pattern.FAST)
+        try:
+            await self._act(capture, act, values, clip)
+        except GantryError as error:
+            observation.warning("operator's act failed", device=source, act=act, error=error)
+            self._show(attention=Pattern.FAST)
+        else:
+            self._show(attention=Pattern.OFF)
+        self._show(busy=Pattern.SLOW if self._in_progress else Pattern.OFF)
+
+    async def _act(self, capture: str, act: str, values: Mapping[str, str], clip: int) -> None:
+        examinations = self._examinations()
+        if act == "start":
+            name = values.get("OperatorsName", "")
+            if name:
+                self._names[capture] = name
+            keys = {key: value for key, value in values.items() if key in KEYS}
+            if keys:
+                await examinations.start(
+                    keys, device=capture, operator=self._names.get(capture, "")
+                )
+                self._in_progress = True
+        elif act == "still":
+            await examinations.capture(device=capture)
+        elif act == "clip":
+            await examinations.capture(device=capture, stills=0, clips=1, frames=clip)
+        elif act == "series":
+            await examinations.new_series(device=capture)
+        elif act in ("finish", "discontinue"):
+            reason = "110513" if act == "discontinue" else ""
+            await examinations.finish(device=capture, discontinue=reason)
+            self._in_progress = False
+
+    # The panel.
+
+    async def _run_panel(self) -> None:
+        table = self._configuration().panel
+        try:
+            panel = open_panel(table.kind, **table.settings)
+            panel.open()
+        except PanelError as error:
+            raise DeviceError(f"the panel cannot be used: {error}") from error
+        self._panel = panel
+        self._show(ready=Pattern.ON)
+        try:
+            while True:
+                await _until_due(panel)
+                for event in panel.events():
+                    if isinstance(event, ButtonPressed):
+                        act = str(table.actions.get(event.button, ""))
+                        if act:
+                            await self._do("panel", "", act, {}, 75)
+        finally:
+            self._panel = None
+            _let_go(panel)
+
+    def _show(self, **lamps: Pattern) -> None:
+        if self._panel is not None:
+            for lamp, pattern in lamps.items():
+                self._panel.show(lamp, pattern)
+
+
+def _act_of(table: Serial, event: SerialEvent) -> tuple[str, Mapping[str, str]]:
+    """What an event leads to, and what it said."""
+    name = table.name
+    if isinstance(event, CodeRead):
+        if not event.values:
+            observation.warning("code not understood", device=name, length=len(event.text))
+            return "", {}
+        return str(table.actions.get("code", "start")), event.values
+    if isinstance(event, PedalPressed):
+        act = str(table.actions.get(event.pedal, "" if table.actions else "still"))
+        return ("" if act == "nothing" else act), {}
+    if isinstance(event, LineReceived):
+        if not event.action:
+            observation.info("line not understood", device=name, length=len(event.text))
+            return "", {}
+        act = str(table.actions.get(event.action, _WORDS.get(event.action, "")))
+        return ("" if act == "nothing" else act), event.values
+    if isinstance(event, PortVanished):
+        observation.warning("port away", device=name, why=event.why)
+    elif isinstance(event, PortReturned):
+        observation.info("port there", device=name)
+    elif isinstance(event, Garbage):
+        observation.warning("garbage on the line", device=name, why=event.why)
+    elif isinstance(event, Silence):
+        observation.warning("device silent", device=name)
+    return "", {}
+
+
+async def _until_due(device: SerialDevice | Panel) -> None:
+    """Until its descriptor is readable, or its deadline has come."""
+    due = device.deadline()
+    descriptor = device.descriptor
+    wait = None if due is None else max(0.0, due - now())
+    with suppress(TimedOut), timeout(wait):
+        if descriptor is None:
+            await Event().wait()
+        else:
+            try:
+                await readable(descriptor)
+            finally:
+                # The driver may close it behind our back when its port goes.
+                current_loop().forget(descriptor)
+
+
+def _let_go(device: SerialDevice | Panel) -> None:
+    descriptor = device.descriptor
+    if descriptor is not None:
+        current_loop().forget(descriptor)
+    device.close()
