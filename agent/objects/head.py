@@ -72,7 +72,7 @@ def collect(iod: Iod, facts: Facts, additional: Mapping[int, Element]) -> dict[i
         if module.when and not CONDITIONS[module.when](facts):
             continue
         for row in module.attributes:
-            element = additional.get(row.tag) or _element_of(row, facts, name)
+            element = _given(row, additional, name) or _element_of(row, facts, name)
             if element is not None:
                 elements[row.tag] = element
     for tag, element in additional.items():
@@ -103,6 +103,21 @@ def encode(elements: Mapping[int, Element], transfer_syntax: TransferSyntax) -> 
     return Head(bytes(data), patch_points)
 
 
+def _given(row: Attribute, additional: Mapping[int, Element], module: str) -> Element | None:
+    element = additional.get(row.tag)
+    if element is not None and row.type == "1" and element.value in (None, "", ()):
+        raise _missing(row, module)
+    return element
+
+
+def _missing(row: Attribute, module: str) -> LocalError:
+    return LocalError(
+        f"{format_tag(row.tag)} of the {module} Module must have a value.",
+        clause=f"PS3.3 {MODULES[module].clause}",
+        value=row.source,
+    )
+
+
 def _element_of(row: Attribute, facts: Facts, module: str) -> Element | None:
     """What the row comes to: an element, or None where it is left out."""
     conditional = row.type.endswith("C")
@@ -113,11 +128,7 @@ def _element_of(row: Attribute, facts: Facts, module: str) -> Element | None:
     if not missing:
         return Element(row.vr, value)
     if row.type == "1" or (row.type == "1C" and row.when):
-        raise LocalError(
-            f"{format_tag(row.tag)} of the {module} Module must have a value.",
-            clause=f"PS3.3 {MODULES[module].clause}",
-            value=row.source,
-        )
+        raise _missing(row, module)
     if row.type == "3" or row.type == "1C":
         return None
     if conditional and not row.when and value is None:

@@ -9,6 +9,7 @@ from agent.objects import (
     cross_sectional,
     document_iods,
     ophthalmic,
+    presentation_state_iods,
     projection,
     report_iods,
     secondary_capture,
@@ -51,6 +52,7 @@ IODS: Mapping[str, Iod] = {
         document_iods,
         waveform_iods,
         report_iods,
+        presentation_state_iods,
     )
     for row in family.IODS
 }

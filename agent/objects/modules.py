@@ -9,6 +9,7 @@ from agent.objects import (
     document_iods,
     general_modules,
     ophthalmic,
+    presentation_state_iods,
     projection,
     report_iods,
     secondary_capture,
@@ -31,6 +32,7 @@ MODULES: Mapping[str, Module] = {
         document_iods,
         waveform_iods,
         report_iods,
+        presentation_state_iods,
     )
     for module in family.MODULES
 }

@@ -40,7 +40,8 @@ def facts(pixels=None, **changes) -> Facts:
 
 @pytest.mark.parametrize(("module", "row"), ROWS, ids=lambda each: getattr(each, "name", None))
 def test_each_row_has_the_vr_of_the_dictionary_a_source_and_a_known_condition(module, row):
-    assert row.vr == dictionary_VR(row.tag)
+    # Where PS3.6 leaves the choice, the table makes it.
+    assert row.vr in dictionary_VR(row.tag).split(" or ")
     assert row.type in ("1", "1C", "2", "2C", "3")
     assert not row.when or row.when in CONDITIONS
     assert not row.when or row.type.endswith("C")
