@@ -165,7 +165,7 @@ class Node:
         self._template = template
         self._load = load
         self._memory = MemoryWatch(configuration.limits.memory)
-        self._retentions: dict[str, Retention] = {}
+        self.retentions: dict[str, Retention] = {}
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
         self.pool = pool
@@ -251,7 +251,7 @@ class Node:
 
     def _start_retention(self, group: TaskGroup, table: ArchiveTable) -> None:
         retention = Retention(table, self.archives[table.name], self.calendar.earliest)
-        self._retentions[table.name] = retention
+        self.retentions[table.name] = retention
         group.start(supervised(retention.run, "retention", archive=table.name), "retention")
 
     def _listen(self) -> None:
@@ -344,8 +344,8 @@ class Node:
         self.calendar.table = fresh.clock
         self._memory.limit = fresh.limits.memory
         for table in fresh.archives:
-            if table.name in self._retentions:
-                self._retentions[table.name].table = table
+            if table.name in self.retentions:
+                self.retentions[table.name].table = table
         assert self.delivery is not None and self.intake is not None
         self.delivery.reload(fresh)
         self.intake.reload(fresh)

@@ -40,6 +40,7 @@ def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
         "capture": questions.capture,
         "re-identify": questions.reidentify,
         "corrections": questions.corrections,
+        "tidy": questions.tidy,
         **procedure_answers(node),
     }
 
@@ -164,6 +165,12 @@ class _Questions:
         return await self._archive(request).reidentify(
             request["level"], request["uid"], changes, who="control"
         )
+
+    async def tidy(self, request: Request) -> Any:
+        """Let retention look now, instead of when it is due."""
+        for retention in self._node.retentions.values():
+            await retention.tidy()
+        return {}
 
     async def corrections(self, request: Request) -> Any:
         limit = min(int(request.get("limit", 100)), 1000)

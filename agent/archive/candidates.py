@@ -23,7 +23,12 @@ _CONDITIONS = {
     " AND committed IS NULL)",
 }
 
-_NO_JOBS = " AND NOT EXISTS (SELECT 1 FROM job WHERE job.instance = instance.id)"
+_NOT_NEEDED = (
+    " AND NOT EXISTS (SELECT 1 FROM job WHERE job.instance = instance.id)"
+    # The step that is reported at the end names the objects that are there.
+    " AND coalesce(study_instance_uid, '') NOT IN"
+    " (SELECT study_instance_uid FROM examination WHERE state = 'IN PROGRESS')"
+)
 
 
 def candidates(
@@ -50,7 +55,7 @@ def _oldest(
         " LEFT JOIN study ON study.id = instance.study"
         " WHERE instance.received < ? AND instance.received >= ?"
         " AND coalesce(accessed, instance.received) < ?"
-        f"{studyless}{_CONDITIONS[conditions.after]}{_NO_JOBS} ORDER BY instance.id LIMIT ?",
+        f"{studyless}{_CONDITIONS[conditions.after]}{_NOT_NEEDED} ORDER BY instance.id LIMIT ?",
         (
             conditions.received_before,
             conditions.received_after,
@@ -68,7 +73,7 @@ def _least_recently_used(folder: str, conditions: Conditions, limit: int) -> lis
         "SELECT instance.id, sop_instance_uid, instance.bytes, instance.received, accessed"
         " FROM study INDEXED BY study_accessed CROSS JOIN instance ON instance.study = study.id"
         " WHERE accessed < ? AND instance.received < ? AND instance.received >= ?"
-        f"{_CONDITIONS[conditions.after]}{_NO_JOBS} ORDER BY accessed, study.id LIMIT ?",
+        f"{_CONDITIONS[conditions.after]}{_NOT_NEEDED} ORDER BY accessed, study.id LIMIT ?",
         (
             conditions.unused_since,
             conditions.received_before,

@@ -132,7 +132,9 @@ class WorklistWatch:
         elif age is None:
             said = f"{self.table.peer} has not answered yet"
         else:
-            said = f"{len(self.entries)} entries of {self.table.peer}, {_duration(age)} old"
+            count = len(self.entries)
+            entries = "1 entry" if count == 1 else f"{count} entries"
+            said = f"{entries} of {self.table.peer}, {_duration(age)} old"
         if self.last_reason:
             said += f"; the last try failed: {self.last_reason}"
         return {

@@ -204,6 +204,30 @@ def test_an_emergency_needs_no_entry(clinic: Clinic) -> None:
     assert step.ReferencedPatientSequence == []
 
 
+def test_retention_leaves_an_examination_alone_until_it_is_over(tmp_path: Path, pacs: Any) -> None:
+    made = Clinic(tmp_path, pacs.port)
+    keeps = (
+        '[[archive]]\nname = "main"\n[archive.retention]\ndelete = "by-age"\n'
+        'after = "delivered"\nage = "0 s"\nkeep = "0 s"\n'
+    )
+    text = made.box.configuration.read_text()
+    made.box.configuration.write_text(text.replace("[[entity]]", f"{keeps}[[entity]]", 1))
+    with made as clinic:
+        add_entry(str(clinic.worklist), entry(1))
+        clinic.start()
+        clinic.exam("capture", stills=2)
+        pacs.wait_for_files(2)
+        until(lambda: not clinic.box.ask("queue")["items"], lambda: clinic.box.log)
+        clinic.box.ask("tidy")
+        assert len(clinic.box.objects()) == 2
+        clinic.exam("finish")
+        until(lambda: len(clinic.steps.said) == 2, lambda: clinic.box.log)
+        (series,) = clinic.steps.said[1][2].PerformedSeriesSequence
+        assert len(series.ReferencedImageSequence) == 2
+        clinic.box.ask("tidy")
+        until(lambda: not clinic.box.objects(), lambda: clinic.box.log)
+
+
 def test_one_examination_at_a_time_and_no_entry_no_examination(clinic: Clinic) -> None:
     with pytest.raises(GantryError, match="no worklist entry fits"):
         clinic.start(7)
