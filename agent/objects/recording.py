@@ -7,17 +7,24 @@ is given back as soon as it is in the file, so that the device's ring is all the
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.errors import DeviceError, LocalError
 from agent.objects.composite import ObjectWriter
-from agent.objects.packing import Packing
 from hal.capture.base import CaptureDevice, CaptureError, CaptureEvent, SignalLost
 from hal.clock import Clock, MonotonicClock
 
 Wait = Callable[[int | None, float], None]
 """Waits until the descriptor is readable or the clock has reached the moment."""
+
+
+class Strips(Protocol):
+    """What makes frames of an object of what a device gives: a `Packing`, or `KeptFrames`."""
+
+    def strips(self, view: memoryview, stride: int) -> Iterator[memoryview]:
+        """The frame in pieces, in order; each is valid until the next is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ def blocking(clock: Clock) -> Wait:
 
 def record(
     device: CaptureDevice,
-    packing: Packing,
+    packing: Strips,
     writer: ObjectWriter,
     frames: int,
     *,

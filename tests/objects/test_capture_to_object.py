@@ -5,9 +5,13 @@ import pydicom
 import pytest
 
 from agent.dataset.uid import new_uid
+from agent.objects.cross_sectional import (
+    CT_IMAGE,
+    MR_IMAGE,
+    POSITRON_EMISSION_TOMOGRAPHY_IMAGE,
+)
 from agent.objects.description import SeriesIdentity
 from agent.objects.iods import (
-    IODS,
     MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE,
@@ -15,12 +19,29 @@ from agent.objects.iods import (
     ULTRASOUND_IMAGE,
     ULTRASOUND_MULTI_FRAME_IMAGE,
 )
+from agent.objects.ophthalmic import (
+    OPHTHALMIC_PHOTOGRAPHY_8_BIT_IMAGE,
+    OPHTHALMIC_PHOTOGRAPHY_16_BIT_IMAGE,
+)
 from agent.objects.packing import packing
+from agent.objects.projection import (
+    COMPUTED_RADIOGRAPHY_IMAGE,
+    DIGITAL_X_RAY_IMAGE_FOR_PRESENTATION,
+    DIGITAL_X_RAY_IMAGE_FOR_PROCESSING,
+    X_RAY_ANGIOGRAPHIC_IMAGE,
+    X_RAY_RADIOFLUOROSCOPIC_IMAGE,
+)
+from agent.objects.visible_light import (
+    VIDEO_ENDOSCOPIC_IMAGE,
+    VL_ENDOSCOPIC_IMAGE,
+    VL_MICROSCOPIC_IMAGE,
+    VL_PHOTOGRAPHIC_IMAGE,
+)
 from hal.capture.base import CaptureFormat, FrameRate
 from hal.capture.patterns import read_frame_number
 from hal.capture.simulator import SimulatedCapture
 from tests.hal.clocks import StoppedClock
-from tests.objects.examples import ObjectFile, examination
+from tests.objects.examples import ObjectFile, examination, takes_clips
 from tests.objects.wrong_errors import is_wrong
 from tests.peers.dicom3tools import dciodvfy
 
@@ -40,7 +61,29 @@ CASES = [
     (MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE, "Y16", "MONOCHROME2"),
     (MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE, "RGB24", "RGB"),
     (MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE, "UYVY", "RGB"),
+    (CT_IMAGE, "Y12", "MONOCHROME2"),
+    (MR_IMAGE, "Y16", "MONOCHROME2"),
+    (POSITRON_EMISSION_TOMOGRAPHY_IMAGE, "Y16", "MONOCHROME2"),
+    (VL_ENDOSCOPIC_IMAGE, "RGB24", "RGB"),
+    (VL_ENDOSCOPIC_IMAGE, "YUYV", "RGB"),
+    (VL_MICROSCOPIC_IMAGE, "BGR24", "RGB"),
+    (VL_PHOTOGRAPHIC_IMAGE, "GREY", "MONOCHROME2"),
+    (VIDEO_ENDOSCOPIC_IMAGE, "RGB24", "RGB"),
+    (X_RAY_ANGIOGRAPHIC_IMAGE, "GREY", "MONOCHROME2"),
+    (X_RAY_RADIOFLUOROSCOPIC_IMAGE, "Y12", "MONOCHROME2"),
+    (COMPUTED_RADIOGRAPHY_IMAGE, "Y12", "MONOCHROME2"),
+    (DIGITAL_X_RAY_IMAGE_FOR_PRESENTATION, "Y12", "MONOCHROME2"),
+    (DIGITAL_X_RAY_IMAGE_FOR_PROCESSING, "Y16", "MONOCHROME2"),
+    (OPHTHALMIC_PHOTOGRAPHY_8_BIT_IMAGE, "RGB24", "RGB"),
+    (OPHTHALMIC_PHOTOGRAPHY_16_BIT_IMAGE, "Y16", "MONOCHROME2"),
 ]
+# What some kinds cannot do without.
+PROJECTION = {"patient_orientation": ("L", "F"), "pixel_spacing": (0.15, 0.15)}
+NEEDED = {
+    DIGITAL_X_RAY_IMAGE_FOR_PRESENTATION: PROJECTION,
+    DIGITAL_X_RAY_IMAGE_FOR_PROCESSING: PROJECTION,
+}
+EYES = (OPHTHALMIC_PHOTOGRAPHY_8_BIT_IMAGE, OPHTHALMIC_PHOTOGRAPHY_16_BIT_IMAGE)
 
 WIDTH, HEIGHT = 162, 90
 
@@ -95,8 +138,12 @@ def expected(pixel_format, rows):
 def test_objects_hold_what_was_captured_and_dciodvfy_finds_no_error(
     tmp_path, sop_class_uid, pixel_format, photometric
 ):
-    multi_frame = IODS[sop_class_uid].multi_frame
-    path, captured = capture(tmp_path, sop_class_uid, pixel_format, 3 if multi_frame else 1)
+    multi_frame = takes_clips(sop_class_uid)
+    instance = dict(NEEDED.get(sop_class_uid, {}))
+    if sop_class_uid in EYES:
+        instance["identity"] = examination(series=SeriesIdentity(new_uid(), 1, laterality="L"))
+    count = 3 if multi_frame else 1
+    path, captured = capture(tmp_path, sop_class_uid, pixel_format, count, **instance)
     errors = [line for line in dciodvfy(path) if not is_wrong(line, sop_class_uid, photometric)]
     assert errors == []
     read = pydicom.dcmread(path)
