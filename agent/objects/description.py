@@ -103,12 +103,15 @@ class ExaminationIdentity:
 
     `additional` holds attributes beyond the tables, by tag: of the worklist entry (Request
     Attributes Sequence, ...) or the device's template. They win over the tables' values.
+    `character_set` is the Specific Character Set that is preferred; text that it has no code for
+    is written in UTF-8 (ISO_IR 192).
     """
 
     patient: PatientIdentity
     study: StudyIdentity
     series: SeriesIdentity
     additional: Mapping[int, Element] = field(default_factory=dict)
+    character_set: str = "ISO_IR 192"
 
 
 @dataclass(frozen=True, slots=True)

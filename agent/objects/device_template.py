@@ -7,6 +7,7 @@ A plain mapping as it comes from TOML:
     station_name = "ENDO1"
     modality = "ES"
     body_part_examined = "STOMACH"
+    character_set = "ISO_IR 100"      # UTF-8 where it is left out
 
     [attributes]                      # by keyword, into every object; wins over all else
     KVP = 70
@@ -21,6 +22,7 @@ from agent.errors import ConfigurationError
 from agent.objects.description import DeviceIdentity, SeriesIdentity
 from agent.objects.element import Element
 from agent.objects.given import elements_of
+from agent.objects.head import UTF_8
 
 _DEVICE = tuple(field.name for field in fields(DeviceIdentity))
 _SERIES = (
@@ -33,7 +35,7 @@ _SERIES = (
     "performing_physician_name",
 )
 _SEVERAL = ("software_versions", "capture_software_versions")
-_ATTRIBUTES = "attributes"
+_ATTRIBUTES, _CHARACTER_SET = "attributes", "character_set"
 
 
 def device_of(template: Mapping[str, object]) -> DeviceIdentity:
@@ -65,9 +67,18 @@ def attributes_of(template: Mapping[str, object]) -> dict[int, Element]:
     return elements_of(attributes)
 
 
+def character_set_of(template: Mapping[str, object]) -> str:
+    """The Specific Character Set that the device's objects shall have; UTF-8 unless it says so.
+
+    A list holds several terms.
+    """
+    found = template.get(_CHARACTER_SET, UTF_8)
+    return "\\".join(map(str, found)) if isinstance(found, (list, tuple)) else str(found)
+
+
 def check(template: Mapping[str, object]) -> None:
     """Raises ConfigurationError for a key that no template has."""
-    known = {*_DEVICE, *_SERIES, _ATTRIBUTES}
+    known = {*_DEVICE, *_SERIES, _ATTRIBUTES, _CHARACTER_SET}
     for key in template:
         if key not in known:
             raise ConfigurationError(

@@ -147,7 +147,7 @@ MODULES = (
         (
             _A(0x00080016, "UI", "1", "object.sop_class_uid"),
             _A(0x00080018, "UI", "1", "instance.sop_instance_uid"),
-            _A(0x00080005, "CS", "1C", "=ISO_IR 192"),
+            _A(0x00080005, "CS", "1C", "character_set"),
             _A(0x00080012, "DA", "3", "instance.created.date"),
             _A(0x00080013, "TM", "3", "instance.created.time"),
             _A(0x00080201, "SH", "3", "instance.created.offset"),

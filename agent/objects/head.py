@@ -11,13 +11,13 @@ from agent.dataset.tags import PIXEL_DATA, format_tag
 from agent.dataset.transfer_syntaxes import TransferSyntax
 from agent.dataset.value_representations import VALUE_REPRESENTATIONS, encode_numbers
 from agent.errors import LocalError
-from agent.objects.element import Element
+from agent.objects.element import Element, Item
 from agent.objects.iod import Iod
 from agent.objects.module import Attribute, Facts
 from agent.objects.modules import MODULES
 from agent.objects.sources import CONDITIONS, DERIVED_SOURCES, PATCHED, Patched
 
-CHARACTER_SET = "ISO_IR 192"
+UTF_8 = "ISO_IR 192"
 
 # PS3.5 Table 6.2-1, in characters; of PN for each component group.
 _LONGEST = {
@@ -85,7 +85,17 @@ def collect(iod: Iod, facts: Facts, additional: Mapping[int, Element]) -> dict[i
 
 
 def encode(elements: Mapping[int, Element], transfer_syntax: TransferSyntax) -> Head:
-    """Elements in ascending order of tags. Raises LocalError for a value that breaks its VR."""
+    """Elements in ascending order of tags. Raises LocalError for a value that breaks its VR.
+
+    Text goes out in the Specific Character Set among them; where that has no code for all of it,
+    in UTF-8, which they say then.
+    """
+    character_set = UTF_8
+    if _SPECIFIC_CHARACTER_SET in elements:
+        character_set = str(elements[_SPECIFIC_CHARACTER_SET].value)
+        if not _fits(elements, character_set):
+            character_set = UTF_8
+            elements = {**elements, _SPECIFIC_CHARACTER_SET: Element("CS", UTF_8)}
     data = bytearray()
     patch_points: dict[str, PatchPoint] = {}
     for tag in sorted(elements):
@@ -97,7 +107,10 @@ def encode(elements: Mapping[int, Element], transfer_syntax: TransferSyntax) -> 
             )
         else:
             encoded = encode_element(
-                tag, vr, encode_value(tag, vr, value, transfer_syntax), transfer_syntax
+                tag,
+                vr,
+                encode_value(tag, vr, value, transfer_syntax, character_set),
+                transfer_syntax,
             )
         data += encoded
     return Head(bytes(data), patch_points)
@@ -155,12 +168,36 @@ def resolve(source: str, facts: Facts) -> object:
     return value
 
 
-def encode_value(tag: int, vr: str, value: object, transfer_syntax: TransferSyntax) -> bytes:
+def _fits(elements: Item, character_set: str) -> bool:
+    """Whether the character set has a code for all text, that of items too."""
+    if character_set == UTF_8:
+        return True
+    for vr, value in elements.values():
+        if vr == "SQ":
+            items = value if isinstance(value, (tuple, list)) else ()
+            if not all(_fits(item, character_set) for item in items):
+                return False
+        elif VALUE_REPRESENTATIONS[vr].character_set and value:
+            texts = value if isinstance(value, tuple) else (value,)
+            try:
+                encode_text("\\".join(map(str, texts)), vr, character_set)
+            except LocalError:
+                return False
+    return True
+
+
+def encode_value(
+    tag: int,
+    vr: str,
+    value: object,
+    transfer_syntax: TransferSyntax,
+    character_set: str = UTF_8,
+) -> bytes:
     """The bytes of a value without padding. Raises LocalError when it breaks its VR (PS3.5 6.2)."""
     if isinstance(value, bytes):
         return value
     if vr == "SQ":
-        return _encode_items(value, transfer_syntax)
+        return _encode_items(value, transfer_syntax, character_set)
     if value is None or value in ("", ()):
         return b""
     values = value if isinstance(value, tuple) else (value,)
@@ -171,7 +208,7 @@ def encode_value(tag: int, vr: str, value: object, transfer_syntax: TransferSynt
     texts = [_text(vr, one) for one in values]
     for text in texts:
         _check_text(tag, vr, text, alone=vr in _SINGLE or not isinstance(value, str))
-    return encode_text("\\".join(texts), vr, CHARACTER_SET)
+    return encode_text("\\".join(texts), vr, character_set)
 
 
 def _text(vr: str, value: object) -> str:
@@ -201,7 +238,7 @@ def _check_text(tag: int, vr: str, text: str, *, alone: bool) -> None:
         )
 
 
-def _encode_items(value: object, transfer_syntax: TransferSyntax) -> bytes:
+def _encode_items(value: object, transfer_syntax: TransferSyntax, character_set: str) -> bytes:
     data = bytearray()
     items = value if isinstance(value, (tuple, list)) else ()
     for item in items:
@@ -209,7 +246,7 @@ def _encode_items(value: object, transfer_syntax: TransferSyntax) -> bytes:
             encode_element(
                 tag,
                 element.vr,
-                encode_value(tag, element.vr, element.value, transfer_syntax),
+                encode_value(tag, element.vr, element.value, transfer_syntax, character_set),
                 transfer_syntax,
             )
             for tag, element in sorted(item.items())

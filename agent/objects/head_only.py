@@ -27,7 +27,15 @@ def facts_without_pixels(
     modality = identity.series.modality or iod.modality
     kind = ObjectFacts(iod.sop_class_uid, modality, (), False, iod.modules)
     return Facts(
-        identity.patient, identity.study, identity.series, device, instance, None, None, kind
+        identity.patient,
+        identity.study,
+        identity.series,
+        device,
+        instance,
+        None,
+        None,
+        kind,
+        identity.character_set,
     )
 
 

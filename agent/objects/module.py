@@ -50,6 +50,7 @@ class Facts:
     pixels: PixelDescription | None
     cine: Cine | None
     object: ObjectFacts
+    character_set: str = "ISO_IR 192"
 
 
 class Attribute(NamedTuple):

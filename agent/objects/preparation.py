@@ -83,6 +83,7 @@ def prepare(
             multi_frame,
             iod.modules,
         ),
+        identity.character_set,
     )
     return Prepared(iod, facts, compose(iod, facts, identity.additional, transfer_syntax))
 

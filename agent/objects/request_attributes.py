@@ -20,7 +20,7 @@ from agent.objects.description import (
     SeriesIdentity,
     StudyIdentity,
 )
-from agent.objects.device_template import attributes_of, series_of
+from agent.objects.device_template import attributes_of, character_set_of, series_of
 from agent.objects.element import Element
 from agent.objects.given import elements_of
 
@@ -252,6 +252,7 @@ def description_from_worklist(
         _of_performed_study(StudyIdentity(uid, **study), performed),
         _of_performed(series, performed),
         {**elements_of(values), **_reference(performed), **attributes_of(template)},
+        character_set_of(template),
     )
 
 
