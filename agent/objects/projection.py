@@ -74,7 +74,7 @@ MODULES = (
         "C.8.11.2",
         (
             _A(0x00200062, "CS", "1", "image_laterality"),
-            _A(0x00082218, "SQ", "2", "given"),
+            _A(0x00082218, "SQ", "2", "anatomic_region"),
         ),
     ),
     Module(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from agent.dataset.uid import derived_uid
+from agent.objects.anatomy import REGIONS, region_of
 from agent.objects.module import Facts
 from agent.objects.references import Code
 
@@ -52,6 +53,11 @@ def _acquired_date_time(facts: Facts) -> str:
     return moment.date + moment.time + moment.offset
 
 
+def _anatomic_region(facts: Facts) -> object:
+    region = region_of(facts.series.body_part_examined)
+    return None if region is None else (region.item(),)
+
+
 DERIVED_SOURCES: Mapping[str, Callable[[Facts], object]] = {
     "burned_in_annotation": lambda facts: "YES" if facts.instance.burned_in_annotation else "NO",
     "colour_data_present": lambda facts: int(_samples(facts) > 1),
@@ -81,8 +87,11 @@ DERIVED_SOURCES: Mapping[str, Callable[[Facts], object]] = {
     "own_synchronization_frame_of_reference": lambda facts: derived_uid(
         facts.instance.sop_instance_uid.encode("ascii")
     ),
-    "entire_body": lambda facts: (Code("38266002", "SCT", "Entire body").item(),),
-    "eye": lambda facts: (Code("81745001", "SCT", "Eye").item(),),
+    "anatomic_region": _anatomic_region,
+    "anatomic_region_or_entire_body": lambda facts: (
+        _anatomic_region(facts) or (REGIONS["WHOLEBODY"].item(),)
+    ),
+    "eye": lambda facts: (REGIONS["EYE"].item(),),
     "fundus_camera": lambda facts: (Code("409898007", "SCT", "Fundus Camera").item(),),
     "image_laterality": lambda facts: facts.series.laterality or "U",
     "presentation_lut_shape": lambda facts: (

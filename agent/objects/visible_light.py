@@ -23,7 +23,7 @@ MODULES = (
             _A(0x00080008, "CS", "1", "object.image_type"),
             _A(0x00282110, "CS", "2", "pixels.lossy"),
             # Of a patient, not a specimen: required; what claims least unless a template knows.
-            _A(0x00082218, "SQ", "1C", "entire_body"),
+            _A(0x00082218, "SQ", "1C", "anatomic_region_or_entire_body"),
             _A(0x00280030, "DS", "3", "instance.pixel_spacing"),
         ),
     ),

@@ -5,10 +5,12 @@ import dataclasses
 import numpy
 import pydicom
 import pytest
+from pydicom.sr.codedict import codes
 
 from agent.dataset.transfer_syntaxes import JPEG_BASELINE
 from agent.errors import LocalError
 from agent.objects import cross_sectional, ophthalmic, projection, visible_light
+from agent.objects.anatomy import REGIONS
 from agent.objects.description import PatientIdentity, SeriesIdentity
 from agent.objects.geometry import Geometry, UltrasoundRegion
 from agent.objects.given import elements_of
@@ -19,7 +21,7 @@ from agent.objects.iods import (
     ULTRASOUND_MULTI_FRAME_IMAGE,
 )
 from agent.objects.pixels import PixelDescription, colour, grey
-from agent.objects.references import Code, InstanceReference
+from agent.objects.references import InstanceReference
 from agent.objects.single_bit import pack_bits
 from tests.objects.examples import GEOMETRY, ObjectFile, examination
 from tests.objects.judging import dump, errors_of, pixels_by_dcmtk
@@ -54,9 +56,6 @@ CASES = [
 ]
 
 
-HAND = {0x00082218: Code("85562004", "SCT", "Hand").sequence()}
-
-
 def frames_of(pixels, count):
     """Noise that fits the bits; as arrays and as the bytes of native frames."""
     random = numpy.random.default_rng(17)
@@ -74,7 +73,7 @@ def made(folder, sop_class_uid, pixels, count, options):
     series = SeriesIdentity(
         "1.2.826.0.1.3680043.10.999.5", 1, laterality="R", body_part_examined="HAND"
     )
-    identity = examination(series=series, additional=HAND)
+    identity = examination(series=series)
     file = ObjectFile(folder, sop_class_uid, pixels, identity=identity, **options)
     frames = frames_of(pixels, count)
     for frame in frames:
@@ -269,3 +268,18 @@ def test_a_keyword_that_there_is_not_and_a_value_that_does_not_fit_are_refused()
     for values in ({"NoSuchKeyword": 1}, {"Rows": "many"}, {"KVP": {}}, {"SourceImageSequence": 1}):
         with pytest.raises(LocalError):
             elements_of(values)
+
+
+def test_the_body_part_becomes_a_coded_region(tmp_path):
+    path, _ = made(tmp_path, visible_light.VL_PHOTOGRAPHIC_IMAGE, RGB, 1, {})
+    (region,) = pydicom.dcmread(path).AnatomicRegionSequence
+    assert (region.CodeValue, region.CodingSchemeDesignator) == ("85562004", "SCT")
+
+
+def test_each_coded_region_is_a_concept_that_pydicom_knows_by_that_name():
+    known = {}
+    for code in codes.SCT.concepts.values():
+        known.setdefault(code.value, []).append(code.meaning.casefold())
+    assert len(REGIONS) > 40
+    for region in REGIONS.values():
+        assert any(region.meaning.casefold() in name for name in known[region.value])

@@ -1,6 +1,9 @@
 """From a worklist entry to objects and to the performed step (PS3.17 annex J, IHE RAD TF-2 A)."""
 
 import dataclasses
+import json
+import subprocess
+import sys
 
 import pydicom
 import pytest
@@ -237,3 +240,18 @@ def test_without_a_step_nothing_is_said_of_one(tmp_path):
     read = pydicom.dcmread(made(tmp_path, ENTRY, performed=bare))
     assert "ReferencedPerformedProcedureStepSequence" not in read
     assert read.PerformedProcedureStepDescription == "Done otherwise"
+
+
+def test_the_resident_process_maps_an_entry_without_the_dictionary_of_pydicom():
+    program = (
+        "import json, sys\n"
+        "from agent.objects.description import Moment\n"
+        "from agent.objects.request_attributes import *\n"
+        "entry = json.loads(sys.argv[1])\n"
+        "step = PerformedStep('1', Moment('20250102', '130000'), '1.2')\n"
+        "description_from_worklist(entry, {'manufacturer': 'Acme'}, study_instance_uid='1.2',\n"
+        "    series_instance_uid='1.3', performed=step)\n"
+        "performed_step_attributes(entry, step, study_instance_uid='1.2')\n"
+        "assert not {'numpy', 'pydicom', 'ssl', 'sqlite3'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, json.dumps(ENTRY)], check=True)
