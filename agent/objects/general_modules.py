@@ -100,7 +100,7 @@ MODULES = (
             _A(0x00204000, "LT", "3", "instance.comments"),
             _A(0x00280301, "CS", "3", "burned_in_annotation"),
             _A(0x00282110, "CS", "3", "pixels.lossy"),
-            _A(0x00282112, "DS", "1C", "compression_ratio", "lossy"),
+            _A(0x00282112, "DS", "3", "compression_ratio"),
             _A(0x00282114, "CS", "3", "compression_method"),
             _A(0x00082111, "ST", "3", "instance.derivation_description"),
             _A(0x00082112, "SQ", "1C", "source_images"),

@@ -36,6 +36,7 @@ class ObjectFacts:
     image_type: tuple[str, ...]
     multi_frame: bool
     modules: tuple[str, ...] = ()
+    encapsulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class PixelDescription:
     compression_method: str | None = None
     """How they lost it (PS3.3 C.7.6.1.1.5.1): ISO_10918_1 is JPEG."""
     compression_ratio: float | None = None
-    """None of lossy pixels: what is measured while the object is written."""
+    """None of compressed frames: what is measured while the object is written."""
 
     @property
     def high_bit(self) -> int:

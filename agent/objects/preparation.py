@@ -82,6 +82,7 @@ def prepare(
             iod.image_type if instance.image_type is None else instance.image_type,
             multi_frame,
             iod.modules,
+            transfer_syntax.encapsulated,
         ),
         identity.character_set,
     )

@@ -40,7 +40,6 @@ CONDITIONS: Mapping[str, Callable[[Facts], bool]] = {
     ),
     "cine": lambda facts: facts.cine is not None,
     "multi-frame": lambda facts: facts.object.multi_frame,
-    "lossy": lambda facts: facts.pixels is not None and facts.pixels.lossy == "01",
     "geometry": lambda facts: facts.instance.geometry is not None,
     "derived": lambda facts: facts.object.image_type[:1] == ("DERIVED",),
     "table of a scanner": lambda facts: bool({"CT Image", "MR Image"} & set(facts.object.modules)),
@@ -53,6 +52,16 @@ def _acquired_date_time(facts: Facts) -> str:
     return moment.date + moment.time + moment.offset
 
 
+def _compression_ratio(facts: Facts) -> object:
+    """What is known; else what is measured while compressed frames are written."""
+    pixels = facts.pixels
+    if pixels is None or pixels.lossy != "01":
+        return None
+    if pixels.compression_ratio is None and facts.object.encapsulated:
+        return PATCHED["patched.compression_ratio"]
+    return pixels.compression_ratio
+
+
 def _anatomic_region(facts: Facts) -> object:
     region = region_of(facts.series.body_part_examined)
     return None if region is None else (region.item(),)
@@ -62,11 +71,7 @@ DERIVED_SOURCES: Mapping[str, Callable[[Facts], object]] = {
     "burned_in_annotation": lambda facts: "YES" if facts.instance.burned_in_annotation else "NO",
     "colour_data_present": lambda facts: int(_samples(facts) > 1),
     "acquired_date_time": _acquired_date_time,
-    "compression_ratio": lambda facts: (
-        PATCHED["patched.compression_ratio"]
-        if facts.pixels is not None and facts.pixels.compression_ratio is None
-        else facts.pixels and facts.pixels.compression_ratio
-    ),
+    "compression_ratio": _compression_ratio,
     "ultrasound_regions": lambda facts: tuple(
         region.item() for region in facts.instance.ultrasound_regions
     ),

@@ -1,5 +1,7 @@
 """JPEG frames into objects as they are: what is said of them, and what others decode."""
 
+import dataclasses
+
 import numpy
 import pydicom
 import pytest
@@ -110,3 +112,16 @@ def test_any_bytes_are_described_or_refused(data, with_start):
         jpeg_pixels(b"\xff\xd8" + data if with_start else data)
     except LocalError as error:
         assert error.clause == "PS3.5 8.2.1"
+
+
+def test_pixels_that_were_lossy_once_say_so_and_no_ratio_is_made_up(tmp_path):
+    for ratio, said in ((None, False), (12.5, True)):
+        pixels = dataclasses.replace(
+            grey(2, 2), lossy="01", compression_method="ISO_10918_1", compression_ratio=ratio
+        )
+        file = ObjectFile(tmp_path, ULTRASOUND_IMAGE, pixels)
+        file.writer.write_frame(b"1234")
+        file.finish()
+        read = pydicom.dcmread(file.path)
+        assert read.LossyImageCompression == "01"
+        assert ("LossyImageCompressionRatio" in read) is said
