@@ -47,6 +47,8 @@ class DocumentDescription:
     hl7_instance_identifier: str | None = None
     frame_of_reference_uid: str | None = None
     unit: Code = MILLIMETRE
+    conversion_type: str = "WSD"
+    """Of PDF and CDA (C.8.6.1): WSD is made at a workstation, SD a scanned document."""
 
 
 def encapsulate(
@@ -129,6 +131,8 @@ def _content(
         0x00420012: Element("LO", MIME_TYPES[sop_class_uid]),
         0x00420015: Element("UL", length),
     }
+    if sop_class_uid in (ENCAPSULATED_PDF, ENCAPSULATED_CDA):
+        content[0x00080064] = Element("CS", document.conversion_type)
     if document.concept_name is not None:
         content[0x0040A043] = document.concept_name.sequence()
     if document.sources:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from agent.dataset.sop_classes import MODALITY_PERFORMED_PROCEDURE_STEP
+from agent.errors import LocalError
 from agent.objects.description import (
     ExaminationIdentity,
     Moment,
@@ -98,6 +99,8 @@ ROWS = (
         (),
         (f"{_SCHEDULED}/PlacerOrderNumberImagingServiceRequest",),
     ),
+    Row("OrderPlacerIdentifierSequence", (), (f"{_SCHEDULED}/OrderPlacerIdentifierSequence",)),
+    Row("OrderFillerIdentifierSequence", (), (f"{_SCHEDULED}/OrderFillerIdentifierSequence",)),
     Row(
         "FillerOrderNumberImagingServiceRequest",
         (),
@@ -141,8 +144,6 @@ ROWS = (
     ),
     Row(f"{SCHEDULED_STEP}/ScheduledPerformingPhysicianName", ("PerformingPhysicianName",)),
     Row(f"{SCHEDULED_STEP}/Modality", (), ("Modality",)),
-    Row(f"{SCHEDULED_STEP}/ScheduledStationAETitle", (), ("PerformedStationAETitle",)),
-    Row(f"{SCHEDULED_STEP}/ScheduledStationName", (), ("PerformedStationName",)),
     Row(f"{SCHEDULED_STEP}/ScheduledProcedureStepLocation", (), ("PerformedLocation",)),
 )
 
@@ -204,7 +205,8 @@ class PerformedStep:
     """The performed procedure step that the objects belong to.
 
     `sop_instance_uid` is that of the MPPS instance, "" where none is reported; the rest are its
-    attributes. What is "" comes from the worklist entry.
+    attributes. The station is the one that performs, whichever was scheduled; a description or
+    modality that is "" comes from the worklist entry.
     """
 
     identifier: str
@@ -261,7 +263,8 @@ def performed_step_attributes(
 ) -> dict[str, object]:
     """The attributes of the N-CREATE that starts the step, by keyword (PS3.4 Table F.7.2-1).
 
-    `study_instance_uid` as in `description_from_worklist`: both must be told the same.
+    `study_instance_uid` as in `description_from_worklist`: both must be told the same. Raises
+    LocalError without a performing station's AE title, or a modality here or in the entry.
     """
     entries = _entries(entry)
     values = _placed(entries, [(row.entry, row.performed) for row in ROWS])
@@ -281,6 +284,11 @@ def performed_step_attributes(
         "Modality": performed.modality,
     }
     made.update({keyword: value for keyword, value in told.items() if value})
+    for keyword in ("PerformedStationAETitle", "Modality"):
+        if not made.get(keyword):
+            raise LocalError(
+                f"A performed step needs {keyword}.", clause="PS3.4 F.7.2.1.1", value=keyword
+            )
     return made
 
 

@@ -73,6 +73,7 @@ def test_a_document_is_valid_and_whole(tmp_path, sop_class_uid, data, document):
     read = pydicom.dcmread(path)
     assert read.EncapsulatedDocument[: len(data)] == data
     assert read.EncapsulatedDocumentLength == len(data)
+    assert read.get("ConversionType") == (None if sop_class_uid == ENCAPSULATED_STL else "WSD")
     assert read.DocumentTitle == (document.title or "")
     assert "EncapsulatedDocument" in dump(path)
 

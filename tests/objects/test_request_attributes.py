@@ -232,6 +232,18 @@ def test_a_template_with_a_key_that_there_is_not_is_refused():
         )
 
 
+@pytest.mark.parametrize("missing", ["modality", "station_ae_title"])
+def test_a_step_without_station_or_modality_is_refused(missing):
+    bare = dataclasses.replace(STEP, **{missing: ""})
+    with pytest.raises(LocalError, match="needs"):
+        performed_step_attributes({}, bare, study_instance_uid="1.2")
+
+
+def test_the_performing_station_is_not_the_scheduled_one():
+    step = performed_step_attributes(ENTRY, STEP, study_instance_uid="1.2")
+    assert step["PerformedStationAETitle"] == "GANTRY" and step["PerformedStationName"] == ""
+
+
 def test_without_a_step_nothing_is_said_of_one(tmp_path):
     read = pydicom.dcmread(made(tmp_path, ENTRY, performed=None))
     for keyword in ("PerformedProcedureStepID", "ReferencedPerformedProcedureStepSequence"):
@@ -248,7 +260,8 @@ def test_the_resident_process_maps_an_entry_without_the_dictionary_of_pydicom():
         "from agent.objects.description import Moment\n"
         "from agent.objects.request_attributes import *\n"
         "entry = json.loads(sys.argv[1])\n"
-        "step = PerformedStep('1', Moment('20250102', '130000'), '1.2')\n"
+        "started = Moment('20250102', '130000')\n"
+        "step = PerformedStep('1', started, '1.2', station_ae_title='GANTRY')\n"
         "description_from_worklist(entry, {'manufacturer': 'Acme'}, study_instance_uid='1.2',\n"
         "    series_instance_uid='1.3', performed=step)\n"
         "performed_step_attributes(entry, step, study_instance_uid='1.2')\n"
