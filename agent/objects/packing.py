@@ -13,6 +13,7 @@ from agent.errors import LocalError
 from agent.objects.iod import Iod
 from agent.objects.iods import iod_of
 from agent.objects.pixels import PixelDescription, colour, grey
+from agent.objects.single_bit import SingleBitPacking
 from hal.capture.pixel_formats import PIXEL_FORMATS, PixelFormat
 
 _STRIP = 65536
@@ -80,12 +81,13 @@ def packing(
     *,
     full_range: bool = True,
     aspect_ratio: tuple[int, int] | None = None,
-) -> Packing:
+) -> Packing | SingleBitPacking:
     """How frames of this format become native frames of objects of this SOP class.
 
     YCbCr 4:2:2 stays YBR_FULL_422 where the IOD allows that in native form, else it becomes RGB
     (with numpy). `full_range` False says that luma is 16 to 235 and chroma 16 to 240, as most
-    video is. Raises LocalError when the IOD allows nothing that the format can become.
+    video is. Objects of one bit take grey of 8 bits, cut in its middle. Raises LocalError when
+    the IOD allows nothing that the format can become.
     """
     found = PIXEL_FORMATS.get(pixel_format)
     if found is None or found.compressed or found.planar:
@@ -95,6 +97,8 @@ def packing(
             way_out="Capture in GREY, Y10, Y12, Y16, RGB24, BGR24, YUYV or UYVY.",
         )
     iod = iod_of(sop_class_uid)
+    if found.bits_stored == 8 and found.colour == "grey" and _holds_single_bits(iod):
+        return SingleBitPacking(height, width)
     if found.colour == "grey":
         choices = [grey(height, width, bits_stored=found.bits_stored)]
     elif found.colour == "rgb":
@@ -106,6 +110,10 @@ def packing(
         pixels = _with_aspect_ratio(pixels, aspect_ratio)
     iod.check(pixels, encapsulated=False)
     return Packing(found, width, pixels, _pack_of(found, pixels, full_range))
+
+
+def _holds_single_bits(iod: Iod) -> bool:
+    return all(rule.bits_allocated == (1,) for rule in iod.pixel_rules)
 
 
 def _allowed_by(iod: Iod) -> Callable[[PixelDescription], bool]:

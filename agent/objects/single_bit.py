@@ -5,7 +5,11 @@ PS3.5 8.1.1 and D.2: a frame whose pixels do not fill its last byte shares it wi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from agent.errors import LocalError
 from agent.objects.output import Bytes
+from agent.objects.pixels import PixelDescription
 
 
 def pack_bits(pixels: Bytes, threshold: int = 1) -> bytes:
@@ -17,6 +21,28 @@ def pack_bits(pixels: Bytes, threshold: int = 1) -> bytes:
 
     values = np.frombuffer(pixels, dtype=np.uint8)
     return np.packbits(values >= threshold, bitorder="little").tobytes()
+
+
+class SingleBitPacking:
+    """Turns captured grey frames of 8 bits into frames of one bit; stands where a `Packing` does.
+
+    Eight rows at a time, so that each piece is whole bytes: memory is these, and an eighth of them.
+    """
+
+    def __init__(self, rows: int, columns: int, threshold: int = 128) -> None:
+        self.pixels = PixelDescription(rows, columns, "MONOCHROME2", 1, 1, 1)
+        self._threshold = threshold
+
+    def strips(self, view: memoryview, stride: int) -> Iterator[memoryview]:
+        """The frame in pieces, in order. Raises LocalError when the view is too short for it."""
+        rows, columns = self.pixels.rows, self.pixels.columns
+        if stride < columns or len(view) < stride * (rows - 1) + columns:
+            raise LocalError("The buffer is shorter than a frame.", value=len(view), limit=stride)
+        for first in range(0, rows, 8):
+            taken = bytearray()
+            for row in range(first, min(first + 8, rows)):
+                taken += view[row * stride : row * stride + columns]
+            yield memoryview(pack_bits(taken, self._threshold))
 
 
 class BitStream:

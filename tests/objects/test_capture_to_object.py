@@ -14,6 +14,7 @@ from agent.objects.description import SeriesIdentity
 from agent.objects.iods import (
     MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE,
+    MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE,
     SECONDARY_CAPTURE_IMAGE,
     ULTRASOUND_IMAGE,
@@ -61,6 +62,7 @@ CASES = [
     (MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE, "Y16", "MONOCHROME2"),
     (MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE, "RGB24", "RGB"),
     (MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE, "UYVY", "RGB"),
+    (MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE, "GREY", "MONOCHROME2"),
     (CT_IMAGE, "Y12", "MONOCHROME2"),
     (MR_IMAGE, "Y16", "MONOCHROME2"),
     (POSITRON_EMISSION_TOMOGRAPHY_IMAGE, "Y16", "MONOCHROME2"),
@@ -154,6 +156,8 @@ def test_objects_hold_what_was_captured_and_dciodvfy_finds_no_error(
         pixels = pixels[numpy.newaxis]
     for shown, rows in zip(pixels, captured, strict=True):
         meant = expected(pixel_format, rows)
+        if read.BitsAllocated == 1:
+            meant = meant >= 128
         if photometric == "RGB" and pixel_format in ("YUYV", "UYVY"):
             meant = in_rgb(meant)
             assert numpy.abs(shown.astype(int) - meant.astype(int)).max() <= 1

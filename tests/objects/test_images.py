@@ -22,7 +22,7 @@ from agent.objects.iods import (
 )
 from agent.objects.pixels import PixelDescription, colour, grey
 from agent.objects.references import InstanceReference
-from agent.objects.single_bit import pack_bits
+from agent.objects.single_bit import SingleBitPacking, pack_bits
 from tests.objects.examples import GEOMETRY, ObjectFile, examination
 from tests.objects.judging import dump, errors_of, pixels_by_dcmtk
 
@@ -165,6 +165,11 @@ def test_pixels_of_one_bit_are_packed_without_gaps_between_frames(tmp_path, rows
     )
     assert numpy.array_equal(stream[: frames.size].reshape(frames.shape), frames)
     assert not stream[frames.size :].any() and len(read.PixelData) % 2 == 0
+
+
+def test_a_short_buffer_is_refused_before_it_is_packed_into_bits():
+    with pytest.raises(LocalError, match="shorter"):
+        list(SingleBitPacking(9, 7).strips(memoryview(bytes(62)), 7))
 
 
 def test_derived_images_name_their_sources(tmp_path):
