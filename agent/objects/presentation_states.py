@@ -20,6 +20,7 @@ from agent.objects.presentation_state_iods import (
     PSEUDO_COLOR_SOFTCOPY_PRESENTATION_STATE,
 )
 from agent.objects.references import InstanceReference
+from agent.objects.shutter import Shutter
 
 _REFERENCED_IMAGE_SEQUENCE = 0x00081140
 _REFERENCED_SERIES_SEQUENCE = 0x00081115
@@ -149,6 +150,7 @@ class PresentationState:
     rotation: int = 0
     flipped: bool = False
     shape: str = "IDENTITY"
+    shutter: Shutter | None = None
     palette: Palette | None = None
     underlying: Blended | None = None
     superimposed: Blended | None = None
@@ -183,6 +185,9 @@ def write_presentation_state(
     if state.rotation or state.flipped:
         content[0x00700041] = Element("CS", "Y" if state.flipped else "N")
         content[0x00700042] = Element("US", state.rotation)
+    if state.shutter is not None:
+        grey = sop_class_uid == GRAYSCALE_SOFTCOPY_PRESENTATION_STATE
+        content |= state.shutter.elements(colour=not grey)
     content |= _of_kind(sop_class_uid, state, identity.study.instance_uid)
     return write_object(
         descriptor,

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import struct
+import subprocess
 
 import numpy
 import pydicom
@@ -11,7 +12,7 @@ import pytest
 from agent.errors import LocalError
 from agent.objects.annotations import Annotation, GraphicLayer, GraphicObject, TextObject
 from agent.objects.color_profile import srgb_profile
-from agent.objects.description import InstanceDescription
+from agent.objects.description import InstanceDescription, PatientIdentity, StudyIdentity
 from agent.objects.iods import SECONDARY_CAPTURE_IMAGE
 from agent.objects.pixels import grey
 from agent.objects.presentation_state_iods import (
@@ -29,8 +30,10 @@ from agent.objects.presentation_states import (
     write_presentation_state,
 )
 from agent.objects.references import InstanceReference
+from agent.objects.shutter import Shutter
 from tests.objects.examples import MOMENT, ObjectFile, device, examination, file_meta_of
 from tests.objects.judging import by_dcmtk, dump, errors_of, read_pnm
+from tests.peers.programs import program
 
 IMAGE = InstanceReference(SECONDARY_CAPTURE_IMAGE, "1.2.3.1", "1.2.3")
 OTHER = InstanceReference(SECONDARY_CAPTURE_IMAGE, "1.2.4.1", "1.2.4", "1.2.99")
@@ -63,8 +66,15 @@ GREY = PresentationState(
     annotations=ANNOTATIONS,
     rotation=90,
     flipped=True,
+    shutter=Shutter((5, 60, 3, 40), (20, 30, 15)),
 )
-COLOUR = PresentationState("COLOUR", WHOLE, (IMAGE, OTHER), annotations=ANNOTATIONS)
+COLOUR = PresentationState(
+    "COLOUR",
+    WHOLE,
+    (IMAGE, OTHER),
+    annotations=ANNOTATIONS,
+    shutter=Shutter(circle=(20, 30, 15), grey=32768),
+)
 PSEUDO = dataclasses.replace(
     GREY, label="HOT", palette=PALETTE, layers=(GraphicLayer("NOTES", 3, "Notes"),)
 )
@@ -85,7 +95,7 @@ CASES = [
 ]
 
 
-def written(folder, sop_class_uid, state):
+def written(folder, sop_class_uid, state, identity=None):
     path = folder / "state.dcm"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
@@ -93,7 +103,7 @@ def written(folder, sop_class_uid, state):
             descriptor,
             sop_class_uid,
             state,
-            examination(),
+            identity or examination(),
             device(),
             InstanceDescription("1.2.3.4.5", 1, MOMENT, MOMENT),
             file_meta=file_meta_of(sop_class_uid, "1.2.3.4.5"),
@@ -131,7 +141,11 @@ def test_dcmtk_shows_the_image_as_the_state_says(tmp_path):
     target = tmp_path / "out.pgm"
     # PS3.3 C.11.2.1.2.1, the linear function.
     window = numpy.clip((values - 127.5) / 63 + 0.5, 0, 1) * 255
-    for state, meant in ((plain, window), (inverse, 255 - window), (turned, window)):
+    for state, meant in (
+        (plain, window),
+        (inverse, 255 - window),
+        (turned, window),
+    ):
         path = written(tmp_path, GRAYSCALE_SOFTCOPY_PRESENTATION_STATE, state)
         by_dcmtk("dcmp2pgm", "-q", "-p", path, image.path, target)
         result = read_pnm(target)
@@ -140,6 +154,32 @@ def test_dcmtk_shows_the_image_as_the_state_says(tmp_path):
             # Rotated clockwise, then flipped left to right.
             meant = numpy.fliplr(numpy.rot90(meant, -1))
         assert numpy.abs(result.astype(int) - meant).max() <= 1
+
+
+def test_a_shutter_says_its_edges_and_what_is_shown_instead(tmp_path):
+    read = pydicom.dcmread(written(tmp_path, GRAYSCALE_SOFTCOPY_PRESENTATION_STATE, GREY))
+    assert list(read.ShutterShape) == ["RECTANGULAR", "CIRCULAR"]
+    assert (read.ShutterLeftVerticalEdge, read.ShutterRightVerticalEdge) == (5, 60)
+    assert (read.ShutterUpperHorizontalEdge, read.ShutterLowerHorizontalEdge) == (3, 40)
+    assert (list(read.CenterOfCircularShutter), read.RadiusOfCircularShutter) == ([20, 30], 15)
+    assert read.ShutterPresentationValue == 0
+    assert "ShutterPresentationColorCIELabValue" not in read
+    read = pydicom.dcmread(written(tmp_path, COLOR_SOFTCOPY_PRESENTATION_STATE, COLOUR))
+    assert list(read.ShutterPresentationColorCIELabValue) == [32768, 0x8080, 0x8080]
+
+
+@pytest.mark.peer
+def test_the_checker_of_dcmtk_passes_a_grayscale_state(tmp_path):
+    """It knows the grayscale kind, and ASCII: so the text is in ASCII here."""
+    (annotation,) = ANNOTATIONS
+    box = dataclasses.replace(annotation, texts=annotation.texts[1:])
+    state = dataclasses.replace(GREY, creator="Doe^Jane", annotations=(box,))
+    identity = examination(patient=PatientIdentity("Doe^John", "1"), study=StudyIdentity("1.2.3"))
+    path = written(tmp_path, GRAYSCALE_SOFTCOPY_PRESENTATION_STATE, state, identity)
+    ended = subprocess.run(
+        [program("dcmtk", "dcmpschk"), path], capture_output=True, text=True, check=False
+    )
+    assert "Test passed" in ended.stderr, ended.stderr
 
 
 def test_layers_in_use_are_described_once(tmp_path):
@@ -213,6 +253,7 @@ def test_the_profile_is_one_of_srgb():
             PSEUDO_COLOR_SOFTCOPY_PRESENTATION_STATE,
             dataclasses.replace(PSEUDO, palette=Palette((1,), (1, 2), (1,))),
         ),
+        (GRAYSCALE_SOFTCOPY_PRESENTATION_STATE, dataclasses.replace(GREY, shutter=Shutter())),
         (SECONDARY_CAPTURE_IMAGE, GREY),
     ],
 )
