@@ -86,7 +86,8 @@ def encapsulate(
     elements = elements_of_object(sop_class_uid, identity, device, instance, content, syntax)
     before = {tag: each for tag, each in elements.items() if tag < _ENCAPSULATED_DOCUMENT}
     after = {tag: each for tag, each in elements.items() if tag > _ENCAPSULATED_DOCUMENT}
-    head, tail = encode(before, syntax), encode(after, syntax)
+    head = encode(before, syntax)
+    tail = encode(after, syntax, head.character_set)
     file = OutputFile(descriptor)
     try:
         header = encode_header(_ENCAPSULATED_DOCUMENT, "OB", length + length % 2, syntax)

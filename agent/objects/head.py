@@ -52,6 +52,7 @@ class Head(NamedTuple):
 
     data: bytes
     patch_points: Mapping[str, PatchPoint]
+    character_set: str
 
 
 def compose(
@@ -84,13 +85,14 @@ def collect(iod: Iod, facts: Facts, additional: Mapping[int, Element]) -> dict[i
     return elements
 
 
-def encode(elements: Mapping[int, Element], transfer_syntax: TransferSyntax) -> Head:
+def encode(
+    elements: Mapping[int, Element], transfer_syntax: TransferSyntax, character_set: str = UTF_8
+) -> Head:
     """Elements in ascending order of tags. Raises LocalError for a value that breaks its VR.
 
     Text goes out in the Specific Character Set among them; where that has no code for all of it,
-    in UTF-8, which they say then.
+    in UTF-8, which they say then. `character_set` is that of elements which do not say theirs.
     """
-    character_set = UTF_8
     if _SPECIFIC_CHARACTER_SET in elements:
         character_set = str(elements[_SPECIFIC_CHARACTER_SET].value)
         if not _fits(elements, character_set):
@@ -113,7 +115,7 @@ def encode(elements: Mapping[int, Element], transfer_syntax: TransferSyntax) -> 
                 transfer_syntax,
             )
         data += encoded
-    return Head(bytes(data), patch_points)
+    return Head(bytes(data), patch_points, character_set)
 
 
 def _given(row: Attribute, additional: Mapping[int, Element], module: str) -> Element | None:

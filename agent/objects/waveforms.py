@@ -7,6 +7,7 @@ follows another of the same moment, as the device multiplexed them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.dataset.element_encoding import (
@@ -21,7 +22,7 @@ from agent.errors import LocalError, StorageError
 from agent.objects.composite import FinishedObject
 from agent.objects.description import DeviceIdentity, ExaminationIdentity, InstanceDescription
 from agent.objects.element import Element, Item
-from agent.objects.head import encode
+from agent.objects.head import Head, encode
 from agent.objects.head_only import elements_of_object
 from agent.objects.output import Bytes, OutputFile
 from agent.objects.references import Code
@@ -132,7 +133,7 @@ def begin_waveform(
             value=(sop_class_uid, transfer_syntax_uid),
         )
     elements = elements_of_object(sop_class_uid, identity, device, instance, {}, syntax)
-    head = encode(elements, syntax).data
+    head = encode(elements, syntax)
     return WaveformWriter(
         descriptor, sop_class_uid, instance.sop_instance_uid, head, file_meta, transfer_syntax_uid
     )
@@ -146,13 +147,14 @@ class WaveformWriter:
         descriptor: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        head: bytes,
+        head: Head,
         file_meta: bytes,
         transfer_syntax_uid: str,
     ) -> None:
         self._rule = RULES[sop_class_uid]
         self._uids = (sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         self._syntax = encoding_of(transfer_syntax_uid)
+        self._character_set = head.character_set
         self._file = OutputFile(descriptor)
         self._data_set_offset = self._file.started_at + len(file_meta)
         self._groups: list[MultiplexGroup] = []
@@ -161,13 +163,17 @@ class WaveformWriter:
         self._open = True
         sequence = encode_header(_WAVEFORM_SEQUENCE, "SQ", UNDEFINED_LENGTH, self._syntax)
         try:
-            self._file.append([file_meta, head, sequence])
+            self._file.append([file_meta, head.data, sequence])
         except StorageError:
             self.discard()
             raise
 
     def begin_group(self, group: MultiplexGroup) -> None:
-        """A multiplex group starts. Raises LocalError for one that the IOD does not allow."""
+        """A multiplex group starts.
+
+        Raises LocalError for one that the IOD does not allow, and for a label that the object's
+        character set has no code for.
+        """
         self._expect(in_group=False)
         group.check(self._rule)
         groups = [*self._groups, group]
@@ -182,12 +188,14 @@ class WaveformWriter:
         elements = _elements_of_group(group)
         known = {t: e for t, e in elements.items() if t <= _NUMBER_OF_WAVEFORM_SAMPLES}
         rest = {t: e for t, e in elements.items() if t > _NUMBER_OF_WAVEFORM_SAMPLES}
-        self._file.append([item_header(UNDEFINED_LENGTH, True), encode(known, self._syntax).data])
+        # All of it is encoded before any is written: what cannot be leaves the object as it was.
+        before, after = self._encoded(known), self._encoded(rest)
+        self._file.append([item_header(UNDEFINED_LENGTH, True), before])
         # The number is the last value so far; it is filled in when it is known.
         self._samples_at = self._file.position - 4
         wide = _SAMPLE_LENGTHS[group.interpretation] > 1 or not self._syntax.explicit_vr
         header = encode_header(_WAVEFORM_DATA, "OW" if wide else "OB", 0, self._syntax)
-        self._file.append([encode(rest, self._syntax).data, header])
+        self._file.append([after, header])
         self._value_at = self._file.position
         self._groups = groups
         self._in_group = True
@@ -238,6 +246,9 @@ class WaveformWriter:
         if self._open:
             self._open = False
             self._file.take_back()
+
+    def _encoded(self, elements: Mapping[int, Element]) -> bytes:
+        return encode(elements, self._syntax, self._character_set).data
 
     def _expect(self, *, in_group: bool) -> None:
         if not self._open or self._in_group is not in_group:

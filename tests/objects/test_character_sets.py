@@ -1,16 +1,21 @@
 """Text in the character set that a site prefers, and in UTF-8 where that has no code for it."""
 
 import dataclasses
+import os
 
 import pydicom
 import pytest
 
-from agent.objects.description import Element, PatientIdentity
+from agent.errors import LocalError
+from agent.objects.description import Element, InstanceDescription, PatientIdentity
 from agent.objects.iods import ULTRASOUND_IMAGE
 from agent.objects.pixels import grey
 from agent.objects.request_attributes import description_from_worklist
-from tests.objects.examples import ObjectFile, examination
+from agent.objects.waveform_iods import GENERAL_ECG
+from agent.objects.waveforms import begin_waveform
+from tests.objects.examples import MOMENT, ObjectFile, device, examination, file_meta_of
 from tests.objects.judging import errors_of
+from tests.objects.test_waveforms import ECG
 
 JAPANESE = "\\ISO 2022 IR 87"
 
@@ -74,3 +79,26 @@ def test_a_template_says_which_character_set(tmp_path):
             series_instance_uid="1.3",
         )
         assert identity.character_set == meant
+
+
+def test_labels_of_channels_are_in_the_character_set_of_the_object(tmp_path):
+    path = tmp_path / "ecg.dcm"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    writer = begin_waveform(
+        descriptor,
+        GENERAL_ECG,
+        examination(character_set="ISO_IR 100"),
+        device(),
+        InstanceDescription("1.2.3.4", 1, MOMENT, MOMENT),
+        file_meta=file_meta_of(GENERAL_ECG, "1.2.3.4"),
+    )
+    writer.begin_group(dataclasses.replace(ECG, label="Größe"))
+    writer.write(bytes(24))
+    writer.end_group()
+    with pytest.raises(LocalError, match="no code"):
+        writer.begin_group(dataclasses.replace(ECG, label="山"))
+    writer.finish()
+    os.close(descriptor)
+    read = pydicom.dcmread(path)
+    assert read.SpecificCharacterSet == "ISO_IR 100"
+    assert read.WaveformSequence[0].MultiplexGroupLabel == "Größe"
