@@ -108,11 +108,11 @@ class Capture:
         default_text="as the worklist says",
     )
     template: Mapping[str, Any] = key(
-        Settings("a table of keywords of PS3.6 with their values"),
-        "attributes of every object made, by keyword: Manufacturer, InstitutionName and the like",
+        Settings("a table: manufacturer, model_name, body_part_examined and the like"),
+        "what its objects say of the device; its table `attributes` has others by keyword of PS3.6",
         default={},
-        default_text="none",
-        example='{ Manufacturer = "ACME", InstitutionName = "General Hospital" }',
+        default_text="nothing is known",
+        example='{ manufacturer = "ACME", institution_name = "General Hospital" }',
     )
     archive: str = key(
         Text(64), "the archive that it stores to", default="", default_text="the first one"

@@ -69,6 +69,7 @@ def settings_of(table: Capture, configuration: Configuration) -> CaptureSettings
         station_name=table.station_name or configuration.node.name[:16],
         sop_classes=tuple(table.sop_classes),
         timezone_offset=configuration.clock.timezone_offset,
+        template=table.template,
     )
 
 

@@ -14,11 +14,11 @@ from agent.errors import DeviceError
 from agent.objects.composite import begin
 from agent.objects.description import (
     Cine,
-    DeviceIdentity,
     ExaminationIdentity,
     InstanceDescription,
     Moment,
 )
+from agent.objects.device_template import device_of
 from agent.objects.iods import (
     MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE,
@@ -51,6 +51,7 @@ class CaptureSettings:
     sop_classes: tuple[str, ...] = ()
     title: str = ""
     timezone_offset: bool = True
+    template: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Camera:
             sop_class,
             exposure.identity,
             packed.pixels,
-            DeviceIdentity(station_name=settings.station_name or None),
+            device_of({"station_name": settings.station_name or None, **settings.template}),
             InstanceDescription(exposure.sop_instance_uid, exposure.number, self._moment()),
             cine=Cine.at_rate(*rate) if exposure.frames else None,
             file_meta=encode_file_meta(

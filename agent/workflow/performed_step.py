@@ -1,64 +1,27 @@
-"""From the worklist to the performed step and its objects (PS3.17 Annex J, IHE Scheduled Workflow).
+"""The step of an examination, as it is reported and as its objects name it (PS3.4 F.7).
 
-One table says where each attribute of a worklist entry goes: into the Scheduled Step Attributes of
-the step that is reported, and into the Request Attributes of the objects.
+Where each attribute of a worklist entry goes is the table of `agent.objects.request_attributes`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from agent.archive.records import Instance
 from agent.configuration.intake import Capture
 from agent.configuration.procedure import Steps
 from agent.dataset import tags
-from agent.dataset.attributes import Attributes, tag_of
+from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
-from agent.dataset.sop_classes import MODALITY_PERFORMED_PROCEDURE_STEP
-from agent.objects.description import (
-    ExaminationIdentity,
-    PatientIdentity,
-    SeriesIdentity,
-    StudyIdentity,
-)
-from agent.objects.given import elements_of
-from agent.services.performed_procedure_step import DISCONTINUED, IN_PROGRESS, STATUS
+from agent.objects import request_attributes
+from agent.objects.description import ExaminationIdentity, Moment
+from agent.objects.request_attributes import description_from_worklist, performed_step_attributes
+from agent.services.performed_procedure_step import DISCONTINUED, STATUS
 from agent.workflow.examination_record import ExaminationRecord, PerformedSeries, PerformedStep
 
 SPS = "ScheduledProcedureStepSequence"
-
-# (keyword in the entry, whether it lies in its scheduled step, in Scheduled Step Attributes of the
-# step, in Request Attributes of an object)
-_ORDER: tuple[tuple[str, bool, bool, bool], ...] = (
-    ("StudyInstanceUID", False, True, False),
-    ("ReferencedStudySequence", False, True, False),
-    ("AccessionNumber", False, True, True),
-    ("IssuerOfAccessionNumberSequence", False, True, True),
-    ("PlacerOrderNumberImagingServiceRequest", False, True, False),
-    ("OrderPlacerIdentifierSequence", False, True, False),
-    ("FillerOrderNumberImagingServiceRequest", False, True, False),
-    ("OrderFillerIdentifierSequence", False, True, False),
-    ("RequestedProcedureID", False, True, True),
-    ("RequestedProcedureDescription", False, True, True),
-    ("RequestedProcedureCodeSequence", False, True, True),
-    ("ReasonForTheRequestedProcedure", False, False, True),
-    ("ReasonForRequestedProcedureCodeSequence", False, False, True),
-    ("ScheduledProcedureStepID", True, True, True),
-    ("ScheduledProcedureStepDescription", True, True, True),
-    ("ScheduledProtocolCodeSequence", True, True, True),
-)
-
-_PATIENT = (
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "OtherPatientIDsSequence",
-    "ReferencedPatientSequence",
-    "AdmissionID",
-)
 
 _NON_IMAGE = (
     "1.2.840.10008.5.1.4.1.1.9.",
@@ -95,36 +58,16 @@ def step_begun(
     record: ExaminationRecord, device: Capture, station_title: str, station_name: str, table: Steps
 ) -> Attributes:
     """What N-CREATE says (Table F.7.2-1): everything of type 1, the rest as far as it is known."""
-    step = record.step
-    made = Attributes()
-    scheduled = [_pick(entry, in_step=True) for entry in record.entries]
-    if not scheduled:
-        scheduled = [Attributes(StudyInstanceUID=record.study_instance_uid)]
-        for keyword in ("AccessionNumber", "RequestedProcedureID"):
-            if record.patient.has(keyword):
-                scheduled[0].set(keyword, record.patient.text(keyword))
-    made.set("ScheduledStepAttributesSequence", scheduled)
-    for keyword in _PATIENT:
-        source = next((s for s in (*record.entries[:1], record.patient) if s.has(keyword)), None)
-        if source is not None:
-            made.put(tag_of(keyword), source[keyword])
-    date, clock = _date_and_time(step.begun)
-    made.set("PerformedProcedureStepID", step.identifier)
-    made.set("PerformedStationAETitle", station_title)
-    made.set("PerformedStationName", station_name)
-    made.set("PerformedLocation", table.location)
-    made.set("PerformedProcedureStepStartDate", date)
-    made.set("PerformedProcedureStepStartTime", clock)
-    made.set(STATUS, IN_PROGRESS)
-    made.set("PerformedProcedureStepDescription", description_of(record))
+    made = Attributes.of(
+        performed_step_attributes(
+            _entries(record),
+            _performed(record, device, station_title, station_name),
+            study_instance_uid=record.study_instance_uid,
+        )
+    )
+    if table.location:
+        made.set("PerformedLocation", table.location)
     made.set("PerformedProcedureTypeDescription", record.about("RequestedProcedureDescription"))
-    made.set("Modality", device.modality)
-    made.set("StudyID", study_identifier(record))
-    if record.entries:
-        first = record.entries[0]
-        made.set("ProcedureCodeSequence", first.items_of("RequestedProcedureCodeSequence"))
-        codes = first.item_of(SPS).items_of("ScheduledProtocolCodeSequence")
-        made.set("PerformedProtocolCodeSequence", codes)
     return with_character_set(made, _character_set(record))
 
 
@@ -188,58 +131,47 @@ def _series(
 def identity_of(
     record: ExaminationRecord, series: PerformedSeries, device: Capture
 ) -> ExaminationIdentity:
-    """What all objects of a series say of patient, study, series and order."""
-    step = record.step
+    """What all objects of a series say of patient, study, series, order and device."""
+    template = {"modality": device.modality, **device.template}
+    found = description_from_worklist(
+        _entries(record),
+        template,
+        study_instance_uid=record.study_instance_uid,
+        series_instance_uid=series.uid,
+        series_number=series.number,
+        performed=_performed(record, device),
+    )
     date, clock = _date_and_time(record.begun)
-    step_date, step_clock = _date_and_time(step.begun)
-    additional: dict[str, object] = dict(device.template)
-    if record.entries:
-        additional["RequestAttributesSequence"] = [
-            plain(_pick(entry, in_step=False)) for entry in record.entries
-        ]
-        first = record.entries[0]
-        for keyword in ("ReferencedStudySequence", "RequestedProcedureCodeSequence"):
-            found = first.get(keyword)
-            if found is not None and found.values:
-                into = "ProcedureCodeSequence" if "Code" in keyword else keyword
-                additional[into] = plain(first)[keyword]
-    additional["ReferencedPerformedProcedureStepSequence"] = [
-        {
-            "ReferencedSOPClassUID": MODALITY_PERFORMED_PROCEDURE_STEP,
-            "ReferencedSOPInstanceUID": step.uid,
-        }
-    ]
-    return ExaminationIdentity(
-        PatientIdentity(
-            name=record.about("PatientName") or None,
-            identifier=record.about("PatientID") or None,
-            issuer_of_identifier=record.about("IssuerOfPatientID") or None,
-            birth_date=record.about("PatientBirthDate") or None,
-            sex=record.about("PatientSex") or None,
+    return replace(
+        found,
+        study=replace(found.study, date=date, time=clock),
+        series=replace(
+            found.series,
+            description=series.description or found.series.description,
+            protocol_name=series.protocol or found.series.protocol_name,
+            operators_name=record.operator or found.series.operators_name,
         ),
-        StudyIdentity(
-            record.study_instance_uid,
-            date=date,
-            time=clock,
-            identifier=study_identifier(record) or None,
-            accession_number=_accession_number(record) or None,
-            referring_physician_name=record.about("ReferringPhysicianName") or None,
-            description=record.about("RequestedProcedureDescription") or None,
-        ),
-        SeriesIdentity(
-            series.uid,
-            number=series.number,
-            modality=device.modality,
-            description=series.description or None,
-            protocol_name=series.protocol or None,
-            operators_name=record.operator or None,
-            performing_physician_name=_performing(record) or None,
-            performed_procedure_step_id=step.identifier,
-            performed_procedure_step_start_date=step_date,
-            performed_procedure_step_start_time=step_clock,
-            performed_procedure_step_description=description_of(record) or None,
-        ),
-        elements_of(additional),
+    )
+
+
+def _entries(record: ExaminationRecord) -> list[dict[str, object]]:
+    """The worklist entries by keyword; of an unscheduled examination what is known."""
+    return [plain(each) for each in record.entries] or [plain(record.patient)]
+
+
+def _performed(
+    record: ExaminationRecord, device: Capture, station_title: str = "", station_name: str = ""
+) -> request_attributes.PerformedStep:
+    step = record.step
+    date, clock = _date_and_time(step.begun)
+    return request_attributes.PerformedStep(
+        step.identifier,
+        Moment(date, clock),
+        sop_instance_uid=step.uid,
+        description=description_of(record),
+        station_ae_title=station_title,
+        station_name=station_name,
+        modality=device.modality,
     )
 
 
@@ -267,33 +199,10 @@ def description_of(record: ExaminationRecord) -> str:
     return record.about("RequestedProcedureDescription")
 
 
-def study_identifier(record: ExaminationRecord) -> str:
-    """Study ID: the Requested Procedure ID where there is one (PS3.17 J)."""
-    return record.about("RequestedProcedureID")[:16]
-
-
 def new_step(uid: str, begun: float) -> PerformedStep:
     """A step that begins now; its identifier tells the time, is the box's own and fits SH."""
     stamp = time.strftime("%y%m%d%H%M%S", time.localtime(begun))
     return PerformedStep(uid, f"{stamp}{uid[-3:]:0>3}".replace(".", "0"), begun)
-
-
-def _pick(entry: Attributes, *, in_step: bool) -> Attributes:
-    made = Attributes()
-    scheduled = entry.item_of(SPS)
-    for keyword, of_scheduled, into_step, into_object in _ORDER:
-        found = (scheduled if of_scheduled else entry).get(keyword)
-        if found is not None and found.values and (into_step if in_step else into_object):
-            made.put(tag_of(keyword), found)
-    return made
-
-
-def _accession_number(record: ExaminationRecord) -> str:
-    """Of several orders with different numbers none can stand in the study (PS3.17 J)."""
-    numbers = {entry.text("AccessionNumber") for entry in record.entries}
-    if len(numbers) > 1:
-        return ""
-    return record.about("AccessionNumber")
 
 
 def _performing(record: ExaminationRecord) -> str:

@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "simulator": ("hal.capture.simulator", "SimulatedCapture"),
+        "v4l2": ("hal.capture.v4l2", "V4l2Capture"),
     }
 )
 """Driver name to (module, class); the class is made with the keyword options of the driver."""
@@ -50,8 +51,9 @@ class CaptureError(Exception):
 class DeviceGone(CaptureError):
     """The device is not there (any more). Only `close()` is of use after it.
 
-    Example: the USB grabber was pulled. Frames captured before are still given by `dequeue()`;
-    the call after the last of them raises this.
+    Example: the USB grabber was pulled. Frames captured before are still given by `dequeue()`
+    where the driver has them (a kernel takes those that were not fetched with the device); the
+    call after the last of them raises this.
     """
 
 

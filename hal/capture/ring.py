@@ -42,6 +42,12 @@ class BufferRing:
         """A buffer that was taken but never lent is free again."""
         self._free.append(number)
 
+    def free_all(self) -> None:
+        """Whoever filled the buffers has given them up: all are free but those that are lent."""
+        self._free = deque(
+            number for number in range(len(self._buffers)) if number not in self._lent
+        )
+
     def writable(self, number: int) -> memoryview:
         return memoryview(self._buffers[number])
 

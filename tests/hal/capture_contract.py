@@ -25,6 +25,8 @@ from hal.capture.pixel_formats import PIXEL_FORMATS
 
 class CaptureContract:
     buffers = 3
+    gives_frames_after_it_is_pulled = True
+    """A kernel takes those that were not fetched with the device."""
 
     def make(self) -> CaptureDevice:
         raise NotImplementedError
@@ -202,9 +204,12 @@ class CaptureContract:
             waiting.append(frame)
         assert 1 <= len(waiting) <= self.buffers
         assert waiting[0].sequence == first.sequence + 1
-        assert device.dropped >= 8 * self.buffers
         for frame in waiting:
             frame.requeue()
+        # A kernel tells of what was lost with the next frame.
+        late = self.next_frame(device)
+        assert device.dropped >= 8 * self.buffers
+        late.requeue()
         device.close()
 
     def test_sequence_starts_again_with_start(self):
@@ -250,7 +255,7 @@ class CaptureContract:
             while (frame := device.dequeue()) is not None:
                 frame.requeue()
                 frames += 1
-        assert frames >= 1
+        assert frames >= 1 or not self.gives_frames_after_it_is_pulled
         assert [type(event) for event in device.events()] == [DeviceRemoved]
         device.stop()
         device.close()

@@ -325,6 +325,9 @@ def test_whatever_is_done_the_last_told_version_of_each_file_is_what_lies_there(
         counter += 1
         names = sorted(p for p in path.rglob("*") if p.is_file())
         some = names[number % len(names)] if names else None
+        if act in ("rewrite", "append") and some is not None and some.stat().st_nlink > 1:
+            # The kernel tells of the name that was written through, and of no other.
+            continue
         if act == "write":
             (path / f"n{counter}").write_bytes(b"x" * counter)
         elif act == "mkdir":

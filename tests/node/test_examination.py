@@ -27,7 +27,8 @@ from tests.peers.dicom3tools import dciodvfy
 CAPTURE = (
     '[[capture]]\nname = "us"\nkind = "simulator"\nmodality = "US"\nstation_name = "ROOM1"\n'
     "[capture.settings]\nwidth = 96\nheight = 64\n"
-    '[capture.template]\nManufacturer = "ACME"\nInstitutionName = "General"\n'
+    '[capture.template]\nmanufacturer = "ACME"\ninstitution_name = "General"\n'
+    "[capture.template.attributes]\nKVP = 70\n"
 )
 
 
@@ -144,7 +145,7 @@ def test_the_objects_say_for_whom_why_and_in_which_step_they_were_made(
     reference = made.ReferencedPerformedProcedureStepSequence[0]
     assert reference.ReferencedSOPInstanceUID == begun["step"]
     assert reference.ReferencedSOPClassUID == ModalityPerformedProcedureStep
-    assert (made.Manufacturer, made.InstitutionName) == ("ACME", "General")
+    assert (made.Manufacturer, made.InstitutionName, made.KVP) == ("ACME", "General", 70)
     assert made.PerformedProcedureStepID
     # Laterality is asked for whatever the body part is (tests/objects/wrong_errors.py).
     assert [line for line in dciodvfy(path) if "Laterality" not in line] == []

@@ -1,0 +1,49 @@
+"""Drivers on a real kernel with virtual hardware: `gantry test --machine`."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from tests.machine.guest import Guest
+
+pytestmark = [pytest.mark.machine, pytest.mark.timeout(1800)]
+
+JOB = """
+modprobe vivid n_devs=1; modprobe uinput; modprobe evdev
+/lib/systemd/systemd-udevd --daemon
+sleep 1
+export PYTHONPATH=/tmp/checkout PYTHONDONTWRITEBYTECODE=1
+python3 -m pytest -c /dev/null --rootdir /tmp/results --noconftest -p no:cacheprovider -q \\
+  --junitxml=/tmp/results/junit.xml {checks}
+"""
+
+
+def run_inside(checks: str, results: Path) -> dict[str, str]:
+    """Run a module of `tests/machine/inside` in a guest; name of each test to what went wrong."""
+    module = f"/tmp/checkout/tests/machine/inside/{checks}.py"
+    done = Guest().run(JOB.format(checks=module), results)
+    report = results / "junit.xml"
+    assert report.exists(), done.output
+    found: dict[str, str] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        wrong = [child.get("message", "") for child in case if child.tag in ("failure", "error")]
+        found[str(case.get("name"))] = "; ".join(wrong)
+    assert found, done.output
+    return found
+
+
+def test_the_driver_captures_all_that_the_kernel_offers(tmp_path: Path) -> None:
+    found = run_inside("vivid_checks", tmp_path)
+    wrong = {name: why for name, why in found.items() if why}
+    assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
+    assert len(found) > 30
+
+
+def test_a_keyboard_wedge_is_found_grabbed_and_comes_back(tmp_path: Path) -> None:
+    found = run_inside("keyboard_checks", tmp_path)
+    wrong = {name: why for name, why in found.items() if why}
+    assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
+    assert len(found) == 3
