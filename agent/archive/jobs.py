@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable
 
 from agent.archive.decision import COMMIT, DELIVER, JobPlan
 from agent.archive.index import Index
+from agent.archive.job_history import JobHistory
 from agent.archive.job_rows import SELECTION, job_of
 from agent.archive.records import Job, JobState
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
 
 _LONGEST_REASON = 1024
-_HISTORY_SLACK = 256
 
 
 class JobQueue:
@@ -40,10 +40,9 @@ class JobQueue:
         self._execute = index.execute
         self._policy = policy
         self._now = now
-        self._history = history
+        self._history = JobHistory(index, now, history)
         self._chance = chance
         self._destinations: dict[str, int] = {}
-        self._finished_since_trim = 0
 
     def forget(self) -> None:
         """Row numbers remembered may be wrong: a transaction was taken back."""
@@ -193,14 +192,16 @@ class JobQueue:
         deleted meanwhile.
         """
         now = self._now()
-        closed = self._close(number, "done", status, reason)
+        closed = self._history.close(number, "done", status, reason)
         if closed is None:
             return False
         kind, destination, instance = closed
         if then is not None and instance is not None:
             row = self._execute("SELECT study FROM instance WHERE id = ?", (instance,)).fetchone()
             if row is not None:
-                self.add(then, instance=instance, study=row[0] or 0)
+                study = row[0] or 0
+                made = self.add(then, instance=instance, study=study)
+                self._gather(made, then, study)
         if kind == DELIVER and instance is not None:
             self._execute(
                 "INSERT INTO delivery (instance, destination, delivered) VALUES (?, ?, ?)"
@@ -211,6 +212,23 @@ class JobQueue:
             self._commit_delivery(instance, destination, now)
         self._execute("UPDATE destination SET last_success = ? WHERE id = ?", (now, destination))
         return True
+
+    def _gather(self, number: int, plan: JobPlan, study: int) -> None:
+        """A delayed job is due with the first of its kind that waits for the same study."""
+        if plan.delay and study:
+            self._execute(
+                "UPDATE job SET next_attempt = coalesce((SELECT min(next_attempt) FROM job"
+                " INDEXED BY job_due WHERE destination = ?1 AND state = ?2 AND next_attempt > ?3"
+                " AND study = ?4 AND kind = ?5 AND reason = ''), next_attempt) WHERE id = ?6",
+                (
+                    self._destination(plan.destination),
+                    JobState.WAITING,
+                    self._now(),
+                    study,
+                    plan.kind,
+                    number,
+                ),
+            )
 
     def mark_committed(self, destination: str, sop_instance_uids: Iterable[str]) -> int:
         """The peer has committed to keep these (PS3.4 annex J); returns how many were known."""
@@ -261,7 +279,7 @@ class JobQueue:
 
     def finish_without(self, number: int, reason: str) -> None:
         """It is over, and nothing is recorded as delivered or committed by it."""
-        self._close(number, "dropped", 0, reason)
+        self._history.close(number, "dropped", 0, reason)
 
     def hold(self, number: int, *, status: int = 0, reason: str = "") -> bool:
         """It cannot pass, or shall not now: a person decides. False when it is gone."""
@@ -299,7 +317,7 @@ class JobQueue:
         for number in numbers:
             row = self._execute("SELECT state FROM job WHERE id = ?", (number,)).fetchone()
             if row is not None and row[0] != JobState.CLAIMED:
-                self._close(number, "dropped", 0, reason)
+                self._history.close(number, "dropped", 0, reason)
                 dropped += 1
         return dropped
 
@@ -307,7 +325,7 @@ class JobQueue:
         """Drop all jobs of an object that goes, those being tried too. Returns how many."""
         rows = self._execute("SELECT id FROM job WHERE instance = ?", (instance,)).fetchall()
         for (number,) in rows:
-            self._close(number, "dropped", 0, reason)
+            self._history.close(number, "dropped", 0, reason)
         return len(rows)
 
     def count_of_instance(self, instance: int) -> int:
@@ -349,47 +367,6 @@ class JobQueue:
             "UPDATE destination SET last_failure = ?, last_status = ?, last_reason = ?"
             " WHERE name = ?",
             (now, status, reason[:_LONGEST_REASON], destination),
-        )
-
-    def _close(
-        self, number: int, outcome: str, status: int, reason: str
-    ) -> tuple[str, int, int | None] | None:
-        row = self._execute(
-            "DELETE FROM job WHERE id = ? RETURNING kind, destination, instance, attempts, created",
-            (number,),
-        ).fetchone()
-        if row is None:
-            return None
-        kind, destination, instance, attempts, created = row
-        self._execute(
-            "INSERT OR REPLACE INTO finished_job SELECT ?, ?, ?, ?,"
-            " coalesce((SELECT sop_instance_uid FROM instance WHERE id = ?), ''),"
-            " ?, ?, ?, ?, ?, ?",
-            (
-                number,
-                kind,
-                destination,
-                instance,
-                instance,
-                outcome,
-                attempts + (outcome == "done"),
-                created,
-                self._now(),
-                status,
-                reason[:_LONGEST_REASON],
-            ),
-        )
-        self._finished_since_trim += 1
-        if self._finished_since_trim >= _HISTORY_SLACK:
-            self._trim_history()
-        return kind, destination, instance
-
-    def _trim_history(self) -> None:
-        self._finished_since_trim = 0
-        self._execute(
-            "DELETE FROM finished_job WHERE finished < (SELECT finished FROM finished_job"
-            " ORDER BY finished DESC LIMIT 1 OFFSET ?)",
-            (self._history,),
         )
 
 

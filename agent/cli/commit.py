@@ -16,7 +16,7 @@ from agent.configuration.entity import Service as ServiceTable
 from agent.dataset.file_meta import read_file_meta
 from agent.dataset.sop_classes import STORAGE_COMMITMENT_PUSH_MODEL
 from agent.dataset.uid import new_uid
-from agent.errors import ConfigurationError, LocalError
+from agent.errors import ConfigurationError, LocalError, PeerError
 from agent.loop import Event, Loop, TaskGroup, TimedOut, timeout
 from agent.network.association import Association
 from agent.network.negotiation import propose
@@ -87,6 +87,10 @@ def _references(path: Path) -> list[Reference]:
             ) from error
         try:
             meta = read_file_meta(descriptor, tolerate=True)
+        except PeerError:
+            if path.is_dir():
+                continue  # Other files may lie among them.
+            raise
         finally:
             os.close(descriptor)
         if meta.media_storage_sop_instance_uid:

@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         state = JobState(job["state"]).name.lower()
         reason = f"  {job['reason']}" if job["reason"] else ""
         print(
-            f"{job['id']:>8}  {state:<8} {job['destination']:<16} {job['sop_instance_uid']}"
+            f"{job['id']:>8}  {state:<8} {job['kind']:<8} {job['destination']:<16}"
+            f" {job['sop_instance_uid'] or '-'}"
             f"  tries {job['attempts']}{reason}"
         )
     if not page["items"]:

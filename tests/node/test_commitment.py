@@ -161,6 +161,25 @@ def test_ps34_103_a_study_is_asked_for_in_one_transaction_each_object_once(
         until(lambda: not node.ask("queue")["items"], lambda: node.log)
 
 
+def test_cd_28_all_objects_of_a_study_that_come_together_are_asked_for_together(
+    tmp_path: Path, archive: CommittingArchive
+) -> None:
+    from tests.checklists.in_syntax import put
+    from tests.checklists.made import EXPLICIT, made
+    from tests.peers.raw_pdu import proposed_context
+    from tests.peers.raw_peer import RawPeer
+
+    with box(tmp_path, archive) as node, RawPeer.connect(node.port) as peer:
+        peer.associate(proposed_context(1, CT, EXPLICIT))
+        for number in range(1, 6):
+            assert put(peer, *made(number, study=77), number=number) == 0
+        until(lambda: archive.asked, lambda: node.log)
+        assert len(archive.asked[0].ReferencedSOPSequence) == 5
+        assert archive.report(archive.asked[0]) == 0
+        until(lambda: not node.ask("queue")["items"], lambda: node.log)
+        assert len(archive.asked) == 1
+
+
 def test_ps34_104_108_the_result_comes_on_another_association_after_a_restart(
     tmp_path: Path, archive: CommittingArchive
 ) -> None:
