@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from agent.archive import matching_values as values
+from agent.archive.matching_rules import MatchingRules
 from agent.dataset.attributes import Attribute, Attributes
 from agent.dataset.tags import SPECIFIC_CHARACTER_SET
 
@@ -26,24 +26,6 @@ _EMPTY = '""'
 _MULTIPLE = frozenset(("AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"))
 
 _Test = Callable[[Attributes], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchingRules:
-    """How a service class matches, and what was negotiated.
-
-    `unknown_matches`: an entity that has no value matches any key (C.2.2.1.1 for required keys),
-    or none but the universal one (worklists, K.2.2.1.1.1). `date_times`: pairs of tags of DA and TM
-    whose ranges are one interval. `timezone` is the entity's offset from UTC in minutes, for
-    identifiers that state theirs; None leaves times as they are.
-    """
-
-    unknown_matches: bool = True
-    date_times: tuple[tuple[int, int], ...] = ()
-    fuzzy_names: bool = False
-    empty_values: bool = False
-    multiple_values: bool = False
-    timezone: int | None = None
 
 
 class Matching:

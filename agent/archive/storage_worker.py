@@ -10,17 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.archive import (
-    commitments,
-    corrections,
-    examinations,
-    index_failure,
-    procedure_steps,
-    recovery,
-)
+from agent.archive import corrections, index_failure, recovery
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
 from agent.archive.decision import Receiver, Verdict
@@ -199,6 +193,15 @@ def _of_queue(name: str) -> Callable[..., Any]:
     return run
 
 
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that only some archives need: it takes memory in those only."""
+
+    def run(store: Store, *arguments: Any) -> Any:
+        return getattr(import_module(f"agent.archive.{module}"), name)(store, *arguments)
+
+    return run
+
+
 def _touch(store: Store, studies: Sequence[int], now: float) -> None:
     store.rows.touch(studies, now)
 
@@ -220,15 +223,15 @@ CHANGES: dict[str, Callable[..., Any]] = {
             "retry",
         )
     },
-    "create_step": procedure_steps.create,
-    "change_step": procedure_steps.change,
-    "forget_steps": procedure_steps.forget,
-    "begin_commitment": commitments.begin,
-    "retire_commitment": commitments.retire,
-    "commitment_answered": commitments.answered,
-    "commitment_asked": commitments.asked_of_us,
-    "save_examination": examinations.save,
-    "release_of_study": examinations.release_of_study,
+    "create_step": _later("procedure_steps", "create"),
+    "change_step": _later("procedure_steps", "change"),
+    "forget_steps": _later("procedure_steps", "forget"),
+    "begin_commitment": _later("commitments", "begin"),
+    "retire_commitment": _later("commitments", "retire"),
+    "commitment_answered": _later("commitments", "answered"),
+    "commitment_asked": _later("commitments", "asked_of_us"),
+    "save_examination": _later("examinations", "save"),
+    "release_of_study": _later("examinations", "release_of_study"),
     "delete": corrections.delete,
     "numbers_of": corrections.numbers_of,
     "record": corrections.record,

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from agent.archive.decision import Receiver
+from agent.archive.matching_rules import MatchingRules
 from agent.archive.settings import ArchiveSettings
+from agent.archive.worklist_entry import WorklistPage
 
 _QUESTIONS = {
     "studies": "agent.archive.reader_worker",
@@ -37,6 +39,27 @@ def answer(folder: str, question: str, arguments: tuple[Any, ...], fields: dict[
     """One question to a reader worker; the functions are those of `agent.archive.reader_worker`."""
     function = getattr(import_module(_QUESTIONS[question]), question)
     return function(folder, *arguments, **fields)
+
+
+def find_entries(
+    folder: str,
+    called_title: str,
+    identifier: bytes,
+    rules: MatchingRules,
+    after: int,
+    limit: int,
+) -> WorklistPage:
+    """A page of a worklist; see `agent.archive.worklist_store.find_entries`."""
+    from agent.archive import worklist_store
+
+    return worklist_store.find_entries(folder, called_title, identifier, rules, after, limit)
+
+
+def set_step_status(folder: str, study_instance_uid: str, step_id: str, status: str) -> bool:
+    """A step was reported; see `agent.archive.worklist_store.set_step_status`."""
+    from agent.archive import worklist_store
+
+    return worklist_store.set_step_status(folder, study_instance_uid, step_id, status)
 
 
 def sync(*, descriptors: list[int]) -> None:

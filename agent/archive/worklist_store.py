@@ -12,15 +12,22 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.archive.identity import sync_folder
-from agent.archive.matching import Matching, MatchingRules
+from agent.archive.matching import Matching
+from agent.archive.matching_rules import MatchingRules
+from agent.archive.worklist_entry import (
+    REQUIRED,
+    REQUIRED_OF_STEP,
+    STEP,
+    STEP_ID,
+    STEP_STATUS,
+    WorklistPage,
+)
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import (
     decode_attributes,
@@ -36,34 +43,8 @@ LOCK_FILE = "lockfile"
 LARGEST_FILE = 1 << 20
 MOST_ENTRIES = 20_000
 
-STEP = "ScheduledProcedureStepSequence"
-STEP_ID = "ScheduledProcedureStepID"
-STEP_STATUS = "ScheduledProcedureStepStatus"
-DATE_TIMES = ((0x00400002, 0x00400003),)
-"""Scheduled Procedure Step Start Date and Time: ranges are always one interval (K.6.1.2.2)."""
-
-REQUIRED = ("PatientName", "PatientID", "StudyInstanceUID", "RequestedProcedureID")
-REQUIRED_OF_STEP = (
-    "ScheduledStationAETitle",
-    "ScheduledProcedureStepStartDate",
-    "ScheduledProcedureStepStartTime",
-    "Modality",
-    STEP_ID,
-)
-"""Return keys of type 1 of Table K.6-1: an entry without them cannot be answered."""
-
 _FINAL = frozenset(("COMPLETED", "DISCONTINUED"))
 _SYNTAX = TRANSFER_SYNTAXES[EXPLICIT_VR_LITTLE_ENDIAN]
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistPage:
-    """Some matches as explicit little endian data sets, where to go on (None: at the end), and
-    what was wrong with files that were passed over."""
-
-    matches: tuple[bytes, ...]
-    next: int | None
-    remarks: tuple[str, ...] = ()
 
 
 _read: dict[str, tuple[tuple[int, int], list[Attributes], tuple[str, ...]]] = {}
@@ -161,6 +142,9 @@ def missing(entry: Attributes) -> list[str]:
 
 
 def _name_of(entry: Attributes) -> str:
+    # OpenSSL comes with it, which the node does without.
+    import hashlib
+
     key = f"{entry.text('StudyInstanceUID')}\n{entry.item_of(STEP).text(STEP_ID)}"
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 

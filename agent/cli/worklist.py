@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from agent.archive.worklist_store import STEP
+from agent.archive.worklist_entry import STEP
 from agent.cli.attribute_words import attributes_of, parted, print_attributes, print_json
 from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_one_act_options, address

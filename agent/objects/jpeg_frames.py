@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from agent.errors import LocalError
 from agent.objects.pixels import PixelDescription
+from hal.capture.motion_jpeg import whole_frame
 
 _START_OF_IMAGE = b"\xff\xd8"
 _BASELINE, _HUFFMAN_TABLES, _START_OF_SCAN, _ADOBE = 0xC0, 0xC4, 0xDA, 0xEE
@@ -25,9 +26,10 @@ class KeptFrames:
         self.pixels = pixels
 
     def strips(self, view: memoryview, stride: int) -> Iterator[memoryview]:
-        """The frame whole; a compressed frame has no rows, so `stride` says nothing."""
-        with view[:] as frame:
-            yield frame
+        """The frame whole, with the Huffman tables that cameras leave out; a compressed frame has
+        no rows, so `stride` says nothing."""
+        for piece in whole_frame(view):
+            yield memoryview(piece)
 
 
 def jpeg_pixels(frame: bytes | bytearray | memoryview) -> PixelDescription:

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agent.archive.matching import MatchingRules
-from agent.archive.worklist_store import DATE_TIMES, STEP
+from agent.archive.matching_rules import MatchingRules
+from agent.archive.worklist_entry import DATE_TIMES, STEP
 from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set

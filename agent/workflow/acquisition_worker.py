@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.dataset.file_meta import encode_file_meta
-from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, JPEG_BASELINE
 from agent.errors import DeviceError
 from agent.objects.composite import begin
 from agent.objects.description import (
@@ -28,13 +28,31 @@ from agent.objects.iods import (
     ULTRASOUND_MULTI_FRAME_IMAGE,
     iod_of,
 )
-from agent.objects.packing import packing
-from agent.objects.recording import record
+from agent.objects.jpeg_frames import KeptFrames, jpeg_pixels
+from agent.objects.packing import Packing, packing
+from agent.objects.pixels import PixelDescription
+from agent.objects.recording import blocking, record
+from agent.objects.region import Rectangle, RegionPacking
+from agent.objects.single_bit import SingleBitPacking
 from hal.capture.base import CaptureDevice, CaptureError, CaptureFormat, FrameRate, open_driver
+from hal.capture.motion_jpeg import whole_frame
 from hal.capture.pixel_formats import PIXEL_FORMATS
+from hal.clock import MonotonicClock
 
-FORM = {"pixel_format": "GREY", "width": 640, "height": 480, "rate": 25}
-"""The settings that every driver has, with their defaults; all others are the driver's own."""
+FORM: dict[str, Any] = {
+    "pixel_format": "GREY",
+    "width": 640,
+    "height": 480,
+    "rate": 25,
+    "input": 0,
+    "region": (),
+    "masks": (),
+}
+"""The settings that every driver has, with their defaults; all others are the driver's own. A
+region, and each mask, is left, top, width and height in pixels of the frame."""
+
+
+_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +122,17 @@ class Camera:
             int(form["width"]),
             int(form["height"]),
             FrameRate(int(numerator), int(denominator)),
+            input=int(form["input"]),
         )
+        self._region = Rectangle(*form["region"]) if form["region"] else None
+        self._masks = [Rectangle(*each) for each in form["masks"]]
 
     def expose(self, exposure: Exposure, descriptor: int) -> Exposed:
         """Write the next frames of the device as one whole Part 10 file to `descriptor`."""
         settings = self._settings
         device = self._streaming()
         sop_class = self._sop_class(clip=exposure.frames > 0)
-        packed = packing(
-            self._form.pixel_format,
-            self._form.width,
-            self._form.height,
-            sop_class,
-            full_range=self._form.full_range,
-        )
+        packed, transfer_syntax = self._packing(device, sop_class)
         rate = self._form.rate
         writer = begin(
             descriptor,
@@ -130,11 +145,12 @@ class Camera:
             file_meta=encode_file_meta(
                 sop_class_uid=sop_class,
                 sop_instance_uid=exposure.sop_instance_uid,
-                transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
+                transfer_syntax_uid=transfer_syntax,
                 implementation_class_uid=settings.implementation_class_uid,
                 implementation_version_name=settings.implementation_version_name,
                 source_ae_title=settings.title,
             ),
+            transfer_syntax_uid=transfer_syntax,
         )
         recording = record(device, packed, writer, exposure.frames or 1)
         writer.finish(
@@ -147,6 +163,44 @@ class Camera:
             recording.dropped,
             tuple(type(each).__name__ for each in recording.events),
         )
+
+    def _packing(
+        self, device: CaptureDevice, sop_class: str
+    ) -> tuple[Packing | SingleBitPacking | RegionPacking | KeptFrames, str]:
+        """What makes frames of the object, and the transfer syntax that they are in."""
+        form = self._form
+        if PIXEL_FORMATS[form.pixel_format].compressed:
+            if self._region is not None or self._masks:
+                raise DeviceError(
+                    "frames that are compressed already have no region and no masks",
+                    way_out="Capture in another pixel format.",
+                )
+            return KeptFrames(self._compressed_pixels(device)), JPEG_BASELINE
+        region = self._region or Rectangle(0, 0, form.width, form.height)
+        packed = packing(
+            form.pixel_format, region.width, region.height, sop_class, full_range=form.full_range
+        )
+        if self._region is None and not self._masks:
+            return packed, EXPLICIT_VR_LITTLE_ENDIAN
+        frame = (form.width, form.height)
+        return (
+            RegionPacking(packed, form.pixel_format, frame, region, self._masks),
+            EXPLICIT_VR_LITTLE_ENDIAN,
+        )
+
+    @staticmethod
+    def _compressed_pixels(device: CaptureDevice) -> PixelDescription:
+        """What a frame says of itself: one is looked at and given back."""
+        wait = blocking(MonotonicClock())
+        ends = time.monotonic() + _PATIENCE
+        while time.monotonic() < ends:
+            frame = device.dequeue()
+            if frame is not None:
+                with frame:
+                    return jpeg_pixels(b"".join(bytes(each) for each in whole_frame(frame.view)))
+            due = device.deadline()
+            wait(device.descriptor, min(ends, due) if due is not None else ends)
+        raise DeviceError("no frame came from the device", value=_PATIENCE)
 
     def close(self) -> None:
         """Let go of the device."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import observation
 from agent.archive.archive import Archive
@@ -19,8 +19,10 @@ from agent.network.connection import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.destination import Destination
-from agent.workflow.errands import Errands
 from agent.workflow.supervision import supervised
+
+if TYPE_CHECKING:
+    from agent.workflow.errands import Errands
 
 MESSAGES = frozenset(("performed-step", "commitment", "availability"))
 """Services of a peer to which messages are sent as errands."""
@@ -80,6 +82,9 @@ class Delivery:
 
     def _follow_errands(self, group: TaskGroup) -> None:
         wanted = {each.name: each for each in messaged_peers(self._configuration)}
+        if wanted:
+            # A node that only relays takes no memory for it.
+            from agent.workflow.errands import Errands
         for name, (errands, task) in list(self._errands.items()):
             errands.configuration = self._configuration
             if wanted.get(name) != errands.peer:

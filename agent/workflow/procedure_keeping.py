@@ -9,7 +9,7 @@ from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.commitments import FailedItem
 from agent.archive.decision import RESULT, JobPlan
-from agent.archive.worklist_store import set_step_status
+from agent.archive.worker_entries import set_step_status
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes

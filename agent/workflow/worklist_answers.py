@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from agent import observation
 from agent.archive.procedure_steps import pack, unpack
-from agent.archive.worklist_store import find_entries
+from agent.archive.worker_entries import find_entries
 from agent.dataset.attributes import Attributes
 from agent.loop.workers import WorkerPool
 from agent.services.modality_worklist import WorklistQuery

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.archive.matching import Matching, MatchingRules
+from agent.archive.matching import Matching
+from agent.archive.matching_rules import MatchingRules
 from agent.archive.matching_values import interval, wild
 from agent.dataset.attributes import Attributes
 
