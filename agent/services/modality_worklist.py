@@ -48,6 +48,8 @@ RETURN_KEYS: dict[str, tuple[str, ...]] = {
         "IssuerOfPatientID",
         "PatientBirthDate",
         "PatientSex",
+        "PatientAge",
+        "PatientBirthName",
         "OtherPatientIDs",
         "PatientSize",
         "PatientWeight",
