@@ -26,6 +26,8 @@ DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Driver name to (module, class)."""
 
+_EARLY = 1e-6
+
 
 class PanelError(Exception):
     """The root of what a panel can raise; never raised itself."""
@@ -40,7 +42,10 @@ class WrongPanel(PanelError):
 
 
 class Pattern(Enum):
-    """What a lamp does: seconds on, seconds off; 0 off is a steady light."""
+    """What a lamp does: seconds on, seconds off; 0 off is a steady light.
+
+    A change is due a microsecond early: the clock at a deadline is a sum that may fall just short.
+    """
 
     OFF = (0.0, 1.0)
     ON = (1.0, 0.0)
@@ -51,15 +56,15 @@ class Pattern(Enum):
     def is_lit(self, since: float) -> bool:
         """Whether it is lit, so many seconds after it was set."""
         on, off = self.value
-        return bool(on) and (not off or since % (on + off) < on)
+        return bool(on) and (not off or (since + _EARLY) % (on + off) < on)
 
     def next_change(self, since: float) -> float | None:
         """Seconds until it changes; None for a steady one."""
         on, off = self.value
         if not on or not off:
             return None
-        phase = since % (on + off)
-        return float(on - phase if phase < on else on + off - phase)
+        phase = (since + _EARLY) % (on + off)
+        return float((on if phase < on else on + off) - phase + _EARLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ PanelEvent = ButtonPressed | ButtonReleased
 
 
 class Panel(ABC):
-    """Lamps and buttons by name."""
+    """Lamps and buttons by name. `open` of one that is open, and `close` of one that is closed, do
+    nothing; a closed one shows nothing, and remembers nothing of what it was to show."""
 
     @abstractmethod
     def open(self) -> None:
@@ -99,11 +105,11 @@ class Panel(ABC):
     @property
     @abstractmethod
     def descriptor(self) -> int | None:
-        """Readable when a button moved."""
+        """Readable when a button moved; None: no buttons, or a chip that was pulled out."""
 
     @abstractmethod
     def deadline(self) -> float | None:
-        """When a lamp has to be switched; None: never."""
+        """When a lamp has to be switched, or an event waits; None: never."""
 
     @abstractmethod
     def events(self) -> list[PanelEvent]:
@@ -111,14 +117,17 @@ class Panel(ABC):
 
 
 def open_driver(name: str, **options: Any) -> Panel:
-    """Make the panel of a driver by name. Raises WrongPanel for one that is not in DRIVERS."""
+    """Make the panel of a driver by name.
+
+    Raises WrongPanel for one that is not in DRIVERS and for settings that it cannot use.
+    """
     found = DRIVERS.get(name)
     if found is None:
         raise WrongPanel(f"there is no panel driver {name!r}; there are: {', '.join(DRIVERS)}")
     module, class_name = found
     try:
         made = getattr(importlib.import_module(module), class_name)(**options)
-    except TypeError as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise WrongPanel(f"the driver {name} does not know a setting: {error}") from error
     assert isinstance(made, Panel)
     return made

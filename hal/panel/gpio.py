@@ -81,17 +81,24 @@ class GpioPanel(Panel):
         lines = [*self._lamp_lines.values(), *self._button_lines.values()]
         if len(set(lines)) < len(lines) or len(lines) > MOST_LINES:
             raise WrongPanel("each line has one name")
+        if not all(isinstance(line, int) and 0 <= line < 1 << 32 for line in lines):
+            raise WrongPanel("a line is a number from 0")
         if bias not in _BIAS:
             raise WrongPanel(f"{bias!r} is no bias: up, down")
+        if not 0 <= debounce <= 60:
+            raise WrongPanel(f"{debounce} seconds are no time in which a contact comes to rest")
         self._flags = ACTIVE_LOW if active_low else 0
         self._bias = _BIAS[bias]
         self._debounce = debounce
         self.now = now
         self._outputs: int | None = None
         self._inputs: int | None = None
+        self._is_open = False
         self._lamps = Lamps(self._switch, now)
 
     def open(self) -> None:
+        if self._is_open:
+            return
         try:
             chip = os.open(self._chip, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -110,18 +117,20 @@ class GpioPanel(Panel):
             raise PanelGone(f"lines of {self._chip}: {error.strerror}") from error
         finally:
             os.close(chip)
+        self._is_open = True
 
     def close(self) -> None:
         for lamp in self._lamp_lines:
             self._switch(lamp, False)
         self._lamps.forget()
-        for descriptor in (self._outputs, self._inputs):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._outputs = self._inputs = None
+        self._is_open = False
+        if self._outputs is not None:
+            os.close(self._outputs)
+            self._outputs = None
+        self._let_go_of_buttons()
 
     def show(self, lamp: str, pattern: Pattern) -> None:
-        if lamp in self._lamp_lines:
+        if self._is_open and lamp in self._lamp_lines:
             self._lamps.show(lamp, pattern)
 
     @property
@@ -137,7 +146,13 @@ class GpioPanel(Panel):
             return []
         try:
             data = os.read(self._inputs, EVENT.size * 16)
+        except BlockingIOError:
+            return []
         except OSError:
+            data = b""
+        if not data:
+            # The chip was pulled out; its descriptor would be readable for ever.
+            self._let_go_of_buttons()
             return []
         at = self.now()
         names = {line: name for name, line in self._button_lines.items()}
@@ -146,6 +161,11 @@ class GpioPanel(Panel):
             for _, kind, line, _, _ in EVENT.iter_unpack(data[: len(data) - len(data) % EVENT.size])
             if line in names
         ]
+
+    def _let_go_of_buttons(self) -> None:
+        if self._inputs is not None:
+            os.close(self._inputs)
+            self._inputs = None
 
     def _switch(self, lamp: str, lit: bool) -> None:
         if self._outputs is None:
@@ -158,18 +178,23 @@ class GpioPanel(Panel):
 
 def _request(chip: int, lines: list[int], flags: int, debounce: float) -> int:
     """A descriptor for some lines. Raises OSError."""
+    request = request_of(lines, flags, debounce)
+    fcntl.ioctl(chip, GET_LINE, request)
+    descriptor: int = struct.unpack_from("=i", request, REQUEST_SIZE - 4)[0]
+    return descriptor
+
+
+def request_of(lines: list[int], flags: int, debounce: float) -> bytearray:
+    """A struct gpio_v2_line_request for some lines, `debounce` in seconds (0: none)."""
     attributes = b""
     if debounce:
         mask = (1 << len(lines)) - 1
         attributes = _CONFIG_ATTRIBUTE.pack(_DEBOUNCE, 0, round(debounce * 1e6), mask)
     count = 1 if attributes else 0
     config = struct.pack("=QI20x", flags, count) + attributes.ljust(CONFIG_SIZE - 32, b"\0")
-    request = bytearray(
+    return bytearray(
         struct.pack("=64I", *lines, *[0] * (MOST_LINES - len(lines)))
         + b"gantry".ljust(_NAME, b"\0")
         + config
         + struct.pack("=II20xi", len(lines), 0, 0)
     )
-    fcntl.ioctl(chip, GET_LINE, request)
-    descriptor: int = struct.unpack_from("=i", request, REQUEST_SIZE - 4)[0]
-    return descriptor

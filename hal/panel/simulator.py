@@ -44,7 +44,7 @@ class SimulatedPanel(Panel):
         return None
 
     def deadline(self) -> float | None:
-        return self.now() if self._waiting else self._lamps.deadline()
+        return self._waiting[0].at if self._waiting else self._lamps.deadline()
 
     def events(self) -> list[PanelEvent]:
         self._lamps.move()

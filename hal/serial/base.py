@@ -3,7 +3,7 @@
 A driver has no thread and no loop. Its owner waits for `descriptor` to be readable, or for the
 clock to reach `deadline()`, and then calls `events()`. Both change when a port vanishes or comes
 back: ask for them anew after each call. `open` and `close` may block for as long as a USB transfer
-takes.
+takes. `open` of a device that is open, and `close` of one that is closed, do nothing.
 
 A port that is not there, or goes, is no error of `open` or `events` but an event: the driver tries
 again by itself until it is closed.
@@ -93,7 +93,10 @@ class Silence(SerialEvent):
 
 @dataclass(frozen=True, slots=True)
 class Garbage(SerialEvent):
-    """Bytes that mean nothing were thrown away; `why` in words."""
+    """Bytes that mean nothing, or that a device does not take, were thrown away; `why` in words.
+
+    Told once for each run of them, however long, and however it comes in.
+    """
 
     why: str
 
@@ -128,7 +131,10 @@ class SerialDevice(ABC):
 
     @abstractmethod
     def deadline(self) -> float | None:
-        """When to call `events()` even if the descriptor is silent; None: never."""
+        """When to call `events()` even if the descriptor is silent; None: never.
+
+        It stays where it is until `events()` is called.
+        """
 
     @abstractmethod
     def events(self) -> list[SerialEvent]:
@@ -138,8 +144,8 @@ class SerialDevice(ABC):
 def open_driver(name: str, **options: Any) -> SerialDevice:
     """Make the device of a driver by name; imports the driver's module now.
 
-    Raises WrongSettings for a name that is not in DRIVERS and for options that it does not know;
-    what the options are says each driver.
+    Raises WrongSettings for a name that is not in DRIVERS and for options that it does not know
+    or cannot use; what the options are says each driver.
     """
     found = DRIVERS.get(name)
     if found is None:
@@ -148,7 +154,8 @@ def open_driver(name: str, **options: Any) -> SerialDevice:
     module, class_name = found
     try:
         made = getattr(importlib.import_module(module), class_name)(**options)
-    except TypeError as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # Settings are data that a person wrote: numbers that are words, tables that lack a key.
         raise WrongSettings(f"the driver {name} does not know a setting: {error}") from error
     assert isinstance(made, SerialDevice)
     return made

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hal.serial.base import CodeRead, Garbage, SerialEvent
+from hal.serial.base import CodeRead, Garbage, SerialEvent, WrongSettings
 from hal.serial.code_patterns import LONGEST_CODE, CodePatterns
-from hal.serial.port import PortDevice
+from hal.serial.port import PortDevice, text_encoding
 
 
 class CodeReader(PortDevice):
@@ -32,21 +32,24 @@ class CodeReader(PortDevice):
         **settings: Any,
     ) -> None:
         super().__init__(port, **settings)
+        if pause < 0:
+            raise WrongSettings(f"{pause} seconds are no pause")
         suffixes = (suffix,) if isinstance(suffix, str) else tuple(suffix)
         self._prefix = prefix.encode()
         self._suffixes = sorted((each.encode() for each in suffixes if each), key=len, reverse=True)
         self._pause = pause or (0.0 if self._suffixes else 0.1)
         self._identifier = identifier
-        self._encoding = encoding
+        self._encoding = text_encoding(encoding)
         self._patterns = CodePatterns(patterns)
         self._held = bytearray()
         self._last = 0.0
         self._overrun = False
 
     def take(self, data: bytes, at: float) -> list[SerialEvent]:
+        # An owner that comes late finds two codes at once, and the pause between them over.
+        found = self.look(None, at)
         self._held += data
         self._last = at
-        found: list[SerialEvent] = []
         while (split := self._split()) is not None:
             code, rest = split
             self._held = bytearray(rest)
@@ -57,18 +60,22 @@ class CodeReader(PortDevice):
         return found
 
     def look(self, serial: Any, at: float) -> list[SerialEvent]:
-        if not (self._pause and self._held and at >= self._last + self._pause):
+        if not (self._is_begun() and self._pause and at >= self._last + self._pause):
             return []
         code = bytes(self._held)
         self._held.clear()
         return self._code(code, at)
 
     def next_look(self) -> float | None:
-        return self._last + self._pause if self._pause and self._held else None
+        return self._last + self._pause if self._pause and self._is_begun() else None
 
-    def forget(self) -> None:
+    def forget(self, at: float) -> list[SerialEvent]:
         self._held.clear()
         self._overrun = False
+        return []
+
+    def _is_begun(self) -> bool:
+        return bool(self._held) or self._overrun
 
     def _split(self) -> tuple[bytes, bytes] | None:
         """The first code and what follows its suffix."""

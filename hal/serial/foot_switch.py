@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 from hal.serial.base import PedalPressed, PedalReleased, SerialEvent, WrongSettings
@@ -20,7 +21,9 @@ class FootSwitch(PortDevice):
     `lines` maps a pedal to a modem line (`{"left": "cts"}`), `inverted` names the pedals whose line
     is on while they are up. A line has to stay for `debounce` seconds to count. `pressed` and
     `released` map a pedal to the bytes that say so, for switches that speak; without `released`, a
-    pedal comes up as it goes down.
+    pedal comes up as it goes down; pedals may share the word for coming up. No word may be the
+    beginning of another: it would be understood before the other is there. A pedal that is down
+    as the port goes comes up.
     """
 
     def __init__(
@@ -28,7 +31,7 @@ class FootSwitch(PortDevice):
         port: str,
         *,
         lines: Mapping[str, str] | None = None,
-        inverted: tuple[str, ...] | list[str] = (),
+        inverted: Sequence[str] = (),
         debounce: float = 0.03,
         pressed: Mapping[str, str] | None = None,
         released: Mapping[str, str] | None = None,
@@ -38,19 +41,19 @@ class FootSwitch(PortDevice):
         for pedal, line in self._lines.items():
             if line not in LINES:
                 raise WrongSettings(f"{line!r} of pedal {pedal} is none of {', '.join(LINES)}")
+        if self._lines and port.startswith("socket://"):
+            raise WrongSettings(f"{port} has no modem lines")
+        if isinstance(inverted, str) or not set(inverted) <= set(self._lines):
+            raise WrongSettings("`inverted` is a list of pedals that are in `lines`")
+        if debounce < 0:
+            raise WrongSettings(f"{debounce} seconds are no time")
         # TIOCMIWAIT would block: the lines are looked at.
         super().__init__(port, poll=_POLL if self._lines else 0.0, **settings)
         self._inverted = frozenset(inverted)
         self._debounce = debounce
-        self._words: list[tuple[bytes, str, bool]] = []
-        for table, is_down in ((pressed, True), (released, False)):
-            for pedal, word in (table or {}).items():
-                if not word:
-                    raise WrongSettings(f"pedal {pedal} says nothing")
-                self._words.append((word.encode("latin-1"), pedal, is_down))
+        self._words = _words(pressed or {}, released or {})
         if not self._lines and not self._words:
             raise WrongSettings("a foot switch has `lines`, or `pressed`")
-        self._words.sort(key=lambda each: len(each[0]), reverse=True)
         self._speaks_up = frozenset(released or {})
         self._down: dict[str, bool] = {}
         self._seen: dict[str, tuple[bool, float]] = {}
@@ -74,22 +77,25 @@ class FootSwitch(PortDevice):
         self._held += data
         found: list[SerialEvent] = []
         while self._held:
-            for word, pedal, is_down in self._words:
+            for word, meanings in self._words.items():
                 if self._held.startswith(word):
                     del self._held[: len(word)]
-                    found += self._said(pedal, is_down, at)
+                    for pedal, is_down in meanings:
+                        found += self._said(pedal, is_down, at)
                     break
             else:
-                if any(word.startswith(self._held) for word, _, _ in self._words):
+                if any(word.startswith(self._held) for word in self._words):
                     break  # It may be the beginning of one.
                 del self._held[0]
         return found
 
-    def forget(self) -> None:
-        self._held.clear()
+    def forget(self, at: float) -> list[SerialEvent]:
         # Whoever pulled the plug does not hold the pedal down for ever.
+        held = [pedal for pedal, is_down in self._down.items() if is_down]
+        self._held.clear()
         self._down.clear()
         self._seen.clear()
+        return [PedalReleased(at, pedal) for pedal in held]
 
     def _said(self, pedal: str, is_down: bool, at: float) -> list[SerialEvent]:
         if is_down and pedal not in self._speaks_up:
@@ -98,3 +104,24 @@ class FootSwitch(PortDevice):
             return []
         self._down[pedal] = is_down
         return [(PedalPressed if is_down else PedalReleased)(at, pedal)]
+
+
+def _words(
+    pressed: Mapping[str, str], released: Mapping[str, str]
+) -> dict[bytes, list[tuple[str, bool]]]:
+    """What a word says: which pedals, and whether they are down. Raises WrongSettings."""
+    found: dict[bytes, list[tuple[str, bool]]] = {}
+    for table, is_down in ((pressed, True), (released, False)):
+        for pedal, word in table.items():
+            if not word or any(ord(each) > 0xFF for each in word):
+                raise WrongSettings(f"what pedal {pedal} says has to be bytes: {word!r}")
+            meanings = found.setdefault(word.encode("latin-1"), [])
+            meanings.append((pedal, is_down))
+            if len(meanings) > 1 and any(goes_down for _, goes_down in meanings):
+                raise WrongSettings(f"{word!r} says that {meanings[0][0]} is pressed, and more")
+    if unheard := set(released) - set(pressed):
+        raise WrongSettings(f"pedals {', '.join(sorted(unheard))} come up but never go down")
+    for one, other in permutations(found, 2):
+        if other.startswith(one):
+            raise WrongSettings(f"{one!r} is the beginning of {other!r}: which is it?")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +20,16 @@ from hal.serial.base import (
 )
 from hal.serial.code_patterns import CodePatterns
 
+_LONGEST_LINE = 512
+
 
 class SimulatedSerial(SerialDevice):
     """A reader and pedals in one.
 
     `script` is a list of tables with `after` (seconds from `open`) and `read` (a code) or `press`
     (a pedal). `fifo` is the path of a named pipe that is made: each line written to it, `read CODE`
-    or `press PEDAL`, is an event, so that a shell can play the operator.
+    or `press PEDAL`, is an event, so that a shell can play the operator. Lines of more than 512
+    bytes are passed over.
     """
 
     def __init__(
@@ -46,21 +50,36 @@ class SimulatedSerial(SerialDevice):
         self._waiting: list[SerialEvent] = []
         self._descriptor: int | None = None
         self._held = b""
+        self._is_overlong = False
         self._is_open = False
 
     def open(self) -> None:
+        if self._is_open:
+            return
+        self._open_fifo()
         self._is_open = True
         self._opened, self._next = self.now(), 0
-        if self._fifo:
+        self._waiting.append(PortReturned(self._opened))
+
+    def _open_fifo(self) -> None:
+        if not self._fifo:
+            return
+        try:
             if not Path(self._fifo).exists():
                 os.mkfifo(self._fifo, 0o600)
             # Open for both: a reader alone would see an end whenever a writer leaves.
-            self._descriptor = os.open(self._fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._waiting.append(PortReturned(self._opened))
+            descriptor = os.open(self._fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise WrongSettings(f"{self._fifo} cannot be used: {error.strerror}") from error
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise WrongSettings(f"{self._fifo} is no named pipe")
+        self._descriptor = descriptor
 
     def close(self) -> None:
         self._is_open = False
         self._waiting.clear()
+        self._held, self._is_overlong = b"", False
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -73,7 +92,7 @@ class SimulatedSerial(SerialDevice):
         if not self._is_open:
             return None
         if self._waiting:
-            return self.now()
+            return self._waiting[0].at
         if self._next < len(self._script):
             return self._opened + self._script[self._next][0]
         return None
@@ -92,12 +111,14 @@ class SimulatedSerial(SerialDevice):
         return found
 
     def read(self, code: str) -> None:
-        """A code is held before the reader."""
-        self._do("read", code, self.now())
+        """A code is held before the reader; nothing comes of it while that is closed."""
+        if self._is_open:
+            self._do("read", code, self.now())
 
     def press(self, pedal: str) -> None:
-        """A pedal is pressed and released."""
-        self._do("press", pedal, self.now())
+        """A pedal is pressed and released; nothing comes of it while that is closed."""
+        if self._is_open:
+            self._do("press", pedal, self.now())
 
     def _do(self, act: str, what: str, at: float) -> None:
         if act == "read":
@@ -113,8 +134,13 @@ class SimulatedSerial(SerialDevice):
         except BlockingIOError:
             return []
         *lines, self._held = self._held.split(b"\n")
-        self._held = self._held[-512:]
-        return [line.decode("utf-8", "replace") for line in lines if line]
+        if lines and self._is_overlong:
+            self._is_overlong = False
+            del lines[0]
+        if len(self._held) > _LONGEST_LINE:
+            self._held, self._is_overlong = b"", True
+        short = (line for line in lines if 0 < len(line) <= _LONGEST_LINE)
+        return [line.decode("utf-8", "replace") for line in short]
 
 
 def _act(table: Mapping[str, Any]) -> tuple[str, str]:

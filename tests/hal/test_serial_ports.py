@@ -180,7 +180,7 @@ def test_any_bytes_are_taken_in_bounded_memory(pieces: list[bytes]) -> None:
         Fed(clock, suffix="", pause=0.1),
         LineProtocol("loop://", now=clock, framing="stx-etx", checksum="xor", longest=256),
         LineProtocol("loop://", now=clock, rules=[{"pattern": "(?P<x>.*)", "action": "y"}]),
-        FootSwitch("loop://", now=clock, pressed={"left": "LD", "right": "L"}),
+        FootSwitch("loop://", now=clock, pressed={"left": "LD", "right": "LU"}),
     ]
     for piece in pieces:
         for device in devices:
