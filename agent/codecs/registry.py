@@ -58,8 +58,8 @@ def codec_of(transfer_syntax_uid: str) -> CodecModule:
     if not is_available(transfer_syntax_uid):
         missing = transfer_syntax_uid in CODECS
         raise LocalError(
-            f"{name_of(transfer_syntax_uid)} cannot be "
-            + ("compressed here: the C kernels were not built." if missing else "compressed."),
+            f"Frames in {name_of(transfer_syntax_uid)} can neither be made nor read here"
+            + (": the C kernels were not built." if missing else "."),
             value=transfer_syntax_uid,
             limit=available(),
             way_out="Install a C compiler and the package anew." if missing else "",

@@ -36,8 +36,8 @@ class StoredRows:
     """The rows of a native frame in a file, readable again and again.
 
     `offset` is where the frame begins in `source`; `planes` says that the samples of each colour
-    lie apart (planar configuration 1), `big_endian` that the bytes of a sample are to be turned.
-    Memory: one strip. Raises what the source raises; PeerError when it ends early.
+    lie apart (planar configuration 1). Memory: one strip. Raises what the source raises, and
+    PeerError when it ends early.
     """
 
     repeatable = True
@@ -49,13 +49,11 @@ class StoredRows:
         offset: int = 0,
         *,
         planes: bool = False,
-        big_endian: bool = False,
     ) -> None:
         self._frame = frame
         self._source = source
         self._offset = offset
         self._planes = planes and frame.samples_per_pixel > 1
-        self._turned = big_endian and frame.sample_length > 1
 
     def strips(self) -> Iterator[Strip]:
         frame = self._frame
@@ -74,7 +72,7 @@ class StoredRows:
 
     def _together(self, row: int, rows: int) -> Strip:
         length = self._frame.row_length
-        return self._ordered(read_exactly(self._source, self._offset + row * length, rows * length))
+        return read_exactly(self._source, self._offset + row * length, rows * length)
 
     def _interleaved(self, row: int, rows: int) -> Strip:
         frame = self._frame
@@ -84,19 +82,10 @@ class StoredRows:
         strip = bytearray(rows * frame.row_length)
         for number in range(samples):
             start = self._offset + (number * frame.rows + row) * line
-            plane = self._ordered(read_exactly(self._source, start, rows * line))
+            plane = read_exactly(self._source, start, rows * line)
             for byte in range(width):
                 strip[number * width + byte :: samples * width] = plane[byte::width]
         return strip
-
-    def _ordered(self, data: bytes) -> bytes | bytearray:
-        if not self._turned:
-            return data
-        width = self._frame.sample_length
-        turned = bytearray(len(data))
-        for byte in range(width):
-            turned[byte::width] = data[width - 1 - byte :: width]
-        return turned
 
 
 def grouped(frame: FrameDescription, strips: Iterable[Strip], height: int) -> Iterator[memoryview]:

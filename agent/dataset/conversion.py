@@ -1,7 +1,8 @@
-"""Conversion between the native transfer syntaxes (PS3.5 A.1 to A.3 and A.5), as a stream.
+"""Conversion between transfer syntaxes (PS3.5 annex A), as a stream.
 
 Implicit and explicit VR, both byte orders, deflated or not: each into each, with no pixel's value
-touched. What the target cannot say is said as the standard has it: attributes that no dictionary
+touched. Encapsulated pixel data are another's business (`PixelDataConversion`). What the target
+cannot say is said as the standard has it: attributes that no dictionary
 knows become UN (PS3.5 6.2.2), values too long for the short form of their VR too, sequences and
 items get undefined lengths, group lengths go (they are retired, and would be wrong). Memory: a
 piece of 64 KiB and what the reader holds; bulk data are copied piece by piece.
@@ -9,13 +10,16 @@ piece of 64 KiB and what the reader holds; bulk data are copied piece by piece.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from agent.dataset import tags
 from agent.dataset.byte_source import ByteSource, decoded
 from agent.dataset.element_encoding import LONGEST_SHORT_VALUE
 from agent.dataset.reader import (
     Element,
+    Event,
+    FragmentsEnd,
     ItemEnd,
     ItemStart,
     SequenceEnd,
@@ -33,6 +37,7 @@ from agent.dataset.transfer_syntaxes import (
 )
 from agent.dataset.value_representations import (
     SHORT_LENGTH,
+    UNDEFINED_LENGTH,
     VALUE_REPRESENTATIONS,
     swap,
 )
@@ -106,10 +111,50 @@ def convert(
             value=(source_syntax, target_syntax),
             limit=tuple(sorted(NATIVE)),
         )
+    rewrite(
+        source,
+        source_syntax,
+        target_syntax,
+        write,
+        value_representation=value_representation,
+    )
+
+
+class PixelDataConversion(Protocol):
+    """Writes the top-level Pixel Data of a data set that goes into another transfer syntax."""
+
+    def __call__(self, element: Element, writer: DataSetWriter) -> None:
+        """Write the whole element, `element` being what the source has."""
+        ...
+
+
+Changes = Mapping[int, tuple[str, bytes] | None]
+"""Top-level attributes to set, as VR and little endian value, or to leave out."""
+
+
+def rewrite(
+    source: ByteSource,
+    source_syntax: str,
+    target_syntax: str,
+    write: Callable[[bytes], object],
+    *,
+    changes: Changes | None = None,
+    additions: Changes | None = None,
+    pixel_data: PixelDataConversion | None = None,
+    value_representation: Callable[[int], str] = tags.dictionary_value_representation,
+) -> None:
+    """As `convert`, between any two transfer syntaxes, with attributes changed on the way.
+
+    `changes` are made whatever the source has, `additions` only where it has no such attribute.
+    Without `pixel_data`, the pixel data are copied, which needs two native syntaxes.
+    """
     syntax = encoding_of(source_syntax)
     bytes_of = decoded(source, syntax)
     plain = syntax._replace(deflated=False)
     conversion = _Conversion(bytes_of, plain, encoding_of(target_syntax), write)
+    conversion.changes = dict(changes or {})
+    conversion.additions = dict(additions or {})
+    conversion.pixel_data = pixel_data
     conversion.run(value_representation)
 
 
@@ -137,39 +182,81 @@ class _Conversion:
         self._target = target_syntax
         self._writer = DataSetWriter(write, target_syntax)
         self._around = [_Surroundings()]
+        self.changes: dict[int, tuple[str, bytes] | None] = {}
+        self.additions: dict[int, tuple[str, bytes] | None] = {}
+        self.pixel_data: PixelDataConversion | None = None
+        self._pending: list[int] = []
 
     def run(self, value_representation: Callable[[int], str]) -> None:
-        writer = self._writer
-        for event in elements(
+        self._pending = sorted({*self.changes, *self.additions}, reverse=True)
+        events = elements(
             self._source,
             self._syntax,
             through_bulk=True,
             value_representation=value_representation,
-        ):
-            if isinstance(event, Element):
-                self._element(event)
-            elif isinstance(event, SequenceStart):
-                writer.begin_sequence(event.tag)
-            elif isinstance(event, ItemStart):
-                writer.begin_item()
-                self._around.append(_Surroundings(self._around[-1]))
-            elif isinstance(event, ItemEnd):
-                writer.end_item()
-                self._around.pop()
-            elif isinstance(event, SequenceEnd):
-                writer.end_sequence()
-            else:
-                raise LocalError(
-                    "Encapsulated pixel data belong to no native transfer syntax.",
-                    clause="PS3.5 A.4",
-                )
-        writer.close()
+        )
+        for event in self._changed(events):
+            self._copy_event(event)
+        self._writer.close()
+
+    def _copy_event(self, event: Event) -> None:
+        writer = self._writer
+        if isinstance(event, Element):
+            self._element(event)
+        elif isinstance(event, SequenceStart):
+            writer.begin_sequence(event.tag)
+        elif isinstance(event, ItemStart):
+            writer.begin_item()
+            self._around.append(_Surroundings(self._around[-1]))
+        elif isinstance(event, ItemEnd):
+            writer.end_item()
+            self._around.pop()
+        elif isinstance(event, SequenceEnd):
+            writer.end_sequence()
+
+    def _changed(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events without those of top-level attributes that are changed, which are written
+        where they belong."""
+        for event in events:
+            if isinstance(event, (Element, SequenceStart)) and not event.depth:
+                self._set_before(event.tag)
+                if event.tag in self.changes:
+                    self._skip(event, events)
+                    continue
+            yield event
+        self._set_before(0x1_0000_0000)
+
+    def _set_before(self, tag: int) -> None:
+        """Write the new attributes up to this tag, which the source has."""
+        while self._pending and self._pending[-1] <= tag:
+            number = self._pending.pop()
+            if number == tag and number not in self.changes:
+                continue
+            change = self.changes.get(number, self.additions.get(number))
+            if change is not None:
+                vr, value = change
+                value = value if self._target.little_endian else swap(vr, value)
+                self._writer.element(number, vr, value)
+
+    def _skip(self, event: Element | SequenceStart, events: Iterator[Event]) -> None:
+        if isinstance(event, SequenceStart):
+            ends: type[Event] = SequenceEnd
+        elif event.length == UNDEFINED_LENGTH:
+            ends = FragmentsEnd
+        else:
+            return
+        for following in events:
+            if type(following) is ends and not following.depth:
+                return
 
     def _element(self, element: Element) -> None:
         tag = element.tag
         if tag & 0xFFFF == 0:
             return
-        if element.length == 0xFFFFFFFF:
+        if tag == tags.PIXEL_DATA and not element.depth and self.pixel_data is not None:
+            self.pixel_data(element, self._writer)
+            return
+        if element.length == UNDEFINED_LENGTH:
             raise LocalError(
                 "Encapsulated pixel data belong to no native transfer syntax.", clause="PS3.5 A.4"
             )
