@@ -6,11 +6,12 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agent.cli.files_below import files_below
 from agent.cli.options import add_peer_options
 from agent.cli.requestor import associate
 from agent.dataset.file_meta import read_file_meta
@@ -56,20 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     return Loop().run(_send(options))
-
-
-def _files(paths: list[Path]) -> Iterator[Path]:
-    """Every file below, in the order of names; links inside folders are not followed."""
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        for folder, folders, names in os.walk(path):
-            folders.sort()
-            for name in sorted(names):
-                found = Path(folder, name)
-                if not found.is_symlink() and found.is_file():
-                    yield found
 
 
 def look_into(path: Path) -> Found:
@@ -140,7 +127,7 @@ class _Scan:
     async def run(self) -> None:
         named = {path for path in self._paths if not path.is_dir()}
         try:
-            for path in _files(self._paths):
+            for path in files_below(self._paths):
                 try:
                     await self._found.put(look_into(path))
                 except StorageError as error:

@@ -11,9 +11,11 @@ from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import encode_file_meta, read_file_meta
 from agent.dataset.head import scan_head
+from agent.errors import StorageError
 from agent.objects.transcoding import Transcoding
 
 _PIECE = 1 << 16
+_MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _IDENTITY = frozenset((tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID))
 
 
@@ -55,6 +57,10 @@ def transcode_file(
     identity = scan_head(data_set, meta.encoding, _IDENTITY).values
     class_uid = _uid(identity, tags.SOP_CLASS_UID) or meta.media_storage_sop_class_uid
     instance_uid = _uid(identity, tags.SOP_INSTANCE_UID) or meta.media_storage_sop_instance_uid
+    if class_uid == _MEDIA_STORAGE_DIRECTORY:
+        raise StorageError(
+            "A DICOMDIR tells of places of bytes: it is not converted.", clause="PS3.10 8.6"
+        )
     transcoding = Transcoding(
         data_set, meta.encoding_uid, transfer_syntax_uid, settings, salvage=salvage
     )
