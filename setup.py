@@ -17,7 +17,15 @@ setup(
             sources=sorted(str(path) for path in KERNELS.glob("*.c")),
             depends=sorted(str(path) for path in KERNELS.glob("*.h")),
             define_macros=[("Py_LIMITED_API", "0x030B0000"), ("PY_SSIZE_T_CLEAN", None)],
-            extra_compile_args=["-std=c11", "-O2", "-fno-strict-aliasing", "-Wall", "-Wextra"],
+            extra_compile_args=[
+                "-std=c11",
+                "-O2",
+                "-ftree-vectorize",
+                "-fvect-cost-model=dynamic",
+                "-fno-strict-aliasing",
+                "-Wall",
+                "-Wextra",
+            ],
             py_limited_api=True,
             optional=True,
         )

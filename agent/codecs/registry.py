@@ -15,6 +15,8 @@ from agent.codecs.codec import CodecModule
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_IMAGE_FRAME,
     ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_FIRST_ORDER,
     RLE_LOSSLESS,
     name_of,
 )
@@ -31,6 +33,8 @@ class Codec(NamedTuple):
 CODECS: dict[str, Codec] = {
     ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN: Codec("encapsulated_uncompressed", False),
     RLE_LOSSLESS: Codec("rle", False),
+    JPEG_LOSSLESS: Codec("jpeg_lossless", True),
+    JPEG_LOSSLESS_FIRST_ORDER: Codec("jpeg_lossless", True),
     DEFLATED_IMAGE_FRAME: Codec("deflated_frame", False),
 }
 """By the UID of the transfer syntax. JPEG 2000 and HTJ2K have their place here, and no module."""

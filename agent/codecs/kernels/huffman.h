@@ -223,15 +223,15 @@ static inline void bits_emit(bit_writer *writer, uint64_t value, uint32_t bytes)
     writer->next = to;
 }
 
-/* Appends the lower `length` bits of `code`, 0 to 32; the others of `code` must be 0. */
-static inline void bits_put(bit_writer *writer, uint32_t code, uint32_t length) {
+/* Appends the lower `length` bits of `code`, 0 to 63; the others of `code` must be 0. */
+static inline void bits_put(bit_writer *writer, uint64_t code, uint32_t length) {
     const int32_t free = writer->free - (int32_t)length;
     if (free >= 0) {
         writer->bits = writer->bits << length | code;
         writer->free = free;
         return;
     }
-    bits_emit(writer, writer->bits << writer->free | (uint64_t)code >> -free, 8);
+    bits_emit(writer, writer->bits << writer->free | code >> -free, 8);
     writer->bits = code;
     writer->free = free + 64;
 }

@@ -11,6 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For inner loops that are written once and compiled for several constants. */
+#if defined(__GNUC__)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 4")
+#else
+#define ALWAYS_INLINE static inline
+#define UNROLLED
+#endif
+
 enum {
     KERNEL_MISUSED = -1, /* lengths or parameters that do not fit each other: our own mistake */
     KERNEL_DAMAGED = -2, /* the stream says what no stream may say */
