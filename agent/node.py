@@ -17,7 +17,6 @@ from agent import __version__, figures, observation
 from agent.archive.archive import Archive
 from agent.archive.decision import Origin
 from agent.archive.reception import Reception
-from agent.archive.settings import ArchiveSettings, RetryPolicy, StorageStatuses
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.configuration import Configuration
 from agent.configuration.difference import Differences, differences
@@ -37,6 +36,7 @@ from agent.services.modality_worklist import Worklist
 from agent.services.offer import implementation_of
 from agent.services.performed_procedure_step import Steps
 from agent.services.storage_commitment import Commitments
+from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
 from agent.workflow.intake import Intake
@@ -113,39 +113,6 @@ class _Support:
         return AvailabilityKeeping()
 
 
-def archive_folder(configuration: Configuration, table: ArchiveTable) -> Path:
-    """Where an archive lies."""
-    return Path(table.folder or Path(configuration.node.state, "archive", table.name))
-
-
-def archive_settings(configuration: Configuration, table: ArchiveTable) -> ArchiveSettings:
-    """The settings of an archive, with the statuses of the entity that stores to it."""
-    entity = next((each for each in configuration.entities if each.archive == table.name), None)
-    statuses = StorageStatuses()
-    if entity is not None:
-        said = entity.status
-        statuses = StorageStatuses(
-            disk_full=said.disk_full,
-            volume_away=said.volume_away,
-            storage_failure=said.out_of_resources,
-            does_not_match=said.mismatch,
-            cannot_understand=said.unparsable,
-        )
-    retry = configuration.delivery.retry
-    return ArchiveSettings(
-        quota=table.quota,
-        high_watermark=table.high_watermark,
-        low_watermark=table.low_watermark,
-        reserve=table.reserve,
-        volume=table.volume,
-        identity_record=str(Path(configuration.node.state, f"archive-{table.name}.identity")),
-        statuses=statuses,
-        retry=RetryPolicy(
-            retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age
-        ),
-    )
-
-
 class Node:
     """One node; `load` reads the configuration anew for a reload."""
 
@@ -169,6 +136,10 @@ class Node:
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
         self.pool = pool
+        # More than are meant to run: who has a slow peer shall not keep others waiting.
+        self._codecs = WorkerPool(
+            template, "codec", 64, configuration.workers.idle, kill_abandoned=True
+        )
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT; then drain. SIGHUP reloads.
@@ -191,6 +162,7 @@ class Node:
                     await self._drain()
                     group.cancel()
             finally:
+                self._codecs.close()
                 for archive in self.archives.values():
                     await archive.close()
 
@@ -215,7 +187,7 @@ class Node:
     def _start_work(self, group: TaskGroup) -> None:
         configuration = self.configuration
         self.delivery = Delivery(
-            configuration, self.archives, resolve=self._resolve, pool=self.pool
+            configuration, self.archives, resolve=self._resolve, pool=self._codecs
         )
         self.intake = Intake(configuration, self.archives, self._template, self._wake)
         group.start(self._deliver(self.delivery), "delivery")
@@ -260,20 +232,26 @@ class Node:
 
     def _support(self, configuration: Configuration) -> _Support:
         keepers: dict[str, Keeper] = {}
+        implementation = implementation_of(configuration)
         for entity in configuration.entities:
             archive = self.archives.get(entity.archive)
             if archive is None:
                 continue
             keeper: Keeper = _WakingKeeper(archive, self._wake)
+            if configuration.compressions:
+                from agent.workflow.compressing_keeper import CompressingKeeper
+
+                keeper = CompressingKeeper(
+                    keeper, configuration.compressions, self._codecs, implementation
+                )
             peer = configuration.peer(entity.storage.onward)
             if peer is not None:
                 from agent.workflow.onward import OnwardKeeper
 
                 keeper = OnwardKeeper(keeper, entity, peer, configuration, self._resolve)
             keepers[entity.name] = keeper
-        class_uid, version_name = implementation_of(configuration)
         size = configuration.limits.object_size
-        return _Support(self, configuration, keepers, class_uid, version_name, size)
+        return _Support(self, configuration, keepers, *implementation, size)
 
     def _wake(self) -> None:
         if self.delivery is not None:

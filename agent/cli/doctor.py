@@ -53,7 +53,7 @@ def _machine() -> Iterator[tuple[str, str]]:
 
 
 def _folders(configuration: Configuration) -> Iterator[tuple[str, str]]:
-    from agent.node import archive_folder
+    from agent.workflow.archive_tables import archive_folder
 
     for table in configuration.archives:
         folder = archive_folder(configuration, table)
@@ -99,7 +99,7 @@ async def _peers(configuration: Configuration) -> list[tuple[str, str]]:
 
 def _rebuild(configuration: Configuration) -> int:
     from agent.archive.rebuild import rebuild
-    from agent.node import archive_folder, archive_settings
+    from agent.workflow.archive_tables import archive_folder, archive_settings
     from agent.workflow.routing import Routing
 
     for table in configuration.archives:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from agent.configuration.archive import Archive
 from agent.configuration.configuration import Configuration
-from agent.configuration.connection import Retry
+from agent.configuration.contradictions import contradictions
 from agent.configuration.entity import Entity, Service
 from agent.configuration.intake import Capture, Folder
 from agent.configuration.kinds import ApplicationEntityTitle
@@ -70,8 +70,8 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     for place, name in named_peers(completed):
         if name:
             checks.known(name, peer_names, "peer", place)
-    checks.coercion(completed)
-    checks.retry(completed)
+    for each in contradictions(completed):
+        checks.report(each.key, each.problem, allowed=each.allowed)
     return completed
 
 
@@ -366,34 +366,3 @@ class _Checks:
             )
         if change.otherwise is not None and change.map is None:
             self.report((*key, "otherwise"), "belongs to `map`")
-
-    def coercion(self, configuration: Configuration) -> None:
-        """What `on_receipt` does must be what extended negotiation tells (PS3.4 B.3.1.2)."""
-        for route in configuration.routes:
-            if not route.on_receipt:
-                continue
-            for entity in configuration.entities:
-                wanted = route.match.entities
-                if wanted and entity.name not in wanted:
-                    continue
-                if entity.services_of("storage", "scp") and not entity.storage.coercion:
-                    self.report(
-                        ("entity", entity.name, "storage", "coercion"),
-                        f"is 0, and route {route.name!r} changes objects on receipt",
-                        allowed="1, or a route that names other entities",
-                    )
-
-    def retry(self, configuration: Configuration) -> None:
-        tables: list[tuple[Key, Retry]] = [(("delivery", "retry"), configuration.delivery.retry)]
-        tables += [
-            (("peer", each.name, "retry"), each.retry)
-            for each in configuration.peers
-            if each.retry is not None
-        ]
-        for key, retry in tables:
-            if retry.longest < retry.first:
-                self.report(
-                    (*key, "longest"),
-                    f"{retry.longest:g} s is shorter than the first wait",
-                    allowed=f"at least {retry.first:g}",
-                )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from agent.configuration.archive import Archive
+from agent.configuration.compression import ReceivedCompression
 from agent.configuration.delivery import Delivery
 from agent.configuration.entity import Entity
 from agent.configuration.intake import Capture, Folder, Panel, Serial
@@ -61,6 +62,12 @@ class Configuration:
     )
     routes: tuple[Route, ...] = key(
         Tables(Route), "what becomes of objects", default=(), name="route"
+    )
+    compressions: tuple[ReceivedCompression, ...] = key(
+        Tables(ReceivedCompression),
+        "images that are compressed when they come in",
+        default=(),
+        name="compress",
     )
     folders: tuple[Folder, ...] = key(
         Tables(Folder), "folders that are watched", default=(), name="folder"

@@ -31,7 +31,8 @@ class Differences:
     `reopen` names the entities of `entities.changed` whose listening socket must be closed and
     opened again; the others take their new rules for new associations only. `sections` names the
     single tables that differ ("log", "delivery"). `routes` is true when any route differs, their
-    order included. `restart` names keys that take effect only when the node starts again.
+    order included, `compressions` when a rule for what comes in does. `restart` names keys that
+    take effect only when the node starts again.
     """
 
     entities: Changes = Changes()
@@ -41,12 +42,13 @@ class Differences:
     folders: Changes = Changes()
     captures: Changes = Changes()
     routes: bool = False
+    compressions: bool = False
     sections: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         parts = (self.entities, self.peers, self.archives, self.folders, self.captures)
-        return any(parts) or self.routes or bool(self.sections or self.restart)
+        return any(parts) or self.routes or self.compressions or bool(self.sections or self.restart)
 
 
 class _Named(Protocol):
@@ -69,6 +71,7 @@ def differences(old: Configuration, new: Configuration) -> Differences:
         folders=_changes(old.folders, new.folders),
         captures=_changes(old.captures, new.captures),
         routes=old.routes != new.routes,
+        compressions=old.compressions != new.compressions,
         sections=tuple(
             key.name
             for key in keys_of(Configuration).values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agent.configuration.compression import CaptureCompression
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     ApplicationEntityTitle,
@@ -12,6 +13,7 @@ from agent.configuration.kinds import (
     Flag,
     Path,
     Settings,
+    Table,
     Text,
     count,
     duration,
@@ -113,6 +115,11 @@ class Capture:
         default={},
         default_text="nothing is known",
         example='{ manufacturer = "ACME", institution_name = "General Hospital" }',
+    )
+    compression: CaptureCompression = key(
+        Table(CaptureCompression),
+        "frames are compressed while they are captured",
+        default=CaptureCompression(),
     )
     archive: str = key(
         Text(64), "the archive that it stores to", default="", default_text="the first one"

@@ -124,6 +124,12 @@ class Workers:
     general: int = key(
         count(1, 64), "how many at once for disks and names", default=2, restart=True
     )
+    codecs: int = key(
+        count(1, 64, zero="one less than there are processors"),
+        "how many objects at once are converted for each peer; one at least",
+        default=0,
+        restart=True,
+    )
     idle: float = key(
         duration(1, DAY), "an idle worker ends after this time", default=30.0, restart=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.configuration.addresses import Address, address
+from agent.configuration.compression import Lossy
 from agent.configuration.connection import Retry, Socket, Timers, Tls
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
@@ -122,9 +123,11 @@ class Peer:
     )
     convert: bool = key(
         Flag(),
-        "objects that it does not take as they are go out in another native transfer syntax",
+        "objects that it does not take as they are go out uncompressed, or compressed as "
+        "`transfer_syntaxes` says",
         default=True,
     )
+    lossy: Lossy = key(Table(Lossy), "compression that loses something", default=Lossy())
     maximum_pdu: int = key(
         size(2048, 2**27, zero="no limit"),
         "the longest P-DATA PDU that we receive from it on associations that we open",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -20,6 +21,21 @@ class DataSetSource(Protocol):
 
     def read_into(self, view: memoryview, position: int) -> int:
         """Fill `view` with what stands at `position`; how much, 0 at the end."""
+
+
+class ArrivingSource(ABC):
+    """A data set that is being made while it is sent: its length is known at its end."""
+
+    length: int | None = None
+
+    @abstractmethod
+    async def arrive(self) -> None:
+        """Wait until as much is there as is sent at once, or the end. Raises StorageError when it
+        will not come."""
+
+    @abstractmethod
+    def read_into(self, view: memoryview, position: int) -> int:
+        """As of a `DataSetSource`: what has arrived, from front to back."""
 
 
 class BytesSource:

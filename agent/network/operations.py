@@ -24,7 +24,13 @@ from agent.network.commands import (
     RESPONSE,
     c_cancel_rq,
 )
-from agent.network.data_set import BytesSource, DataSetSink, DataSetSource, MemorySink
+from agent.network.data_set import (
+    ArrivingSource,
+    BytesSource,
+    DataSetSink,
+    DataSetSource,
+    MemorySink,
+)
 from agent.network.exchange import IncomingRequest, Response, ServiceProvider, response_to
 from agent.network.pdu import Abort
 from agent.network.sending import command_parts, data_parts, fragment_length
@@ -288,8 +294,13 @@ class Operations(ABC):
             if source is None:
                 await self._write(parts)
             else:
+                arriving = source if isinstance(source, ArrivingSource) else None
+                if arriving is not None:
+                    await arriving.arrive()
                 for group in data_parts(context, source, self._fragment, parts):
                     await self._write(group)
+                    if arriving is not None:
+                        await arriving.arrive()
             whole = True
         except ConnectionLost as lost:
             # Why it was closed says more than that it was.

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from agent.codecs.codec import Encoded, EncodeSettings, RowSource, Strip
+from agent.codecs.codec import Encoded, EncodeSettings, RowSource
 from agent.codecs.frame import FrameDescription
 from agent.codecs.registry import CODECS, codec_of
 from agent.codecs.spill import Spill
@@ -34,6 +34,7 @@ from agent.dataset.value_representations import UNDEFINED_LENGTH, swap
 from agent.dataset.writer import DataSetWriter, basic_offset_table
 from agent.errors import LocalError
 from agent.objects import lossy_compression
+from agent.objects.full_chroma import FullChroma
 from agent.objects.pixels import LONGEST_NATIVE_PIXEL_DATA
 from agent.objects.stored_image import StoredImage
 
@@ -78,6 +79,11 @@ class Transcoding:
             image = StoredImage(source, self._source_syntax)
             if image.pixel_data is not None:
                 self._prepare(image)
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether there are frames that are decoded, or compressed."""
+        return self._pixels is not None
 
     def write(self, write: Callable[[bytes], object]) -> None:
         """Write the data set. Raises FrameDamaged where a frame is (but for salvage), StorageError
@@ -206,23 +212,7 @@ class _Frames:
 
     def rows_of(self, number: int) -> RowSource:
         rows = self._image.rows_of(number, salvage=self._salvage)
-        return _Expanded(rows) if self._expanded else rows
-
-
-class _Expanded:
-    """YBR_FULL_422 with the chroma of each pixel of its own: YBR_FULL (PS3.3 C.7.6.3.1.2)."""
-
-    def __init__(self, rows: RowSource) -> None:
-        self._rows = rows
-        self.repeatable = rows.repeatable
-
-    def strips(self) -> Iterator[Strip]:
-        for strip in self._rows.strips():
-            pairs = bytes(strip)
-            full = bytearray(len(pairs) // 2 * 3)
-            for place, sample in enumerate((0, 2, 3, 1, 2, 3)):
-                full[place::6] = pairs[sample::4]
-            yield full
+        return FullChroma(rows) if self._expanded else rows
 
 
 class _NativePixels:

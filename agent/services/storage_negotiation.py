@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from agent.codecs.registry import is_available
 from agent.dataset.sop_classes import (
     FOR_PROCESSING,
     RELATED_GENERAL,
@@ -22,6 +23,7 @@ from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    encoding_of,
 )
 from agent.network.negotiation import ContextNeed, ExtendedAnswer
 from agent.network.user_information import CommonExtendedNegotiation, ExtendedNegotiation
@@ -29,6 +31,9 @@ from agent.network.user_information import CommonExtendedNegotiation, ExtendedNe
 # Native encodings can be turned into each other without touching a pixel's value (PS3.5 A.1-A.3);
 # in the order in which they are proposed after an object's own.
 NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+
+_IMAGE = "Image Storage"
+"""In the name of each class whose instances have pixel data that codecs take (Table B.5-1)."""
 
 SCU_ONLY = bytes((3, 0, 0, 0, 2, 0))
 """Table B.3-1 as a pure SCU fills it: no level, no signature level, no coercion of its own."""
@@ -92,28 +97,50 @@ class Proposal:
     """How objects are proposed to one peer.
 
     `preferred` are the transfer syntaxes that the peer likes, best first, `never` those that it
-    shall not be offered. With `conversion`, an object in a native encoding is also offered in the
-    other native ones. With `fall_back`, the related general classes are proposed besides (B.4.2.1).
+    shall not be offered. With `conversion`, an object that can be decoded here is also offered in
+    the native encodings, and an image in the compressed ones that the peer likes; with `lossy`, in
+    those that lose something as well. With `fall_back`, the related general classes are proposed
+    besides (B.4.2.1).
     """
 
     preferred: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     conversion: bool = True
+    lossy: bool = False
     fall_back: bool = True
 
 
-def transfer_syntaxes_for(stored: str, proposal: Proposal) -> tuple[str, ...]:
+def transfer_syntaxes_for(sop_class: str, stored: str, proposal: Proposal) -> tuple[str, ...]:
     """The transfer syntaxes in which an object stored as `stored` can go out, best first.
 
     Its own comes first, so that bytes pass unchanged where the peer takes them, unless the peer
     prefers another that we can make. Empty when all are excluded.
     """
     possible = [stored]
-    if proposal.conversion and stored in (*NATIVE, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN):
+    native = stored in (*NATIVE, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+    if proposal.conversion and (native or is_available(stored)):
         possible += [syntax for syntax in NATIVE if syntax != stored]
+        if DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN in proposal.preferred:
+            possible.append(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+        possible += _compressed(sop_class, stored, proposal)
     wanted = [syntax for syntax in proposal.preferred if syntax in possible]
     wanted += [syntax for syntax in possible if syntax not in wanted]
     return tuple(syntax for syntax in wanted if syntax not in proposal.never)
+
+
+def _compressed(sop_class: str, stored: str, proposal: Proposal) -> list[str]:
+    """What the peer likes and we can make. Of what has lost something, no further loss is made."""
+    row = SOP_CLASSES.get(sop_class)
+    if row is None or _IMAGE not in row.name:
+        return []
+    lossy = proposal.lossy and not encoding_of(stored).lossy
+    return [
+        syntax
+        for syntax in proposal.preferred
+        if syntax not in (stored, *NATIVE)
+        and is_available(syntax)
+        and (lossy or not encoding_of(syntax).lossy)
+    ]
 
 
 def context_needs(
@@ -123,18 +150,15 @@ def context_needs(
 
     Each class and each encapsulated syntax gets a context of its own, so that the peer can take one
     and refuse another (B.3: one abstract syntax in a presentation context). So does the syntax that
-    we like best, else a peer that takes it might still choose another; the native syntaxes that can
-    stand for it share a second one, and the peer's choice is then ours. A class For Processing
-    brings its For Presentation class with it (B.5.1.1 to B.5.1.3, B.5.1.13, B.5.1.18).
+    we like best, else a peer that takes it might still choose another; the other native syntaxes
+    share one, and the peer's choice is then ours. A class For Processing brings its For
+    Presentation class with it (B.5.1.1 to B.5.1.3, B.5.1.13, B.5.1.18).
     """
     wishes = proposal if proposal is not None else Proposal()
     needs: dict[tuple[str, tuple[str, ...]], None] = {}
     general: dict[tuple[str, tuple[str, ...]], None] = {}
     for sop_class, stored in objects:
-        syntaxes = transfer_syntaxes_for(stored, wishes)
-        for group in (syntaxes[:1], syntaxes[1:]):
-            if not group:
-                continue
+        for group in _groups(transfer_syntaxes_for(sop_class, stored, wishes)):
             needs.setdefault((sop_class, group))
             presentation = FOR_PROCESSING.get(sop_class)
             if presentation is not None:
@@ -147,12 +171,24 @@ def context_needs(
     return [ContextNeed(sop_class, syntaxes) for sop_class, syntaxes in needs]
 
 
+def _groups(syntaxes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Transfer syntaxes by presentation context, in the order of the first of each."""
+    groups: list[tuple[str, ...]] = [syntaxes[:1]] if syntaxes else []
+    shared = tuple(syntax for syntax in syntaxes[1:] if syntax in NATIVE)
+    for syntax in syntaxes[1:]:
+        if syntax not in NATIVE:
+            groups.append((syntax,))
+        elif shared not in groups:
+            groups.append(shared)
+    return groups
+
+
 def sending_order(sop_class: str, stored: str, proposal: Proposal) -> Sequence[tuple[str, str]]:
     """(abstract syntax, transfer syntax) pairs in which an object may go out, best first.
 
     The class itself in each syntax, then, with `fall_back`, the related general classes: their
     instances keep the SOP Instance UID and bear the general SOP Class UID (B.4.2.1).
     """
-    syntaxes = transfer_syntaxes_for(stored, proposal)
+    syntaxes = transfer_syntaxes_for(sop_class, stored, proposal)
     classes = [sop_class, *(RELATED_GENERAL.get(sop_class, ()) if proposal.fall_back else ())]
     return [(each, syntax) for each in classes for syntax in syntaxes]

@@ -70,6 +70,9 @@ def settings_of(table: Capture, configuration: Configuration) -> CaptureSettings
         sop_classes=tuple(table.sop_classes),
         timezone_offset=configuration.clock.timezone_offset,
         template=table.template,
+        compression=tuple(table.compression.to),
+        quality=table.compression.quality,
+        near=table.compression.near,
     )
 
 

@@ -6,12 +6,14 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+from agent.codecs.codec import EncodeSettings
 from agent.dataset.file_meta import encode_file_meta
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, JPEG_BASELINE
 from agent.errors import DeviceError
 from agent.objects.composite import begin
+from agent.objects.compressed_frames import CompressedFrames, compression_for
 from agent.objects.description import (
     Cine,
     ExaminationIdentity,
@@ -54,6 +56,9 @@ region, and each mask, is left, top, width and height in pixels of the frame."""
 
 _PATIENCE = 5.0
 
+Frames: TypeAlias = Packing | SingleBitPacking | RegionPacking | KeptFrames
+"""What makes frames of an object of what a device gives."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureSettings:
@@ -70,6 +75,9 @@ class CaptureSettings:
     title: str = ""
     timezone_offset: bool = True
     template: Mapping[str, Any] = field(default_factory=dict)
+    compression: tuple[str, ...] = ()
+    quality: int = 90
+    near: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ class Camera:
         settings = self._settings
         device = self._streaming()
         sop_class = self._sop_class(clip=exposure.frames > 0)
-        packed, transfer_syntax = self._packing(device, sop_class)
+        packed, transfer_syntax = self._compressing(*self._packing(device, sop_class), sop_class)
         rate = self._form.rate
         writer = begin(
             descriptor,
@@ -164,9 +172,7 @@ class Camera:
             tuple(type(each).__name__ for each in recording.events),
         )
 
-    def _packing(
-        self, device: CaptureDevice, sop_class: str
-    ) -> tuple[Packing | SingleBitPacking | RegionPacking | KeptFrames, str]:
+    def _packing(self, device: CaptureDevice, sop_class: str) -> tuple[Frames, str]:
         """What makes frames of the object, and the transfer syntax that they are in."""
         form = self._form
         if PIXEL_FORMATS[form.pixel_format].compressed:
@@ -187,6 +193,18 @@ class Camera:
             RegionPacking(packed, form.pixel_format, frame, region, self._masks),
             EXPLICIT_VR_LITTLE_ENDIAN,
         )
+
+    def _compressing(
+        self, packed: Frames, transfer_syntax: str, sop_class: str
+    ) -> tuple[Frames | CompressedFrames, str]:
+        """The same, compressed where that is asked for and can be. An image comes first: what
+        cannot be compressed is stored as it is."""
+        settings = self._settings
+        if not settings.compression or isinstance(packed, (KeptFrames, SingleBitPacking)):
+            return packed, transfer_syntax
+        how = EncodeSettings(quality=settings.quality, near=settings.near)
+        found = compression_for(packed, sop_class, settings.compression, how)
+        return found or (packed, transfer_syntax)
 
     @staticmethod
     def _compressed_pixels(device: CaptureDevice) -> PixelDescription:

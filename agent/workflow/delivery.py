@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER
 from agent.archive.records import JobState
+from agent.codecs.codec import EncodeSettings
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.configuration.references import named_peers
@@ -18,6 +20,7 @@ from agent.loop.workers import WorkerPool
 from agent.network.connection import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
+from agent.workflow.converted_copy import Converter
 from agent.workflow.destination import Destination
 from agent.workflow.supervision import supervised
 
@@ -108,6 +111,10 @@ class Delivery:
         bandwidth = Bandwidth(peer.window.bandwidth)
         idle = Limit(peer.window.cached)
         number = 1 if peer.quirks.single_association else peer.window.associations
+        converter = None
+        if self._pool is not None:
+            settings = EncodeSettings(quality=peer.lossy.quality, near=peer.lossy.near)
+            converter = Converter(self._pool, Limit(self._conversions()), settings)
         running = self._running[peer.name] = []
         for _ in range(number):
             destination = Destination(
@@ -118,7 +125,7 @@ class Delivery:
                 self._resolve,
                 bandwidth,
                 idle,
-                self._pool,
+                converter,
                 self.wake_errands,
             )
             task = group.start(
@@ -128,6 +135,10 @@ class Delivery:
                 f"delivery to {peer.name}",
             )
             running.append((destination, task))
+
+    def _conversions(self) -> int:
+        """How many objects at once are converted for a peer."""
+        return self._configuration.workers.codecs or max(1, len(os.sched_getaffinity(0)) - 1)
 
     async def _try_refused_again(self) -> None:
         """What is held because a peer did not take its class or syntax: it may take it now."""

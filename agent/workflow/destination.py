@@ -18,9 +18,8 @@ from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
-from agent.errors import GantryError, PeerError, StatusReaction, StorageError
+from agent.errors import GantryError, LocalError, PeerError, StatusReaction, StorageError
 from agent.loop import Event, Limit, TaskGroup, TimedOut, shielded, timeout
-from agent.loop.workers import WorkerPool
 from agent.network.accepted_contexts import PresentationContext
 from agent.network.association import Association
 from agent.network.connection import Resolve
@@ -34,8 +33,9 @@ from agent.services.storage_negotiation import (
     sending_order,
 )
 from agent.workflow.bandwidth import Bandwidth
+from agent.workflow.converted_copy import Converter
 from agent.workflow.opening import Opening
-from agent.workflow.outgoing import open_outgoing
+from agent.workflow.outgoing import Outgoing, open_outgoing
 from agent.workflow.settlement import FAILED, OpenJobs, Settlement
 
 # With an unlimited window: each operation has a file open.
@@ -60,7 +60,7 @@ class Destination:
         resolve: Resolve | None,
         bandwidth: Bandwidth,
         idle: Limit,
-        pool: WorkerPool | None = None,
+        converter: Converter | None = None,
         commitment_due: Callable[[str], None] = lambda peer: None,
     ) -> None:
         self.peer = peer
@@ -83,9 +83,10 @@ class Destination:
         self._proposal = Proposal(
             tuple(peer.transfer_syntaxes),
             tuple(peer.never_propose),
-            conversion=peer.convert and pool is not None,
+            conversion=peer.convert and converter is not None,
+            lossy=peer.lossy.allowed,
         )
-        self._pool = pool
+        self._converter = converter
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -241,7 +242,7 @@ class Destination:
         async def sender() -> None:
             nonlocal failed
             for job in waiting:
-                if not await self._send(archive, association, job, open_jobs) and stop:
+                if not await self._send(archive, association, job, open_jobs, group) and stop:
                     failed = True
                 if failed:
                     return
@@ -289,20 +290,21 @@ class Destination:
         """(abstract syntax, transfer syntax) pairs in which the object may go out, best first."""
         return sending_order(job.sop_class_uid, job.transfer_syntax_uid, self._proposal)
 
-    def _context(self, association: Association, job: Job) -> PresentationContext | None:
-        """The best context that the peer accepted for this object."""
-        for abstract_syntax, transfer_syntax in self._order(job):
-            found = association.contexts.find(abstract_syntax, transfer_syntax, scu=True)
-            if found is not None:
-                return found
-        return None
+    def _contexts(self, association: Association, job: Job) -> list[PresentationContext]:
+        """The contexts that the peer accepted for this object, best first."""
+        found = (
+            association.contexts.find(abstract_syntax, transfer_syntax, scu=True)
+            for abstract_syntax, transfer_syntax in self._order(job)
+        )
+        return [context for context in found if context is not None]
 
     def _carries(self, association: Association, job: Job) -> bool:
         """Whether an object goes over this association as well as over any other: in the syntax
         that is best for it, or in another where the peer was asked for that one and refused."""
-        best, taken = self._order(job)[:1], self._context(association, job)
-        if taken is None or not best:
+        best, contexts = self._order(job)[:1], self._contexts(association, job)
+        if not contexts or not best:
             return False
+        taken = contexts[0]
         abstract_syntax, transfer_syntax = best[0]
         if (taken.abstract_syntax, taken.transfer_syntax) == best[0]:
             return True
@@ -318,26 +320,52 @@ class Destination:
             self._associations.release()
             await kept.release()
 
+    async def _opened(
+        self,
+        archive: Archive,
+        contexts: Sequence[PresentationContext],
+        job: Job,
+        open_jobs: OpenJobs,
+        group: TaskGroup,
+    ) -> tuple[PresentationContext, Outgoing] | None:
+        """The object as it can go out, and on which context; None when its job is settled."""
+        problem: GantryError | None = None
+        for context in contexts:
+            try:
+                return context, await open_outgoing(archive, job, context, self._converter, group)
+            except GantryError as error:
+                # Not readable, not changeable as its route wants (a character that its character
+                # set has no code for), or not to be had in this transfer syntax, but perhaps in
+                # the next: a matter of this object alone.
+                problem = error
+                if not isinstance(error, LocalError):
+                    break
+        if problem is None:
+            await self.settlement.hold(archive, job, open_jobs, _NOT_TAKEN, SOP_CLASS_NOT_SUPPORTED)
+            return None
+        reaction = problem.reaction
+        if isinstance(reaction, StatusReaction) and may_pass(reaction.status):
+            await self.settlement.try_again(archive, job, open_jobs, str(problem))
+        else:
+            await self.settlement.hold(archive, job, open_jobs, str(problem))
+        return None
+
     async def _send(
-        self, archive: Archive, association: Association, job: Job, open_jobs: OpenJobs
+        self,
+        archive: Archive,
+        association: Association,
+        job: Job,
+        open_jobs: OpenJobs,
+        group: TaskGroup,
     ) -> bool:
         """Send one object; whether the peer has it now."""
-        context = self._context(association, job)
-        if context is None:
-            await self.settlement.hold(archive, job, open_jobs, _NOT_TAKEN, SOP_CLASS_NOT_SUPPORTED)
+        contexts = self._contexts(association, job)
+        if contexts:
+            await self._bandwidth.take(job.size)
+        opened = await self._opened(archive, contexts, job, open_jobs, group)
+        if opened is None:
             return False
-        await self._bandwidth.take(job.size)
-        try:
-            outgoing = await open_outgoing(archive, job, context, self._pool)
-        except GantryError as error:
-            # Not readable, or not changeable as its route wants (a character that its character
-            # set has no code for): a matter of this object alone.
-            reaction = error.reaction
-            if isinstance(reaction, StatusReaction) and may_pass(reaction.status):
-                await self.settlement.try_again(archive, job, open_jobs, str(error))
-            else:
-                await self.settlement.hold(archive, job, open_jobs, str(error))
-            return False
+        context, outgoing = opened
         try:
             response = await c_store(
                 association,

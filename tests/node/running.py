@@ -114,10 +114,10 @@ class NodeProcess:
         return sorted((self.folder / "state").rglob("*.dcm"))
 
 
-def peer_table(name: str, port: int) -> str:
+def peer_table(name: str, port: int, more: str = "") -> str:
     """A peer with quick retries, and a route of everything to it."""
     return (
-        f'[[peer]]\nname = "{name}"\naddresses = ["127.0.0.1:{port}"]\n[peer.retry]\n'
+        f'[[peer]]\nname = "{name}"\naddresses = ["127.0.0.1:{port}"]\n{more}[peer.retry]\n'
         f'first = "0.2 s"\nlongest = "0.5 s"\n[[route]]\nname = "to-{name}"\n'
         f'deliver = ["{name}"]\n'
     )

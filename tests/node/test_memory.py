@@ -13,15 +13,19 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pydicom
 import pytest
 
+from agent.dataset.transfer_syntaxes import JPEG_LOSSLESS_FIRST_ORDER
 from tests.bench.objects import Load, make_objects
 from tests.node.running import NodeProcess, peer_table
+from tests.objects.test_transcoding import large
 from tests.peers.dcmtk import DcmtkStoreScp
 from tests.peers.memory import MIB, describe_tree, processor_seconds, tree_memory
-from tests.peers.process import process_tree
+from tests.peers.process import free_port, process_tree
 from tests.peers.programs import program, run
 from tests.peers.raw_pdu import proposed_context
 from tests.peers.raw_peer import RawPeer
@@ -76,6 +80,35 @@ def settle(node: NodeProcess, limit: int, seconds: float) -> int:
     while (used := memory_of(node)) > limit and time.monotonic() < end:
         time.sleep(0.5)
     return used
+
+
+@dataclass
+class Most:
+    """The most memory that was seen, and whose it was."""
+
+    used: int = 0
+    who: str = ""
+
+
+@contextlib.contextmanager
+def watched(node: NodeProcess) -> Iterator[Most]:
+    """Watch the node's memory while the block runs."""
+    most, done = Most(), threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            used = memory_of(node)
+            if used > most.used:
+                most.used, most.who = used, describe_tree(pid_of(node))
+            time.sleep(0.02)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        watcher.join()
 
 
 def echo(node: NodeProcess) -> None:
@@ -177,20 +210,7 @@ def test_an_object_of_any_size_passes_in_the_same_memory(
     try:
         until(lambda: "ready" in node.log, node)
         settle(node, IDLE, 10)
-        peak, who = 0, ""
-        done = threading.Event()
-
-        def watch() -> None:
-            nonlocal peak, who
-            while not done.is_set():
-                used = memory_of(node)
-                if used > peak:
-                    peak, who = used, describe_tree(pid_of(node))
-                time.sleep(0.02)
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
+        with watched(node) as most:
             run(
                 [program("dcmtk", "storescu"), "-aec", "GANTRY", "127.0.0.1", str(node.port), path],
                 seconds=3000,
@@ -198,14 +218,11 @@ def test_an_object_of_any_size_passes_in_the_same_memory(
             ).check()
             # Not asked of the node: a question takes a worker of its own.
             until(lambda: _is_whole(dcmtk_storescp, size), node, 3000)
-        finally:
-            done.set()
-            watcher.join()
         (arrived,) = dcmtk_storescp.received()
         assert arrived.stat().st_size > size
-        print(f"{size / MIB:.0f} MiB relayed: at most {peak / MIB:.1f} MiB\n{who}")
+        print(f"{size / MIB:.0f} MiB relayed: at most {most.used / MIB:.1f} MiB\n{most.who}")
         # A large object is synced by a worker more, so that it does not hold up small ones.
-        assert peak <= IDLE + 8 * MIB, who
+        assert most.used <= IDLE + 8 * MIB, most.who
         node.wait_until_delivered("PACS", 60)
     finally:
         node.kill()
@@ -213,3 +230,42 @@ def test_an_object_of_any_size_passes_in_the_same_memory(
 
 def _is_whole(peer: DcmtkStoreScp, size: int) -> bool:
     return any(each.stat().st_size > size for each in peer.received())
+
+
+@pytest.mark.peer
+def test_a_large_image_is_compressed_on_its_way_in_16_mib(
+    tmp_path: Path,
+    start_peer: Callable[[DcmtkStoreScp], DcmtkStoreScp],
+    count: Callable[[int, int], int],
+) -> None:
+    """Of 10,000 columns by 2,500 rows, as memory does not depend on the rows; `--long` takes 10,000
+    of them."""
+    large(tmp_path / "large.dcm", count(2500, 10000), 10000)
+    far = DcmtkStoreScp(tmp_path / "far", transfer_syntaxes=("+xs",), port=free_port())
+    likes = f'transfer_syntaxes = ["{JPEG_LOSSLESS_FIRST_ORDER}"]\n'
+    node = NodeProcess(tmp_path / "node", peer_table("PACS", far.port, likes))
+    node.launch()
+    try:
+        until(lambda: "ready" in node.log, node)
+        run(
+            [
+                program("dcmtk", "storescu"),
+                *("-aec", "GANTRY", "127.0.0.1", str(node.port), tmp_path / "large.dcm"),
+            ],
+            seconds=300,
+        ).check()
+        before = settle(node, IDLE, 40)
+        start_peer(far)
+        with watched(node) as most:
+            until(lambda: bool(far.received()), node, 300)
+            size = -1
+            while size != (size := sum(each.stat().st_size for each in far.received())):
+                time.sleep(1)
+        node.wait_until_delivered("PACS", 60)
+        (arrived,) = far.received()
+        compressed = pydicom.dcmread(arrived, stop_before_pixels=True)
+        assert compressed.file_meta.TransferSyntaxUID == JPEG_LOSSLESS_FIRST_ORDER
+        print(f"compressed on its way: {(most.used - before) / MIB:+.1f} MiB\n{most.who}")
+        assert most.used - before <= 16 * MIB, most.who
+    finally:
+        node.kill()

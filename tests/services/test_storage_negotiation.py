@@ -96,14 +96,14 @@ def test_ps34_023_the_related_general_classes_are_proposed_for_the_fall_back() -
 
 
 def test_mx_04_a_syntax_that_is_never_proposed_is_left_out() -> None:
-    assert transfer_syntaxes_for(EXPLICIT, Proposal(never=(EXPLICIT, BIG))) == (IMPLICIT,)
+    assert transfer_syntaxes_for(CT, EXPLICIT, Proposal(never=(EXPLICIT, BIG))) == (IMPLICIT,)
 
 
 def test_rv_13_what_cannot_be_converted_is_proposed_as_it_is_or_not_at_all() -> None:
-    assert transfer_syntaxes_for(JPEG_LS, Proposal(preferred=(EXPLICIT,))) == (JPEG_LS,)
-    assert transfer_syntaxes_for(JPEG_LS, Proposal(never=(JPEG_LS,))) == ()
+    assert transfer_syntaxes_for(CT, JPEG_LS, Proposal(preferred=(EXPLICIT,))) == (JPEG_LS,)
+    assert transfer_syntaxes_for(CT, JPEG_LS, Proposal(never=(JPEG_LS,))) == ()
 
 
 def test_the_peers_preference_comes_first_among_what_can_be_made() -> None:
     preferred = Proposal(preferred=(JPEG_LS, IMPLICIT))
-    assert transfer_syntaxes_for(EXPLICIT, preferred) == (IMPLICIT, EXPLICIT, BIG)
+    assert transfer_syntaxes_for(CT, EXPLICIT, preferred) == (IMPLICIT, EXPLICIT, BIG)
