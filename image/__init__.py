@@ -1,0 +1,1 @@
+"""What is made from a checkout for boxes of other architectures."""
