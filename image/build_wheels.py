@@ -50,10 +50,11 @@ def platform_tag(architecture: Architecture) -> str:
 def build(architecture: Architecture, into: Path) -> Path:
     """The path of the new wheel. Raises ForeignDebianError."""
     compiler = f"{architecture.triplet}-gcc"
+    libc = Path("/usr") / architecture.triplet
     ensure_host_packages(
         {
             compiler: f"gcc-{architecture.triplet}",
-            f"/usr/{architecture.triplet}/include/stdio.h": f"libc6-dev-{architecture.debian}-cross",
+            str(libc / "include" / "stdio.h"): f"libc6-dev-{architecture.debian}-cross",
         }
     )
     headers = unpacked(architecture, HEADERS) / "usr" / "include"

@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gantry")
     group.addoption("--long", action="store_true", help="full counts")
     group.addoption("--machine", action="store_true", help="tests in virtual machines too")
+    group.addoption("--cross", action="store_true", help="wheels for ARM, under emulation, too")
     group.addoption("--fuzz", type=int, metavar="MINUTES", help="search for hostile input so long")
 
 
@@ -31,6 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = {
         "long": (config.getoption("--long"), "a full count: gantry test --long"),
         "machine": (config.getoption("--machine"), "needs a machine: gantry test --machine"),
+        "cross": (config.getoption("--cross"), "builds for ARM: gantry test --cross"),
         "fuzz": (config.getoption("--fuzz"), "a search: gantry test --fuzz MINUTES"),
     }
     for item in items:

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `gantry test`; the rest is pytest's own."""
     parser.add_argument("--long", action="store_true", help="full counts (hours)")
     parser.add_argument("--machine", action="store_true", help="tests in virtual machines too")
+    parser.add_argument("--cross", action="store_true", help="wheels for ARM, under emulation, too")
     parser.add_argument(
         "--fuzz", metavar="MINUTES", type=_minutes, help="search for hostile input that long"
     )
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     command = [sys.executable, "-P", "-m", "pytest", "-c", str(root / "pyproject.toml")]
     command += ["--rootdir", str(root)]
     command += ["--long"] * options.long + ["--machine"] * options.machine
+    command += ["--cross"] * options.cross
     if options.fuzz:
         command += ["--fuzz", str(options.fuzz)]
     command += options.passed_on

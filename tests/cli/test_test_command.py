@@ -38,6 +38,8 @@ def tests_of_options(tmp_path: Path) -> Path:
         "def test_long(): pass\n"
         "@pytest.mark.machine\n"
         "def test_machine(): pass\n"
+        "@pytest.mark.cross\n"
+        "def test_cross(): pass\n"
         "@pytest.mark.fuzz\n"
         "def test_fuzz(fuzz_minutes): print('minutes are', fuzz_minutes)\n"
         "def test_data(test_data): pass\n"
@@ -62,18 +64,18 @@ def test_it_says_how_many_wanted_the_reference_data(tests_of_options: Path) -> N
     assert "1 tests were skipped for want of GANTRY_TEST_DATA" in done.stdout
     done = gantry_test("-p", "tests.conftest", str(tests_of_options), data=str(ROOT))
     assert "GANTRY_TEST_DATA" not in done.stdout
-    assert "2 passed, 3 skipped" in done.stdout
+    assert "2 passed, 4 skipped" in done.stdout
 
 
 def test_options_open_what_is_left_out_otherwise(tests_of_options: Path) -> None:
     done = gantry_test(
-        *("-s", "--long", "--machine", "--fuzz", "2", "-p", "tests.conftest"),
+        *("-s", "--long", "--machine", "--cross", "--fuzz", "2", "-p", "tests.conftest"),
         str(tests_of_options),
         data=str(ROOT),
     )
     assert "count is 200" in done.stdout
     assert "minutes are 2" in done.stdout
-    assert "5 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "soon", "100000"])
