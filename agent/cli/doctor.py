@@ -1,4 +1,4 @@
-"""`gantry doctor`: check this machine, the configuration, the peers and the clock."""
+"""`gantry doctor`: check this machine, its devices, the configuration, the peers and the clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.cli.doctor_codecs import codecs
+from agent.cli.doctor_devices import devices
+from agent.cli.doctor_findings import BAD, GOOD, Finding
 from agent.cli.node_configuration import reader
 from agent.cli.options import add_configuration_options
 from agent.configuration.configuration import Configuration
@@ -20,8 +23,6 @@ from agent.network.user_information import UserInformation
 from agent.services.offer import implementation_of
 from agent.services.verification import c_echo
 from hal.clock import calendar
-
-GOOD, BAD = "ok", "!!"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     configuration = reader(options)()
     if options.rebuild_index:
         return _rebuild(configuration)
-    findings = [*_machine(), *_folders(configuration)]
+    findings = [*_machine(), *codecs(), *devices(configuration), *_folders(configuration)]
     if not options.offline:
         findings += Loop().run(_peers(configuration))
     for verdict, text in findings:
@@ -46,13 +47,13 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(verdict == BAD for verdict, _ in findings) else 0
 
 
-def _machine() -> Iterator[tuple[str, str]]:
+def _machine() -> Iterator[Finding]:
     state = calendar()
     yield (GOOD, "the clock is set") if state.set else (BAD, f"the clock: {state.reason}")
     yield GOOD, f"Python {sys.version.split()[0]}, {os.cpu_count()} processors"
 
 
-def _folders(configuration: Configuration) -> Iterator[tuple[str, str]]:
+def _folders(configuration: Configuration) -> Iterator[Finding]:
     from agent.workflow.archive_tables import archive_folder
 
     for table in configuration.archives:
@@ -69,7 +70,7 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, str]]:
                 yield BAD, f"peer {peer.name}: there is no file {path}"
 
 
-async def _peers(configuration: Configuration) -> list[tuple[str, str]]:
+async def _peers(configuration: Configuration) -> list[Finding]:
     class_uid, version_name = implementation_of(configuration)
     findings = []
     for peer in configuration.peers:

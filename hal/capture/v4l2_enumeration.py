@@ -42,18 +42,39 @@ class Timings(NamedTuple):
     raw: bytes
 
 
+class VideoDevice(NamedTuple):
+    """A device that captures video; `problem` says why it could not be looked into."""
+
+    path: str
+    description: CaptureDescription | None
+    problem: str
+
+
+def _nodes() -> list[str]:
+    found = (each for each in Path("/dev").glob("video*") if each.name[5:].isdigit())
+    return [str(path) for path in sorted(found, key=lambda each: int(each.name[5:]))]
+
+
 def video_devices() -> list[str]:
     """Paths of the devices that capture video, in the order of their numbers."""
+    return [each.path for each in survey(describing=False) if not each.problem]
+
+
+def survey(*, describing: bool = True) -> list[VideoDevice]:
+    """The devices that capture video, and those that may and could not be opened."""
     found = []
-    nodes = (each for each in Path("/dev").glob("video*") if each.name[5:].isdigit())
-    for path in sorted(nodes, key=lambda each: int(each.name[5:])):
+    for path in _nodes():
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            found.append(VideoDevice(path, None, error.strerror or str(error)))
             continue
         try:
             if captures(descriptor):
-                found.append(str(path))
+                description = describe(descriptor, path) if describing else None
+                found.append(VideoDevice(path, description, ""))
+        except OSError as error:
+            found.append(VideoDevice(path, None, error.strerror or str(error)))
         finally:
             os.close(descriptor)
     return found

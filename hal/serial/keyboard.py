@@ -44,6 +44,8 @@ _ALT, _ALT_GRAPH = 56, 100
 _MODIFIERS = _SHIFTS | _CONTROLS | {_ALT, _ALT_GRAPH}
 _LOCKS = frozenset((58, 69, 70))  # Caps, Num, Scroll: a reader sets its own.
 _NAMES = Path("/sys/class/input")
+_KEYS_OF_A_READER = sum(1 << code for code in (*range(2, 12), 28))
+"""The digits and Enter; a power button and a mouse have not both."""
 
 # Key codes of the rows of a keyboard, and what stands on them.
 _ROWS_US = (
@@ -303,4 +305,18 @@ def devices() -> dict[str, str]:
             found[f"/dev/input/{entry.name}"] = (entry / "device" / "name").read_text().strip()
         except OSError:
             continue  # It went while we looked.
+    return found
+
+
+def keyboards() -> dict[str, str]:
+    """Those of `devices` that can type digits and Enter: keyboards, and readers that pretend."""
+    found = {}
+    for path, name in devices().items():
+        try:
+            words = (_NAMES / Path(path).name / "device" / "capabilities" / "key").read_text()
+        except OSError:
+            continue
+        # Words of the kernel's length, the highest first; all these keys are in the last.
+        if words.split() and int(words.split()[-1], 16) & _KEYS_OF_A_READER == _KEYS_OF_A_READER:
+            found[path] = name
     return found
