@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from agent import __version__
@@ -17,14 +18,7 @@ from agent import __version__
 ROOT = Path(__file__).parents[1]
 SOURCES = ("gantry", "pyproject.toml", "setup.py", "LICENSE", "agent", "hal", "tests")
 MAKING, INSTALLING = "making ", "installing gantry"
-KERNEL = """
-#include <Python.h>
-static PyObject *answer(PyObject *self, PyObject *unused) { return PyLong_FromLong(42); }
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {0}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "trial", 0, -1, methods};
-__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit_trial(void)
-{ return PyModule_Create(&module); }
-"""
+SAMPLE = Path(pydicom.__file__).parent / "data" / "test_files" / "MR_small.dcm"
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -105,19 +99,51 @@ def test_of_two_at_once_one_sets_up_and_the_other_waits(checkout: Path) -> None:
     assert sorted(MAKING in words for words in said) == [False, True]
 
 
-def test_kernels_are_built_where_there_is_a_compiler_and_missed_nowhere(checkout: Path) -> None:
-    kernels = checkout / "agent" / "codecs" / "kernels"
-    kernels.mkdir(parents=True, exist_ok=True)
-    for folder in (kernels.parent, kernels):
-        (folder / "__init__.py").touch()
-    (kernels / "trial.c").write_text(KERNEL)
-    words_of(gantry(checkout, CC="/nonexistent"))
-    assert not list(kernels.glob("trial*.so"))
+def in_checkout(checkout: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command of what was installed."""
+    return subprocess.run(
+        [checkout / ".venv/bin/python", "-P", "-m", "agent.cli.main", *words],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+
+
+def converted(checkout: Path, source: Path, name: str) -> Path:
+    """A file in another transfer syntax."""
+    made = source.with_name(f"{name}.dcm")
+    done = in_checkout(checkout, "convert", source, made, "--to", name, "--force")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_kernels_are_built_where_there_is_a_compiler_and_missed_nowhere(
+    checkout: Path, tmp_path: Path
+) -> None:
+    said = words_of(gantry(checkout, CC="/bin/false"))
+    assert "the compiler in CC does not work here: /bin/false" in said
+    assert "without the C kernels of the codecs" in said
+    assert not list(checkout.glob("agent/codecs/*.so"))
+    assert words_of(gantry(checkout, CC="/bin/false")) == "", "it is not tried again and again"
+    told = in_checkout(checkout, "doctor", "--offline").stdout
+    assert "the C kernels of the codecs were not built" in told
+    original = tmp_path / "original.dcm"
+    shutil.copy2(SAMPLE, original)
+    pixels = pydicom.dcmread(SAMPLE).PixelData
+    for name in ("rle", "deflated-frame", "encapsulated"):
+        back = converted(checkout, converted(checkout, original, name), "explicit")
+        assert pydicom.dcmread(back).PixelData == pixels
+
     if shutil.which("cc") is None:
         pytest.skip("no compiler here")
-    (kernels / "trial.c").write_text(KERNEL + "\n")
-    words_of(gantry(checkout))
-    script = "from agent.codecs.kernels import trial; print(trial.answer())"
-    python = checkout / ".venv" / "bin" / "python"
-    done = subprocess.run([python, "-P", "-c", script], capture_output=True, text=True, cwd="/")
-    assert done.stdout == "42\n", done.stderr
+    said = words_of(gantry(checkout))
+    assert INSTALLING in said and "without" not in said, "a compiler that has come is used"
+    (kernel,) = checkout.glob("agent/codecs/kernel.*so")
+    assert words_of(gantry(checkout)) == ""
+    assert "the C kernels of the codecs are here" in in_checkout(checkout, "doctor").stdout
+    by_kernel = converted(checkout, original, "rle").read_bytes()
+
+    (checkout / "agent/codecs/kernels/kernels.h").open("a").write("/* changed */\n")
+    words_of(gantry(checkout, CC="/bin/false"))
+    assert not kernel.exists(), "one of other sources is not left behind"
+    assert converted(checkout, original, "rle").read_bytes() == by_kernel
