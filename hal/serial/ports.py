@@ -45,8 +45,9 @@ def _name(terminal: Path) -> str:
     device = (terminal / "device").resolve()
     for folder in (device, *device.parents):
         if (folder / "idVendor").exists():
-            words = (_text(folder / "manufacturer"), _text(folder / "product"))
-            return " ".join(each for each in words if each) or "a USB device"
+            maker, product = _text(folder / "manufacturer"), _text(folder / "product")
+            words = product if product.startswith(maker) else f"{maker} {product}"
+            return words.strip() or "a USB device"
     for folder in (device, *device.parents):
         if (folder / "driver").exists():
             driver = (folder / "driver").resolve().name

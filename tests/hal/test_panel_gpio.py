@@ -10,6 +10,7 @@ import os
 import pty
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from hal.panel import gpio
 from hal.panel.base import ButtonPressed, ButtonReleased, Pattern, WrongPanel, open_driver
 from hal.panel.gpio import EVENT, GpioPanel
+from hal.panel.gpio_chips import CHIP_INFO, GET_CHIP_INFO
 from hal.panel.simulator import SimulatedPanel
 from tests.hal.clocks import StoppedClock
 
@@ -49,6 +51,12 @@ int main(void) {
   put(&event, sizeof event);
   event.id = GPIO_V2_LINE_EVENT_FALLING_EDGE; event.seqno = 2; event.line_seqno = 2;
   put(&event, sizeof event);
+  struct gpiochip_info chip;
+  memset(&chip, 0, sizeof chip);
+  strcpy(chip.name, "gpiochip0"); strcpy(chip.label, "pinctrl-bcm2711"); chip.lines = 58;
+  put(&chip, sizeof chip);
+  unsigned long number = GPIO_GET_CHIPINFO_IOCTL;
+  put(&number, sizeof number);
 }
 """
 
@@ -85,7 +93,8 @@ def test_events_are_read_as_the_kernel_writes_them(kernel: bytes) -> None:
     near, far = os.pipe()
     panel = Buttons(near).panel
     assert panel.events() == []
-    os.write(far, kernel[2 * gpio.REQUEST_SIZE :])
+    start = 2 * gpio.REQUEST_SIZE
+    os.write(far, kernel[start : start + 2 * EVENT.size])
     found = panel.events()
     assert [(type(each), each.button) for each in found] == [
         (ButtonPressed, "start"),
@@ -93,6 +102,17 @@ def test_events_are_read_as_the_kernel_writes_them(kernel: bytes) -> None:
     ]
     os.close(far)
     panel.close()
+
+
+def test_chips_are_asked_for_as_the_kernel_has_it(kernel: bytes) -> None:
+    answer = kernel[2 * gpio.REQUEST_SIZE + 2 * EVENT.size :]
+    name, label, lines = CHIP_INFO.unpack_from(answer)
+    assert (name.rstrip(b"\0"), label.rstrip(b"\0"), lines) == (
+        b"gpiochip0",
+        b"pinctrl-bcm2711",
+        58,
+    )
+    assert int.from_bytes(answer[CHIP_INFO.size :], sys.byteorder) == GET_CHIP_INFO
 
 
 def test_lines_that_are_not_ours_and_kinds_that_are_unknown_do_no_harm() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from hal.panel.base import PanelGone, Pattern
 from hal.panel.gpio import GpioPanel
+from hal.panel.gpio_chips import gpio_chips
 
 pytestmark = pytest.mark.machine
 
@@ -74,3 +75,9 @@ def test_lines_that_another_holds_are_told_of_in_words(chip: Chip) -> None:
     with pytest.raises(PanelGone, match="busy"):
         GpioPanel(chip=chip.path, lamps={"failed": 1}).open()
     first.close()
+
+
+def test_the_chip_is_found_with_its_lines(chip: Chip) -> None:
+    (found,) = (each for each in gpio_chips() if each.path == chip.path)
+    assert (found.lines, found.problem) == (4, "")
+    assert found.label

@@ -21,10 +21,16 @@ python3 -m pytest -c /dev/null --rootdir /tmp/results --noconftest -p no:cachepr
 """
 
 
-def run_inside(checks: str, results: Path) -> dict[str, str]:
+USB = (
+    *("-device", "qemu-xhci", "-device", "usb-kbd"),
+    *("-chardev", "null,id=nothing", "-device", "usb-serial,always-plugged=on,chardev=nothing"),
+)
+
+
+def run_inside(checks: str, results: Path, devices: tuple[str, ...] = ()) -> dict[str, str]:
     """Run a module of `tests/machine/inside` in a guest; name of each test to what went wrong."""
     module = f"/tmp/checkout/tests/machine/inside/{checks}.py"
-    done = Guest().run(JOB.format(checks=module), results)
+    done = Guest().run(JOB.format(checks=module), results, devices=devices)
     report = results / "junit.xml"
     assert report.exists(), done.output
     found: dict[str, str] = {}
@@ -47,3 +53,10 @@ def test_a_keyboard_wedge_is_found_grabbed_and_comes_back(tmp_path: Path) -> Non
     wrong = {name: why for name, why in found.items() if why}
     assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
     assert len(found) == 3
+
+
+def test_the_doctor_finds_what_is_plugged_in(tmp_path: Path) -> None:
+    found = run_inside("doctor_checks", tmp_path, USB)
+    wrong = {name: why for name, why in found.items() if why}
+    assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
+    assert len(found) == 4
