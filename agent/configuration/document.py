@@ -28,6 +28,7 @@ FIRST_NAMES: dict[str, dict[str, str]] = {
     "entity.service": {"name": "storage"},
     "peer": {"name": "PACS", "addresses": '["192.0.2.10:104"]'},
     "route": {"name": "everything", "deliver": '["PACS"]'},
+    "compress": {"name": "images", "to": '["jpeg-lossless"]'},
     "folder": {"name": "drop", "path": '"/srv/gantry/drop"'},
     "capture": {"name": "video"},
     "serial": {"name": "scanner"},
