@@ -1,13 +1,17 @@
 """Wraps a video stream that an encoder has made: MPEG-2, MPEG-4 AVC/H.264 or HEVC (PS3.5 8.2.5).
 
-The stream is not looked into: how large its frames are, how many there are and how fast they
-follow is told by whoever has it. It streams through in pieces, so memory is the head alone.
+The stream is not decoded: how large its frames are, how many there are and how fast they follow is
+told by whoever has it. Its header must agree (PS3.5 8.2.5). It streams through in pieces; memory
+is the head and the first MiB of the stream, until that has been looked at.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from agent.codecs.frame import FrameDescription
+from agent.codecs.video import complaint
+from agent.codecs.video_container import LOOKED_AT
 from agent.dataset.element_encoding import encode_header, item_header, sequence_delimitation
 from agent.dataset.tags import PIXEL_DATA
 from agent.dataset.transfer_syntaxes import Family, TransferSyntax, encoding_of
@@ -100,6 +104,7 @@ class VideoWriter:
         self._fragment_at = 0
         self._fragment_length = 0
         self._length = 0
+        self._beginning: bytearray | None = bytearray()
         self._open = True
         pixel_data = encode_header(PIXEL_DATA, "OB", UNDEFINED_LENGTH, transfer_syntax)
         try:
@@ -118,11 +123,16 @@ class VideoWriter:
     def write(self, data: Bytes) -> None:
         """The next bytes of the stream.
 
-        Raises LocalError when they do not fit into one fragment and the syntax allows no second,
-        StorageError when the disk is full or broken; the object can then only be discarded.
+        Raises LocalError when they do not fit into one fragment and the syntax allows no second, or
+        when the stream is not what the object says of it; StorageError when the disk is full or
+        broken. The object can then only be discarded.
         """
         self._expect_open()
         with memoryview(data) as lent, lent.cast("B") as view:
+            if self._beginning is not None:
+                self._beginning += view[: LOOKED_AT - len(self._beginning)]
+                if len(self._beginning) == LOOKED_AT:
+                    self._check_header()
             start = 0
             while start < len(view):
                 if self._fragment_length == self._limit:
@@ -144,6 +154,7 @@ class VideoWriter:
             raise LocalError(
                 "A video has at least one frame.", clause="PS3.3 C.7.6.6", value=number_of_frames
             )
+        self._check_header()
         self._end_fragment()
         self._file.append([sequence_delimitation(True)])
         pixels, cine = self._facts.pixels, self._facts.cine
@@ -173,6 +184,22 @@ class VideoWriter:
         if self._open:
             self._open = False
             self._file.take_back()
+
+    def _check_header(self) -> None:
+        if self._beginning is None:
+            return
+        pixels = self._facts.pixels
+        assert pixels is not None
+        frame = FrameDescription(pixels.rows, pixels.columns, pixels.samples_per_pixel)
+        found = complaint(bytes(self._beginning), self._syntax.uid, frame)
+        self._beginning = None
+        if found:
+            raise LocalError(
+                f"The video cannot be in this object: {found}.",
+                clause="PS3.5 8.2.5",
+                value=self._syntax.uid,
+                way_out="Choose the transfer syntax of the stream, or encode it anew.",
+            )
 
     def _begin_fragment(self) -> None:
         self._fragment_at = self._file.position

@@ -18,6 +18,7 @@ from agent.objects.visible_light import (
     VIDEO_MICROSCOPIC_IMAGE,
     VIDEO_PHOTOGRAPHIC_IMAGE,
 )
+from tests.codecs.videos import video
 from tests.objects.examples import MOMENT, device, examination
 from tests.objects.judging import dump, errors_of
 
@@ -55,6 +56,13 @@ class VideoFile:
         return finished
 
 
+def video_of(syntax):
+    """A real stream for a transfer syntax."""
+    number = int(syntax.removesuffix(".1").rpartition(".")[2])
+    family = "mpeg2" if number < 102 else "h264" if number < 107 else "hevc"
+    return video(family)
+
+
 def stream_of(read):
     """What is in the fragments, the first of which is the Basic Offset Table."""
     return list(pydicom.encaps.generate_fragments(read.PixelData))[1:]
@@ -71,7 +79,8 @@ def stream_of(read):
     ],
 )
 def test_a_stream_is_one_fragment_of_a_valid_object(tmp_path, sop_class_uid, modality, syntax):
-    stream = bytes(range(256)) * 40 + b"odd"
+    stream = video_of(syntax)
+    stream += b"" if len(stream) % 2 else b"x"
     file = VideoFile(tmp_path, sop_class_uid, syntax)
     for start in range(0, len(stream), 1000):
         file.writer.write(stream[start : start + 1000])
@@ -90,7 +99,7 @@ def test_a_stream_is_one_fragment_of_a_valid_object(tmp_path, sop_class_uid, mod
 
 
 def test_a_fragmentable_syntax_cuts_the_stream_and_loses_nothing(tmp_path):
-    stream = bytes(range(251)) * 13
+    stream = video_of(H264)[:3263]
     file = VideoFile(tmp_path, VIDEO_ENDOSCOPIC_IMAGE, H264_FRAGMENTABLE, longest_fragment=1001)
     for start in range(0, len(stream), 777):
         file.writer.write(memoryview(stream)[start : start + 777])
@@ -105,7 +114,7 @@ def test_a_fragmentable_syntax_cuts_the_stream_and_loses_nothing(tmp_path):
 
 def test_a_stream_too_long_for_one_fragment_is_refused_where_there_may_be_no_second(tmp_path):
     file = VideoFile(tmp_path, VIDEO_ENDOSCOPIC_IMAGE, MPEG2, longest_fragment=100)
-    file.writer.write(bytes(100))
+    file.writer.write(video_of(MPEG2)[:100])
     with pytest.raises(LocalError, match="one fragment"):
         file.writer.write(b"x")
     file.writer.discard()
@@ -137,6 +146,9 @@ def test_an_empty_stream_is_no_video(tmp_path):
 
 def test_a_stream_of_64_megabytes_takes_no_memory(tmp_path):
     file = VideoFile(tmp_path, VIDEO_ENDOSCOPIC_IMAGE, H264)
+    stream = video_of(H264)
+    file.writer.write(stream)
+    file.writer.write(bytes((1 << 20) - len(stream)))
     piece = bytes(1 << 16)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
@@ -154,10 +166,24 @@ def test_an_hevc_object_has_the_attributes_of_the_others(tmp_path):
     heads = []
     for syntax in (H264, "1.2.840.10008.1.2.4.107"):
         file = VideoFile(tmp_path, VIDEO_ENDOSCOPIC_IMAGE, syntax)
-        file.writer.write(b"stream")
+        file.writer.write(video_of(syntax))
         file.finish(1)
         read = pydicom.dcmread(file.path)
         heads.append({element.tag: element.value for element in read})
     differing = {tag for tag in heads[0].keys() | heads[1].keys() if heads[0][tag] != heads[1][tag]}
-    # Its UIDs, and the name of the compression.
-    assert differing <= {0x00080018, 0x0020000D, 0x0020000E, 0x00282114}
+    # Its UIDs, name and ratio of the compression, and the stream.
+    allowed = {0x00080018, 0x0020000D, 0x0020000E, 0x00282112, 0x00282114, 0x7FE00010}
+    assert differing <= allowed
+
+
+def test_a_stream_that_is_not_what_the_object_says_is_refused(tmp_path):
+    for syntax, stream, words in (
+        (H264, video("hevc"), "hevc, not h264"),
+        (H264, video("h264", rows=480), "480 rows of 720"),
+        (H264, b"no video at all" * 99, "no video stream"),
+    ):
+        file = VideoFile(tmp_path, VIDEO_ENDOSCOPIC_IMAGE, syntax)
+        file.writer.write(stream)
+        with pytest.raises(LocalError, match=words):
+            file.writer.finish(3)
+        file.writer.discard()
