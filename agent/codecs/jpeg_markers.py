@@ -91,8 +91,8 @@ class JpegHeader:
     position: int = 0
 
 
-class _Cursor:
-    """The next bytes of a source, in small reads of a larger window."""
+class Cursor:
+    """The next bytes of a source, in small reads of a larger window. `jpeg_ls_markers` shares it."""
 
     def __init__(self, source: ByteSource, position: int) -> None:
         self._source = source
@@ -136,7 +136,7 @@ class _Cursor:
 
 def read_header(source: ByteSource) -> tuple[JpegHeader, Scan]:
     """From SOI to the first scan header."""
-    cursor = _Cursor(source, 0)
+    cursor = Cursor(source, 0)
     if cursor.take(2, "its first marker", "ITU-T T.81 B.1.1.3") != bytes((0xFF, SOI)):
         raise FrameDamaged("This is no JPEG stream.", 0, clause="ITU-T T.81 B.2.1")
     header, scan = _to_scan(cursor, JpegHeader())
@@ -149,7 +149,7 @@ def next_scan(
     source: ByteSource, header: JpegHeader, position: int
 ) -> tuple[JpegHeader, Scan] | None:
     """The scan after the one whose entropy-coded bytes include `position`; None at EOI."""
-    found, scan = _to_scan(_Cursor(source, end_of_scan(source, position)), header)
+    found, scan = _to_scan(Cursor(source, end_of_scan(source, position)), header)
     return None if scan is None else (found, scan)
 
 
@@ -168,9 +168,9 @@ def end_of_scan(source: ByteSource, position: int) -> int:
     )
 
 
-def _to_scan(cursor: _Cursor, header: JpegHeader) -> tuple[JpegHeader, Scan | None]:
+def _to_scan(cursor: Cursor, header: JpegHeader) -> tuple[JpegHeader, Scan | None]:
     while True:
-        marker = _marker(cursor)
+        marker = next_marker(cursor)
         if marker == EOI:
             return header, None
         if marker == _TEM or RST0 <= marker <= RST7:
@@ -192,7 +192,7 @@ def _to_scan(cursor: _Cursor, header: JpegHeader) -> tuple[JpegHeader, Scan | No
                     "There is a second frame header.", start - 2, clause="ITU-T T.81 B.2.1"
                 )
             body = cursor.take(length - 2, "the frame header", "ITU-T T.81 B.2.2")
-            header = _frame(header, body, marker, start - 2)
+            header = frame_header(header, body, marker, start - 2)
         elif marker in _REFUSED:
             message, clause = _REFUSED[marker]
             raise FrameDamaged(message, start - 2, clause=clause)
@@ -200,7 +200,7 @@ def _to_scan(cursor: _Cursor, header: JpegHeader) -> tuple[JpegHeader, Scan | No
             cursor.skip(length - 2)
 
 
-def _marker(cursor: _Cursor) -> int:
+def next_marker(cursor: Cursor) -> int:
     """The next marker, after any fill bytes (B.1.1.2)."""
     start = cursor.position
     if cursor.take(1, "its markers", "ITU-T T.81 B.1.1.3") != b"\xff":
@@ -218,7 +218,8 @@ def _marker(cursor: _Cursor) -> int:
     return code
 
 
-def _frame(header: JpegHeader, body: bytes, marker: int, position: int) -> JpegHeader:
+def frame_header(header: JpegHeader, body: bytes, marker: int, position: int) -> JpegHeader:
+    """The header with what a frame header segment says (B.2.2); `marker` is its process."""
     clause = "ITU-T T.81 B.2.2"
     count = body[5] if len(body) > 5 else 0
     if count == 0 or len(body) != 6 + 3 * count:
@@ -258,7 +259,7 @@ def _frame(header: JpegHeader, body: bytes, marker: int, position: int) -> JpegH
     )
 
 
-def _scan(cursor: _Cursor, header: JpegHeader) -> Scan:
+def _scan(cursor: Cursor, header: JpegHeader) -> Scan:
     clause = "ITU-T T.81 B.2.3"
     start = cursor.position - 2
     if not header.process:

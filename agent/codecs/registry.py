@@ -17,6 +17,8 @@ from agent.dataset.transfer_syntaxes import (
     ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN,
     JPEG_LOSSLESS,
     JPEG_LOSSLESS_FIRST_ORDER,
+    JPEG_LS_LOSSLESS,
+    JPEG_LS_NEAR_LOSSLESS,
     RLE_LOSSLESS,
     name_of,
 )
@@ -35,6 +37,8 @@ CODECS: dict[str, Codec] = {
     RLE_LOSSLESS: Codec("rle", False),
     JPEG_LOSSLESS: Codec("jpeg_lossless", True),
     JPEG_LOSSLESS_FIRST_ORDER: Codec("jpeg_lossless", True),
+    JPEG_LS_LOSSLESS: Codec("jpeg_ls", True),
+    JPEG_LS_NEAR_LOSSLESS: Codec("jpeg_ls", True),
     DEFLATED_IMAGE_FRAME: Codec("deflated_frame", False),
 }
 """By the UID of the transfer syntax. JPEG 2000 and HTJ2K have their place here, and no module."""

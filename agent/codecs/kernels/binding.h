@@ -7,6 +7,7 @@
 #include "kernels.h"
 
 extern PyMethodDef jpeg_lossless_methods[];
+extern PyMethodDef jpeg_ls_methods[];
 extern PyMethodDef rle_methods[];
 
 /* Raises ValueError for KERNEL_MISUSED; other negative results are told to the caller as they are. */

@@ -1,0 +1,280 @@
+"""JPEG-LS, lossless and near-lossless (ITU-T T.87).
+
+Encodes one scan; of colours, line interleaved. Decodes all three interleave modes, preset
+parameters, restart intervals and components in scans of their own.
+
+Working set: a strip of 64 KiB (a row at least) and five times that for its stream; 4 bytes for each
+sample of a row, 8 KiB of contexts, and 2 bytes for each value that a sample can have; decoding, a
+window of 64 KiB and ten bytes for each sample of a row, for each scan of its own. That is below
+1 MiB for grey images 4096 wide and of 16 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.codecs import jpeg_segments
+from agent.codecs.codec import Decoded, Encoded, EncodeSettings, RowSource, Strip
+from agent.codecs.damage import FrameDamaged
+from agent.codecs.frame import FrameDescription
+from agent.codecs.jpeg_ls_markers import (
+    SOF55,
+    LsHeader,
+    Presets,
+    Scan,
+    next_scan,
+    preset_segment,
+    read_header,
+    scan_header,
+)
+from agent.codecs.jpeg_markers import Component
+from agent.codecs.rows import grouped, strip_height
+from agent.codecs.window import Window
+from agent.dataset.byte_source import ByteSource
+from agent.dataset.transfer_syntaxes import JPEG_LS_NEAR_LOSSLESS
+from agent.errors import LocalError
+
+_CLAUSE = "PS3.5 8.2.3"
+_NONE, _LINE = 0, 1
+_WORST = 10
+_MARGIN = 64
+_DAMAGED = -2
+_PHOTOMETRIC_INTERPRETATIONS = {
+    1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
+    3: ("RGB", "YBR_FULL"),
+}
+
+
+def refusal(transfer_syntax_uid: str, frame: FrameDescription, settings: EncodeSettings) -> str:
+    """PS3.5 8.2.3: cells of 8 or 16 bits, grey or three colours, no shared chroma."""
+    if frame.bits_allocated not in (8, 16):
+        return "JPEG-LS takes samples of 8 or 16 bits"
+    allowed = _PHOTOMETRIC_INTERPRETATIONS.get(frame.samples_per_pixel, ())
+    if frame.photometric_interpretation not in allowed:
+        return f"JPEG-LS takes no {frame.photometric_interpretation}"
+    if max(frame.rows, frame.columns) > 65535:
+        return "JPEG-LS has at most 65535 rows and columns"
+    near = _near(transfer_syntax_uid, settings)
+    if near and frame.photometric_interpretation == "PALETTE COLOR":
+        return "numbers of a palette are no samples that may be nearly right"
+    most = min(255, ((1 << _least_precision(frame)) - 1) // 2)
+    if not 0 <= near <= most:
+        return f"near is 0 to {most} for samples of {frame.bits_stored} bits"
+    return ""
+
+
+def _near(transfer_syntax_uid: str, settings: EncodeSettings) -> int:
+    return settings.near if transfer_syntax_uid == JPEG_LS_NEAR_LOSSLESS else 0
+
+
+def _least_precision(frame: FrameDescription) -> int:
+    return max(2, frame.bits_stored)
+
+
+def encode(
+    transfer_syntax_uid: str, frame: FrameDescription, rows: RowSource, settings: EncodeSettings
+) -> Encoded:
+    """Compress a frame; see `codec.CodecModule.encode`."""
+    if reason := refusal(transfer_syntax_uid, frame, settings):
+        raise LocalError(f"{reason}.", clause=_CLAUSE, value=frame)
+    return Encoded(frame, _encoded(frame, rows, _near(transfer_syntax_uid, settings)))
+
+
+def _encoded(frame: FrameDescription, rows: RowSource, near: int) -> Iterator[bytes]:
+    precision = yield from _precision(frame, rows, near)
+    yield from _scan(frame, rows, precision, near)
+
+
+def _precision(frame: FrameDescription, rows: RowSource, near: int) -> Iterator[bytes]:
+    """Bits Stored, unless cells hold more than that: signs, or old overlays.
+
+    Rows that come once are taken to hold more, and none that are to be nearly right do: their
+    samples must stay within Bits Stored, so MAXVAL has to be the largest of those.
+    """
+    from agent.codecs import kernel
+
+    least = _least_precision(frame)
+    if least == frame.bits_allocated or near:
+        return frame.bits_allocated if frame.pixel_representation else least
+    if not rows.repeatable:
+        return frame.bits_allocated
+    for strip in rows.strips():
+        if kernel.jpeg_ls_bits_seen(strip, frame.sample_length) >> least:
+            return frame.bits_allocated
+        yield b""
+    return least
+
+
+def _header(frame: FrameDescription, precision: int, near: int, presets: Presets) -> bytes:
+    samples = frame.samples_per_pixel
+    components = tuple(Component(1 + each, 1, 1, 0) for each in range(samples))
+    return b"".join(
+        (
+            jpeg_segments.START_OF_IMAGE,
+            jpeg_segments.frame_header(SOF55, precision, frame.rows, frame.columns, components),
+            # Some readers have other defaults than the standard for more than 12 bits.
+            preset_segment(presets) if precision > 12 else b"",
+            scan_header(components, near, _NONE if samples == 1 else _LINE),
+        )
+    )
+
+
+def _scan(frame: FrameDescription, rows: RowSource, precision: int, near: int) -> Iterator[bytes]:
+    from agent.codecs import kernel
+
+    samples = frame.samples_per_pixel
+    presets = Presets().complete(precision, near)
+    interleave = _NONE if samples == 1 else _LINE
+    parameters = (frame.columns, samples, interleave, frame.sample_length, near, *presets)
+    state = bytearray(kernel.jpeg_ls_state_length(parameters))
+    sign_bit = frame.bits_stored - 1 if frame.pixel_representation and near else 0
+    kernel.jpeg_ls_encoder_begin(state, parameters, sign_bit)
+    yield _header(frame, precision, near, presets)
+    height = strip_height(frame)
+    out = bytearray(height * (frame.samples_per_row * _WORST + _MARGIN))
+    for strip in grouped(frame, rows.strips(), height):
+        written = kernel.jpeg_ls_encode(state, strip, out)
+        if written < 0:
+            raise LocalError(
+                f"A sample has more than its {frame.bits_stored} bits, or an error of {near} could "
+                "turn its sign."
+                if near
+                else "The rows changed while the frame was compressed.",
+                clause=_CLAUSE,
+            )
+        yield bytes(memoryview(out)[:written])
+    written = kernel.jpeg_ls_finish(state, out)
+    yield bytes(memoryview(out)[:written]) + jpeg_segments.END_OF_IMAGE
+
+
+def decode(frame: FrameDescription, source: ByteSource) -> Decoded:
+    """Decompress a frame; see `codec.CodecModule.decode`."""
+    header, scan = read_header(source)
+    _check_frame(frame, header)
+    decoders = [_ScanDecoder(frame, source, *each) for each in _scans(source, header, scan)]
+    return Decoded(frame, _strips(frame, decoders))
+
+
+def _check_frame(frame: FrameDescription, header: LsHeader) -> None:
+    found = header.frame
+    told = (found.rows, found.columns, len(found.components))
+    wanted = (frame.rows, frame.columns, frame.samples_per_pixel)
+    if told != wanted:
+        raise FrameDamaged(
+            f"The JPEG stream has {told[0]} rows, {told[1]} columns and {told[2]} components where "
+            f"the object has {wanted[0]}, {wanted[1]} and {wanted[2]}.",
+            found.position,
+            clause=_CLAUSE,
+        )
+    if frame.bits_allocated not in (8, 16) or found.precision > frame.bits_allocated:
+        raise FrameDamaged(
+            f"The JPEG stream has samples of {found.precision} bits, "
+            f"the object cells of {frame.bits_allocated}.",
+            found.position,
+            clause=_CLAUSE,
+        )
+    samplings = {(each.horizontal_sampling, each.vertical_sampling) for each in found.components}
+    if len(samplings) > 1:
+        raise FrameDamaged(
+            "The components of a JPEG-LS stream differ in size, which DICOM does not allow.",
+            found.position,
+            clause=_CLAUSE,
+        )
+
+
+def _scans(source: ByteSource, header: LsHeader, scan: Scan) -> list[tuple[LsHeader, Scan]]:
+    """The scans that hold the components, each once."""
+    found = [(header, scan)]
+    seen = set(scan.components)
+    while len(seen) < len(header.frame.components):
+        following = next_scan(source, header, scan.position)
+        if following is None:
+            raise FrameDamaged(
+                f"The JPEG stream has {len(seen)} of {len(header.frame.components)} components.",
+                scan.position,
+                clause="ITU-T T.87 C.2.3",
+            )
+        header, scan = following
+        if seen & set(scan.components):
+            raise FrameDamaged(
+                "The JPEG stream has a component twice.", scan.position, clause="ITU-T T.87 C.2.3"
+            )
+        seen |= set(scan.components)
+        found.append(following)
+    return found
+
+
+class _ScanDecoder:
+    """One scan on its way into the native rows, of which it writes its components."""
+
+    def __init__(
+        self, frame: FrameDescription, source: ByteSource, header: LsHeader, scan: Scan
+    ) -> None:
+        from agent.codecs import kernel
+
+        precision = header.frame.precision
+        count = len(scan.components)
+        self._decode = kernel.jpeg_ls_decode
+        self._row_length = frame.row_length
+        presets = header.presets.complete(precision, scan.near)
+        parameters = (
+            frame.columns,
+            count,
+            scan.interleave,
+            frame.sample_length,
+            scan.near,
+            *presets,
+        )
+        places = scan.components + (0,) * (4 - count)
+        self._state = bytearray(kernel.jpeg_ls_state_length(parameters))
+        kernel.jpeg_ls_decoder_begin(
+            self._state,
+            parameters,
+            frame.samples_per_pixel,
+            (places[0], places[1], places[2], places[3]),
+            header.restart_interval,
+            _sign_bit(frame, precision),
+        )
+        self._window = Window(source, scan.position, frame.columns * count * _WORST + _MARGIN)
+
+    def fill(self, strip: memoryview) -> tuple[int, int]:
+        """Write this scan's samples of a strip: how many rows, and what stopped it (0: nothing)."""
+        done = 0
+        while done < len(strip):
+            self._window.fill()
+            result, consumed, rows = self._decode(
+                self._state, self._window.data, self._window.last, strip[done:]
+            )
+            self._window.consume(consumed)
+            done += rows * self._row_length
+            if result:
+                return done // self._row_length, result
+        return done // self._row_length, 0
+
+    @property
+    def position(self) -> int:
+        return self._window.position
+
+
+def _sign_bit(frame: FrameDescription, precision: int) -> int:
+    """Two's complement in fewer bits than a cell: what is above the sign repeats it."""
+    sign = frame.pixel_representation and precision < frame.bits_allocated
+    return precision - 1 if sign else 0
+
+
+def _strips(frame: FrameDescription, decoders: list[_ScanDecoder]) -> Iterator[Strip]:
+    height = strip_height(frame)
+    strip = memoryview(bytearray(height * frame.row_length))
+    for row in range(0, frame.rows, height):
+        part = strip[: min(height, frame.rows - row) * frame.row_length]
+        found = [(*each.fill(part), each.position) for each in decoders]
+        rows, result, position = min(found)
+        if rows:
+            yield part[: rows * frame.row_length]
+        if result:
+            what = "is damaged" if result == _DAMAGED else "ends"
+            raise FrameDamaged(
+                f"The JPEG-LS stream {what} in row {row + rows + 1} of {frame.rows}.",
+                position,
+                clause="ITU-T T.87 A",
+            )
