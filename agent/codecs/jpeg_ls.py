@@ -11,7 +11,7 @@ window of 64 KiB and ten bytes for each sample of a row, for each scan of its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from agent.codecs import jpeg_segments
 from agent.codecs.codec import Decoded, Encoded, EncodeSettings, RowSource, Strip
@@ -85,7 +85,7 @@ def _encoded(frame: FrameDescription, rows: RowSource, near: int) -> Iterator[by
     yield from _scan(frame, rows, precision, near)
 
 
-def _precision(frame: FrameDescription, rows: RowSource, near: int) -> Iterator[bytes]:
+def _precision(frame: FrameDescription, rows: RowSource, near: int) -> Generator[bytes, None, int]:
     """Bits Stored, unless cells hold more than that: signs, or old overlays.
 
     Rows that come once are taken to hold more, and none that are to be nearly right do: their

@@ -75,19 +75,17 @@ class Presets(NamedTuple):
 
 def _default_thresholds(largest: int, near: int) -> tuple[int, int, int]:
     """C.2.4.1.1.1."""
+    basic = ((3, 2, 3 * near), (7, 3, 5 * near), (21, 4, 7 * near))
     if largest >= 128:
         factor = (min(largest, 4095) + 128) // 256
-        wanted = [factor * (base - each) + each for base, each in ((3, 2), (7, 3), (21, 4))]
+        wanted = [factor * (value - least) + least + errors for value, least, errors in basic]
     else:
         factor = 256 // (largest + 1)
-        wanted = [max(each, base // factor) for base, each in ((3, 2), (7, 3), (21, 4))]
-    found: list[int] = []
-    low = near + 1
-    for value, steps in zip(wanted, (3, 5, 7), strict=True):
-        threshold = value + steps * near
-        low = threshold if low <= threshold <= largest else low
-        found.append(low)
-    return found[0], found[1], found[2]
+        wanted = [max(least, value // factor + errors) for value, least, errors in basic]
+    found = [near + 1]
+    for threshold in wanted:
+        found.append(threshold if found[-1] <= threshold <= largest else found[-1])
+    return found[1], found[2], found[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class LsHeader:
     scan where they are interleaved, is the MCU."""
 
     frame: JpegHeader = field(default_factory=JpegHeader)
-    presets: Presets = Presets()
+    presets: Presets = field(default_factory=Presets)
     restart_interval: int = 0
 
 

@@ -92,7 +92,7 @@ class JpegHeader:
 
 
 class Cursor:
-    """The next bytes of a source, in small reads of a larger window. `jpeg_ls_markers` shares it."""
+    """The next bytes of a source, in small reads of a larger window."""
 
     def __init__(self, source: ByteSource, position: int) -> None:
         self._source = source
