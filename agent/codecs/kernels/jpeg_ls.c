@@ -289,5 +289,7 @@ int jpeg_ls_decode(jpeg_ls_state *state, const uint8_t *data, size_t length, int
     }
     *consumed = (size_t)(reader->next - data);
     reader->next = reader->end = NULL;
+    /* What was in work is not to go on with. */
+    if (result < 0) state->mark = 0;
     return result;
 }

@@ -105,7 +105,8 @@ int jpeg_ls_decoder_begin(jpeg_ls_state *state, const jpeg_ls_parameters *parame
 
 /* Decodes rows into `out` (whole native rows, of which only this scan's samples are written) until
  * it is full, or `data` may end within the next row and `last` is 0. `*consumed` and `*rows` say
- * how far it came, before damage too. Returns 0, KERNEL_DAMAGED, KERNEL_SHORT or KERNEL_MISUSED. */
+ * how far it came, before damage too, after which the state is done with. Returns 0,
+ * KERNEL_DAMAGED, KERNEL_SHORT or KERNEL_MISUSED. */
 int jpeg_ls_decode(jpeg_ls_state *state, const uint8_t *data, size_t length, int last, uint8_t *out,
                    size_t size, size_t *consumed, size_t *rows);
 

@@ -209,48 +209,59 @@ ALWAYS_INLINE int decode_pixels(jpeg_ls_state *state, ls_reader *shared, const l
                                 uint32_t components, int lossless) {
     const jpeg_ls_measures measures = state->measures;
     const uint32_t fast = measures.prefix < FAST_PREFIX ? measures.prefix : FAST_PREFIX;
-    const int8_t *regions = rows->regions;
+    const ls_rows local = *rows;
+    const int8_t *regions = local.regions;
     ls_reader reader = *shared;
-    int result = 0;
-    for (size_t x = 0; x < rows->columns && result == 0;) {
-        int32_t region[JPEG_LS_MOST_COMPONENTS], any = 0;
+    int32_t region[JPEG_LS_MOST_COMPONENTS] = {0}, left[JPEG_LS_MOST_COMPONENTS] = {0};
+    for (uint32_t k = 0; k < components; k++) left[k] = local.line[k][-1];
+    for (size_t x = 0; x < local.columns;) {
+        int32_t any = 0;
+        UNROLLED
         for (uint32_t k = 0; k < components; k++) {
-            const uint16_t *above = rows->above[k] + x;
-            const int32_t a = rows->line[k][(ptrdiff_t)x - 1];
+            const uint16_t *above = local.above[k] + x;
             region[k] = 81 * regions[above[1] - above[0]] + 9 * regions[above[0] - above[-1]] +
-                        regions[above[-1] - a];
+                        regions[above[-1] - left[k]];
             any |= region[k];
         }
-        if (any) {
-            for (uint32_t k = 0; k < components; k++) {
-                const uint16_t *above = rows->above[k] + x;
-                uint16_t *line = rows->line[k] + x;
-                const int32_t sample =
-                    take_sample(&reader, state->contexts, region[k],
-                                edge_predicted(line[-1], above[0], above[-1]), &measures, fast,
-                                lossless);
-                if (sample < 0) {
-                    result = KERNEL_DAMAGED;
-                    break;
-                }
-                *line = (uint16_t)sample;
-            }
-            x++;
-        } else {
+        if (!any) {
             ls_reader copy = reader;
             size_t at = x;
-            result = take_pixel_run(state, &copy, rows, &at);
+            const int result = take_pixel_run(state, &copy, rows, &at);
             reader = copy;
             x = at;
+            if (result < 0) {
+                *shared = reader;
+                return result;
+            }
+            for (uint32_t k = 0; k < components; k++) left[k] = local.line[k][x - 1];
+            continue;
         }
+        int32_t wrong = 0;
+        UNROLLED
+        for (uint32_t k = 0; k < components; k++) {
+            const uint16_t *above = local.above[k] + x;
+            const int32_t sample =
+                take_sample(&reader, state->contexts, region[k],
+                            edge_predicted(left[k], above[0], above[-1]), &measures, fast,
+                            lossless);
+            left[k] = sample;
+            local.line[k][x] = (uint16_t)sample;
+            wrong |= sample;
+        }
+        if (!LIKELY(wrong >= 0)) {
+            *shared = reader;
+            return KERNEL_DAMAGED;
+        }
+        x++;
     }
     *shared = reader;
-    return result;
+    return 0;
 }
 
 int ls_decode_pixels(jpeg_ls_state *state, ls_reader *reader, const ls_rows *rows) {
     const uint32_t components = state->parameters.components;
-    if (state->measures.near) return decode_pixels(state, reader, rows, components, 0);
+    if (components == 3 && state->measures.near) return decode_pixels(state, reader, rows, 3, 0);
     if (components == 3) return decode_pixels(state, reader, rows, 3, 1);
+    if (state->measures.near) return decode_pixels(state, reader, rows, components, 0);
     return decode_pixels(state, reader, rows, components, 1);
 }

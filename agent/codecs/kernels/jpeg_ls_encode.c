@@ -183,41 +183,47 @@ ALWAYS_INLINE void encode_pixels(jpeg_ls_state *state, ls_writer *shared, const 
                                  uint32_t components, int lossless) {
     const jpeg_ls_measures measures = state->measures;
     const uint32_t fast = measures.prefix < FAST_PREFIX ? measures.prefix : FAST_PREFIX;
-    const int8_t *regions = rows->regions;
+    const ls_rows local = *rows;
+    const int8_t *regions = local.regions;
     ls_writer writer = *shared;
-    for (size_t x = 0; x < rows->columns;) {
-        int32_t region[JPEG_LS_MOST_COMPONENTS], any = 0;
+    int32_t region[JPEG_LS_MOST_COMPONENTS] = {0};
+    for (size_t x = 0; x < local.columns;) {
+        int32_t any = 0;
+        UNROLLED
         for (uint32_t k = 0; k < components; k++) {
-            const uint16_t *above = rows->above[k] + x;
-            const int32_t a = rows->line[k][(ptrdiff_t)x - 1];
+            const uint16_t *above = local.above[k] + x;
             region[k] = 81 * regions[above[1] - above[0]] + 9 * regions[above[0] - above[-1]] +
-                        regions[above[-1] - a];
+                        regions[above[-1] - local.line[k][(ptrdiff_t)x - 1]];
             any |= region[k];
         }
-        if (any) {
-            for (uint32_t k = 0; k < components; k++) {
-                const uint16_t *above = rows->above[k] + x;
-                uint16_t *line = rows->line[k] + x;
-                *line = (uint16_t)put_sample(&writer, state->contexts, region[k],
-                                             edge_predicted(line[-1], above[0], above[-1]), *line,
-                                             &measures, fast, lossless);
-            }
-            x++;
-        } else {
+        if (!any) {
             ls_writer copy = writer;
             x = put_pixel_run(state, &copy, rows, x);
             writer = copy;
+            continue;
         }
+        UNROLLED
+        for (uint32_t k = 0; k < components; k++) {
+            const uint16_t *above = local.above[k] + x;
+            uint16_t *line = local.line[k] + x;
+            const int32_t sample = put_sample(&writer, state->contexts, region[k],
+                                              edge_predicted(line[-1], above[0], above[-1]), *line,
+                                              &measures, fast, lossless);
+            if (!lossless) *line = (uint16_t)sample;
+        }
+        x++;
     }
     *shared = writer;
 }
 
 void ls_encode_pixels(jpeg_ls_state *state, ls_writer *writer, const ls_rows *rows) {
     const uint32_t components = state->parameters.components;
-    if (state->measures.near)
-        encode_pixels(state, writer, rows, components, 0);
+    if (components == 3 && state->measures.near)
+        encode_pixels(state, writer, rows, 3, 0);
     else if (components == 3)
         encode_pixels(state, writer, rows, 3, 1);
+    else if (state->measures.near)
+        encode_pixels(state, writer, rows, components, 0);
     else
         encode_pixels(state, writer, rows, components, 1);
 }
