@@ -134,22 +134,20 @@ uint32_t jpeg_ls_bits_seen(const uint8_t *rows, size_t length, uint32_t sample_l
     return seen;
 }
 
-/* A component of a row of native samples; all samples, or-ed. */
+/* A component of a row of native samples; the largest of them. */
 static uint32_t load(const jpeg_ls_parameters *p, const uint8_t *row, size_t component,
                      uint16_t *line) {
     const size_t step = p->components;
-    uint32_t seen = 0;
+    uint32_t largest = 0;
     if (p->sample_length == 1) {
         row += component;
-        for (size_t x = 0; x < p->columns; x++) seen |= line[x] = row[x * step];
+        for (size_t x = 0; x < p->columns; x++) line[x] = row[x * step];
     } else {
         row += 2 * component;
-        for (size_t x = 0; x < p->columns; x++) {
-            memcpy(line + x, row + 2 * x * step, 2);
-            seen |= line[x];
-        }
+        for (size_t x = 0; x < p->columns; x++) memcpy(line + x, row + 2 * x * step, 2);
     }
-    return seen;
+    for (size_t x = 0; x < p->columns; x++) largest = line[x] > largest ? line[x] : largest;
+    return largest;
 }
 
 /* Whether an error of NEAR leaves signed samples what they are. */
