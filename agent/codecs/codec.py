@@ -38,7 +38,8 @@ class EncodeSettings:
     `quality`: JPEG, 1 to 100, as the scaling of the tables of T.81 K.1. `near`: JPEG-LS near
     lossless, the largest error of a sample. `level`: deflate, 1 to 9. `predictor`: JPEG lossless
     process 14, selection value 1 to 7 (.70 allows only 1). `optimised`: Huffman tables of the
-    frame's own statistics, where its rows can be read twice.
+    frame's own statistics, where its rows can be read twice. `colour`: JPEG, the photometric
+    interpretation that RGB becomes: YBR_FULL_422, YBR_FULL, or RGB still.
     """
 
     quality: int = 90
@@ -46,6 +47,7 @@ class EncodeSettings:
     level: int = 2
     predictor: int = 1
     optimised: bool = True
+    colour: str = "YBR_FULL_422"
 
 
 class Encoded(NamedTuple):

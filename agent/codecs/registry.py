@@ -15,6 +15,8 @@ from agent.codecs.codec import CodecModule
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_IMAGE_FRAME,
     ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
     JPEG_LOSSLESS,
     JPEG_LOSSLESS_FIRST_ORDER,
     JPEG_LS_LOSSLESS,
@@ -40,6 +42,8 @@ CODECS: dict[str, Codec] = {
     JPEG_LS_LOSSLESS: Codec("jpeg_ls", True),
     JPEG_LS_NEAR_LOSSLESS: Codec("jpeg_ls", True),
     DEFLATED_IMAGE_FRAME: Codec("deflated_frame", False),
+    JPEG_BASELINE: Codec("jpeg", True),
+    JPEG_EXTENDED: Codec("jpeg", True),
 }
 """By the UID of the transfer syntax. JPEG 2000 and HTJ2K have their place here, and no module."""
 

@@ -6,6 +6,7 @@
 
 #include "kernels.h"
 
+extern PyMethodDef jpeg_dct_methods[];
 extern PyMethodDef jpeg_lossless_methods[];
 extern PyMethodDef jpeg_ls_methods[];
 extern PyMethodDef rle_methods[];

@@ -12,7 +12,8 @@ int holds_state(const Py_buffer *buffer, size_t size, size_t alignment) {
 }
 
 static int execute(PyObject *module) {
-    static PyMethodDef *const tables[] = {jpeg_lossless_methods, jpeg_ls_methods, rle_methods};
+    static PyMethodDef *const tables[] = {jpeg_dct_methods, jpeg_lossless_methods, jpeg_ls_methods,
+                                          rle_methods};
     /* Native samples are little endian, and the kernels read them as the processor does. */
     const uint16_t one = 1;
     if (*(const uint8_t *)&one != 1) {

@@ -1,0 +1,343 @@
+#include "jpeg_blocks.h"
+
+#include "jpeg_dct.h"
+
+#define DECODER_MARK 0x4A504744u
+#define ENCODER_MARK 0x4A504745u
+#define END_OF_BLOCK 0x00
+#define SIXTEEN_ZEROS 0xF0
+
+static int is_scan(const jpeg_scan *scan) {
+    if ((scan->precision != 8 && scan->precision != 12) || scan->mcus == 0 || scan->mcus > 8192 ||
+        scan->interval > 65535 || scan->count == 0 || scan->count > JPEG_COMPONENTS)
+        return 0;
+    uint32_t blocks = 0;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        const jpeg_scan_component *component = &scan->components[i];
+        if (component->h == 0 || component->h > 4 || component->v == 0 || component->v > 4 ||
+            component->dc > 3 || component->ac > 3 || component->quantisation > 3 ||
+            component->stride < scan->mcus * component->h * 8)
+            return 0;
+        blocks += component->h * component->v;
+    }
+    return blocks <= JPEG_MCU_BLOCKS;
+}
+
+/* Whether all samples of a row of MCUs lie within the planes. */
+static int fits(const jpeg_scan *scan, uint32_t block_row, size_t size) {
+    if (block_row > 3 || (block_row && scan->count > 1)) return 0;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        const jpeg_scan_component *component = &scan->components[i];
+        const uint64_t rows = (uint64_t)(component->v + block_row) * 8;
+        if (component->offset + rows * component->stride > size) return 0;
+    }
+    return 1;
+}
+
+static void restart(jpeg_progress *progress, const jpeg_scan *scan) {
+    progress->left = scan->interval;
+    for (int i = 0; i < JPEG_COMPONENTS; i++) progress->predictions[i] = 0;
+}
+
+/* ---- decoding ---- */
+
+int jpeg_begin_decoder(jpeg_decoder *decoder, const jpeg_scan *scan) {
+    memset(decoder, 0, sizeof *decoder);
+    if (!is_scan(scan)) return KERNEL_MISUSED;
+    decoder->scan = *scan;
+    decoder->mark = DECODER_MARK;
+    bits_open(&decoder->reader);
+    restart(&decoder->progress, scan);
+    return 0;
+}
+
+int jpeg_decoder_table(jpeg_decoder *decoder, uint32_t table_class, uint32_t number,
+                       const uint8_t *specification, size_t length) {
+    if (decoder->mark != DECODER_MARK || table_class > 1 || number > 3) return KERNEL_MISUSED;
+    huffman_decoder *table = (table_class ? decoder->ac : decoder->dc) + number;
+    return huffman_build_decoder(table, specification, length);
+}
+
+int jpeg_decoder_quantisation(jpeg_decoder *decoder, uint32_t number, const uint16_t table[64]) {
+    if (decoder->mark != DECODER_MARK || number > 3) return KERNEL_MISUSED;
+    memcpy(decoder->quantisation[number], table, sizeof decoder->quantisation[number]);
+    return 0;
+}
+
+static inline int16_t dequantised(int32_t value, uint16_t element) {
+    const int64_t product = (int64_t)value * element;
+    return (int16_t)(product < -32767 ? -32767 : product > 32767 ? 32767 : product);
+}
+
+/* One block (F.2.2), dequantised, into `block`, which holds zeros. The last place in zigzag order
+ * that has a coefficient, or KERNEL_DAMAGED. */
+static inline int decode_block(bit_reader *reader, const huffman_decoder *dc,
+                               const huffman_decoder *ac, const uint16_t *quantisation,
+                               int32_t *prediction, int16_t block[64]) {
+    bits_refill(reader);
+    const int size = huffman_decode(dc, reader);
+    if (size < 0 || size > 15) return KERNEL_DAMAGED;
+    int32_t value = *prediction + bits_extend(reader, (uint32_t)size);
+    /* A valid stream has no more than 16 bits here; others shall not grow without end. */
+    value = value < -65535 ? -65535 : value > 65535 ? 65535 : value;
+    *prediction = value;
+    block[0] = dequantised(value, quantisation[0]);
+    int last = 0;
+    for (int k = 1; k < 64; k++) {
+        if (reader->count < 32) bits_refill(reader);
+        const int symbol = huffman_decode(ac, reader);
+        if (symbol < 0) return KERNEL_DAMAGED;
+        const uint32_t bits = (uint32_t)symbol & 15;
+        if (bits == 0) {
+            if (symbol == END_OF_BLOCK) break;
+            if (symbol != SIXTEEN_ZEROS) return KERNEL_DAMAGED;
+            k += 15;
+            continue;
+        }
+        k += symbol >> 4;
+        if (k > 63) return KERNEL_DAMAGED;
+        block[jpeg_places[k]] = dequantised(bits_extend(reader, bits), quantisation[k]);
+        last = k;
+    }
+    return last;
+}
+
+static inline int decode_mcu(jpeg_decoder *decoder, bit_reader *reader, uint32_t mcu,
+                             uint32_t block_row, uint16_t *planes) {
+    const jpeg_scan *scan = &decoder->scan;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        const jpeg_scan_component *component = &scan->components[i];
+        uint16_t *first = planes + component->offset + (size_t)block_row * 8 * component->stride +
+                          (size_t)mcu * component->h * 8;
+        for (uint32_t y = 0; y < component->v; y++)
+            for (uint32_t x = 0; x < component->h; x++) {
+                int16_t block[64] = {0};
+                const int last = decode_block(
+                    reader, &decoder->dc[component->dc], &decoder->ac[component->ac],
+                    decoder->quantisation[component->quantisation],
+                    &decoder->progress.predictions[i], block);
+                if (last < 0) return last;
+                const jpeg_extent extent = last == 0                ? JPEG_DC_ONLY
+                                           : last <= JPEG_LAST_LOW ? JPEG_LOW
+                                                                   : JPEG_ALL;
+                jpeg_inverse(block, extent, scan->precision,
+                             first + (size_t)y * 8 * component->stride + x * 8,
+                             component->stride);
+            }
+    }
+    return 0;
+}
+
+int jpeg_decode_blocks(jpeg_decoder *decoder, const uint8_t *data, size_t length, int last,
+                       uint32_t block_row, uint16_t *planes, size_t size, size_t *consumed) {
+    *consumed = 0;
+    if (decoder->mark != DECODER_MARK || !fits(&decoder->scan, block_row, size))
+        return KERNEL_MISUSED;
+    jpeg_progress *progress = &decoder->progress;
+    bit_reader reader = decoder->reader;
+    bits_continue(&reader, data, length);
+    const ptrdiff_t wanted = last ? 0 : JPEG_MCU_BLOCKS * JPEG_BLOCK_WORST + 2 * BITS_AHEAD;
+    int result = 1;
+    while (progress->mcu < decoder->scan.mcus) {
+        if (reader.end - reader.next < wanted) {
+            result = 0;
+            break;
+        }
+        if (decoder->scan.interval && progress->left == 0) {
+            result = bits_restart(&reader, progress->restart);
+            if (result == KERNEL_SHORT && !last) {
+                result = 0;
+                break;
+            }
+            if (result < 0) break;
+            result = 1;
+            progress->restart = (progress->restart + 1) & 7;
+            restart(progress, &decoder->scan);
+        }
+        result = decode_mcu(decoder, &reader, progress->mcu, block_row, planes);
+        if (bits_overrun(&reader)) result = KERNEL_SHORT;
+        if (result < 0) break;
+        result = 1;
+        progress->mcu++;
+        if (decoder->scan.interval) progress->left--;
+    }
+    if (result == 1) progress->mcu = 0;
+    *consumed = (size_t)(reader.next - data);
+    decoder->reader = reader;
+    decoder->reader.next = decoder->reader.end = NULL;
+    return result;
+}
+
+/* ---- encoding ---- */
+
+int jpeg_begin_encoder(jpeg_encoder *encoder, const jpeg_scan *scan) {
+    memset(encoder, 0, sizeof *encoder);
+    if (!is_scan(scan) || scan->interval) return KERNEL_MISUSED;
+    encoder->scan = *scan;
+    encoder->mark = ENCODER_MARK;
+    encoder->free = 64;
+    restart(&encoder->progress, scan);
+    return 0;
+}
+
+int jpeg_encoder_table(jpeg_encoder *encoder, uint32_t table_class, uint32_t number,
+                       const uint8_t *specification, size_t length) {
+    if (encoder->mark != ENCODER_MARK || table_class > 1 || number > 3) return KERNEL_MISUSED;
+    huffman_encoder *table = (table_class ? encoder->ac : encoder->dc) + number;
+    return huffman_build_encoder(table, specification, length);
+}
+
+int jpeg_encoder_quantisation(jpeg_encoder *encoder, uint32_t number, const uint16_t table[64]) {
+    if (encoder->mark != ENCODER_MARK || number > 3) return KERNEL_MISUSED;
+    jpeg_prepare_quantisation(encoder->reciprocals[number], encoder->halves[number], table);
+    return 0;
+}
+
+static inline uint32_t size_of(uint32_t magnitude) {
+#if defined(__GNUC__)
+    return magnitude ? 32 - (uint32_t)__builtin_clz(magnitude) : 0;
+#else
+    uint32_t size = 0;
+    for (; magnitude; magnitude >>= 1) size++;
+    return size;
+#endif
+}
+
+static inline uint32_t lowest(uint64_t set) {
+#if defined(__GNUC__)
+    return (uint32_t)__builtin_ctzll(set);
+#else
+    uint32_t place = 0;
+    for (; !(set & 1); set >>= 1) place++;
+    return place;
+#endif
+}
+
+/* Where symbols and their bits go: into the stream, or into counts. */
+typedef struct {
+    bit_writer writer;
+    const huffman_encoder *table;
+    uint64_t *counts;
+    uint32_t missing;
+} symbol_sink;
+
+static inline void put(symbol_sink *sink, int counting, uint32_t symbol, uint32_t bits,
+                       uint32_t size) {
+    if (counting) {
+        sink->counts[symbol]++;
+        return;
+    }
+    const uint32_t length = sink->table->length[symbol];
+    sink->missing |= length == 0;
+    bits_put(&sink->writer, (uint32_t)sink->table->code[symbol] << size | bits, length + size);
+}
+
+/* The bits of a coefficient or difference (F.1.2.1): negative ones are less by one. */
+static inline uint32_t bits_of(int32_t value, uint32_t size) {
+    return (uint32_t)(value + (value >> 31)) & ((1u << size) - 1);
+}
+
+/* The coefficients but for the first of a block (F.1.2.2). */
+static inline void encode_rest(symbol_sink *sink, int counting, const int16_t block[64]) {
+    int16_t ordered[64];
+    uint64_t set = 0;
+    for (uint32_t k = 0; k < 64; k++) {
+        const int16_t value = block[jpeg_places[k]];
+        ordered[k] = value;
+        set |= (uint64_t)(value != 0) << k;
+    }
+    set &= ~UINT64_C(1);
+    uint32_t before = 0;
+    while (set) {
+        const uint32_t k = lowest(set);
+        set &= set - 1;
+        uint32_t zeros = k - before - 1;
+        before = k;
+        for (; zeros > 15; zeros -= 16) put(sink, counting, SIXTEEN_ZEROS, 0, 0);
+        const int32_t value = ordered[k];
+        const uint32_t size = size_of((uint32_t)(value < 0 ? -value : value));
+        put(sink, counting, zeros << 4 | size, bits_of(value, size), size);
+    }
+    if (before < 63) put(sink, counting, END_OF_BLOCK, 0, 0);
+}
+
+static inline void encode_mcu(jpeg_encoder *encoder, symbol_sink *sink, uint64_t (*counts)[256],
+                              const uint16_t *planes, uint32_t mcu) {
+    const jpeg_scan *scan = &encoder->scan;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        const jpeg_scan_component *component = &scan->components[i];
+        const uint16_t *first =
+            planes + component->offset + (size_t)mcu * component->h * 8;
+        const uint32_t table = component->quantisation;
+        for (uint32_t y = 0; y < component->v; y++)
+            for (uint32_t x = 0; x < component->h; x++) {
+                int16_t block[64];
+                jpeg_forward(first + (size_t)y * 8 * component->stride + x * 8, component->stride,
+                             scan->precision, encoder->reciprocals[table], encoder->halves[table],
+                             block);
+                int32_t *prediction = &encoder->progress.predictions[i];
+                const int32_t difference = block[0] - *prediction;
+                *prediction = block[0];
+                const uint32_t size =
+                    size_of((uint32_t)(difference < 0 ? -difference : difference));
+                sink->table = &encoder->dc[component->dc];
+                sink->counts = counts ? counts[component->dc] : NULL;
+                put(sink, counts != NULL, size, bits_of(difference, size), size);
+                sink->table = &encoder->ac[component->ac];
+                sink->counts = counts ? counts[4 + component->ac] : NULL;
+                encode_rest(sink, counts != NULL, block);
+            }
+    }
+}
+
+int jpeg_encode_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t size, uint8_t *out,
+                       size_t out_size, size_t *written) {
+    *written = 0;
+    if (encoder->mark != ENCODER_MARK || !fits(&encoder->scan, 0, size)) return KERNEL_MISUSED;
+    jpeg_progress *progress = &encoder->progress;
+    symbol_sink sink;
+    memset(&sink, 0, sizeof sink);
+    bits_begin(&sink.writer, out, out_size);
+    sink.writer.bits = encoder->bits;
+    sink.writer.free = encoder->free;
+    int result = 1;
+    while (progress->mcu < encoder->scan.mcus) {
+        if (sink.writer.end - sink.writer.next < JPEG_MCU_BLOCKS * JPEG_BLOCK_WORST + 64) {
+            result = 0;
+            break;
+        }
+        if (encoder->scan.interval && progress->left == 0) {
+            bits_finish(&sink.writer);
+            *sink.writer.next++ = 0xFF;
+            *sink.writer.next++ = (uint8_t)(0xD0 + progress->restart);
+            progress->restart = (progress->restart + 1) & 7;
+            restart(progress, &encoder->scan);
+        }
+        encode_mcu(encoder, &sink, NULL, planes, progress->mcu++);
+    }
+    if (result == 1) progress->mcu = 0;
+    *written = (size_t)(sink.writer.next - out);
+    encoder->bits = sink.writer.bits;
+    encoder->free = sink.writer.free;
+    return sink.missing || sink.writer.full ? KERNEL_MISUSED : result;
+}
+
+ptrdiff_t jpeg_finish(jpeg_encoder *encoder, uint8_t *out, size_t out_size) {
+    if (encoder->mark != ENCODER_MARK || out_size < 32) return KERNEL_MISUSED;
+    bit_writer writer;
+    bits_begin(&writer, out, out_size);
+    writer.bits = encoder->bits;
+    writer.free = encoder->free;
+    bits_finish(&writer);
+    return writer.next - out;
+}
+
+int jpeg_count_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t size,
+                      uint64_t counts[8][256]) {
+    if (encoder->mark != ENCODER_MARK || !fits(&encoder->scan, 0, size)) return KERNEL_MISUSED;
+    symbol_sink sink;
+    memset(&sink, 0, sizeof sink);
+    for (uint32_t mcu = 0; mcu < encoder->scan.mcus; mcu++)
+        encode_mcu(encoder, &sink, counts, planes, mcu);
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* The discrete cosine transform of JPEG in integers (ITU-T T.81 A.3.3), with quantisation.
+ *
+ * The fast algorithm of Loeffler, Ligtenberg and Moschytz (ICASSP 1989), in 13 bit constants, with
+ * the accuracy of IEEE 1180: eleven multiplications for eight samples. All sums wrap, so that no
+ * coefficients of a damaged stream are undefined behaviour. */
+#ifndef GANTRY_JPEG_DCT_H
+#define GANTRY_JPEG_DCT_H
+
+#include "kernels.h"
+
+/* Coefficients between the transform and the coder lie transposed: column of the block by column.
+ * `jpeg_places[k]` is where the k-th in zigzag order lies (T.81 Figure A.6). */
+extern const uint8_t jpeg_places[64];
+
+/* Elements 1 to 65535 of a quantisation table in zigzag order, made ready for `jpeg_forward`. */
+void jpeg_prepare_quantisation(uint32_t reciprocals[64], uint32_t halves[64],
+                               const uint16_t table[64]);
+
+/* Transforms and quantises a block of samples of 8 or 12 bits; level shift included. */
+void jpeg_forward(const uint16_t *samples, size_t stride, uint32_t precision,
+                  const uint32_t reciprocals[64], const uint32_t halves[64], int16_t out[64]);
+
+/* Which of the coefficients, already dequantised, may differ from zero. */
+typedef enum { JPEG_DC_ONLY, JPEG_LOW, JPEG_ALL } jpeg_extent;
+
+/* The last place in zigzag order at which all coefficients are still of the four lowest rows and
+ * columns. */
+#define JPEG_LAST_LOW 9
+
+/* The samples of a block from its dequantised coefficients, limited to the precision. */
+void jpeg_inverse(const int16_t coefficients[64], jpeg_extent extent, uint32_t precision,
+                  uint16_t *samples, size_t stride);
+
+#endif

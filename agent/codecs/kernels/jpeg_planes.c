@@ -1,0 +1,317 @@
+#include "jpeg_planes.h"
+
+#include <string.h>
+
+#define PIECE 64u /* pixels that are transformed at a time: their samples stay in the first cache */
+
+/* The transform of JFIF (ITU-T T.871 clause 7) by 2^16. */
+#define Y_R 19595
+#define Y_G 38470
+#define Y_B 7471
+#define CB_R 11059
+#define CB_G 21709
+#define CR_G 27439
+#define CR_B 5329
+#define R_CR 91881
+#define G_CB 22554
+#define G_CR 46802
+#define B_CB 116130
+#define HALF 32768
+
+static inline uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* Samples of a component in a row or a column (A.1.1). */
+static inline uint32_t extent(uint32_t samples, uint32_t factor, uint32_t largest) {
+    return (samples * factor + largest - 1) / largest;
+}
+
+int jpeg_is_layout(const jpeg_layout *layout, size_t size) {
+    if (layout->columns == 0 || layout->columns > 65535 || layout->rows == 0 ||
+        layout->rows > 65535 || layout->components == 0 || layout->components > JPEG_COMPONENTS ||
+        (layout->precision != 8 && layout->precision != 12) ||
+        layout->cell < (layout->precision + 7) / 8 || layout->cell > 2 || layout->h == 0 ||
+        layout->h > 4 || layout->v == 0 || layout->v > 4 || layout->colour > JPEG_PAIRS ||
+        (layout->colour != JPEG_AS_IS && layout->components != 3))
+        return 0;
+    const uint32_t mcus = (layout->columns + 8 * layout->h - 1) / (8 * layout->h);
+    for (uint32_t i = 0; i < layout->components; i++) {
+        const jpeg_plane *plane = &layout->planes[i];
+        if (plane->h == 0 || plane->h > layout->h || plane->v == 0 || plane->v > layout->v ||
+            plane->stride < mcus * 8 * plane->h || plane->offset < plane->stride ||
+            plane->offset > size ||
+            (uint64_t)plane->stride * 8 * plane->v > (uint64_t)(size - plane->offset))
+            return 0;
+    }
+    return 1;
+}
+
+size_t jpeg_row_length(const jpeg_layout *layout) {
+    const uint32_t samples = layout->colour == JPEG_PAIRS ? 2 : layout->components;
+    return (size_t)layout->columns * samples * layout->cell;
+}
+
+int jpeg_carry(const jpeg_layout *layout, uint16_t *planes, size_t size) {
+    if (!jpeg_is_layout(layout, size)) return KERNEL_MISUSED;
+    for (uint32_t i = 0; i < layout->components; i++) {
+        const jpeg_plane *plane = &layout->planes[i];
+        uint16_t *first = planes + plane->offset;
+        memcpy(first - plane->stride, first + (size_t)(8 * plane->v - 1) * plane->stride,
+               plane->stride * sizeof *planes);
+    }
+    return 0;
+}
+
+/* ---- from native rows ---- */
+
+static inline uint16_t native(const uint8_t *cells, size_t place, uint32_t cell, uint16_t top) {
+    if (cell == 1) return cells[place];
+    uint16_t value;
+    memcpy(&value, cells + place * 2, 2);
+    return value > top ? top : value;
+}
+
+static inline void take_samples(const uint8_t *row, uint32_t cell, uint16_t top, uint32_t count,
+                                uint32_t first, uint32_t step, uint16_t *restrict out) {
+    if (cell == 1)
+        for (uint32_t x = 0; x < count; x++) out[x] = row[(size_t)x * step + first];
+    else
+        for (uint32_t x = 0; x < count; x++)
+            out[x] = native(row, (size_t)x * step + first, 2, top);
+}
+
+static void separate_pairs(const uint8_t *row, uint32_t columns, uint16_t *restrict y,
+                           uint16_t *restrict cb, uint16_t *restrict cr) {
+    for (uint32_t x = 0; x < columns / 2; x++) {
+        y[2 * x] = row[4 * x];
+        y[2 * x + 1] = row[4 * x + 1];
+        cb[x] = row[4 * x + 2];
+        cr[x] = row[4 * x + 3];
+    }
+}
+
+/* Y and, for `step` pixels together, Cb and Cr; `columns` is a multiple of `step`. */
+static inline void separate_rgb(const uint8_t *row, uint32_t columns, uint32_t step,
+                                uint16_t *restrict y, uint16_t *restrict cb,
+                                uint16_t *restrict cr) {
+    int32_t r[PIECE], g[PIECE], b[PIECE];
+    const int32_t bits = step == 2 ? 17 : 16;
+    const int32_t round = (128 << bits) + (1 << (bits - 1)) - 1;
+    for (uint32_t start = 0; start < columns; start += PIECE) {
+        const uint32_t count = smaller(PIECE, columns - start);
+        const uint8_t *pixel = row + (size_t)start * 3;
+        for (uint32_t x = 0; x < count; x++, pixel += 3) {
+            r[x] = pixel[0];
+            g[x] = pixel[1];
+            b[x] = pixel[2];
+        }
+        uint16_t *to = y + start;
+        for (uint32_t x = 0; x < count; x++)
+            to[x] = (uint16_t)((Y_R * r[x] + Y_G * g[x] + Y_B * b[x] + HALF) >> 16);
+        if (step == 2)
+            for (uint32_t x = 0; x < count / 2; x++) {
+                r[x] = r[2 * x] + r[2 * x + 1];
+                g[x] = g[2 * x] + g[2 * x + 1];
+                b[x] = b[2 * x] + b[2 * x + 1];
+            }
+        uint16_t *blue = cb + start / step, *red = cr + start / step;
+        for (uint32_t x = 0; x < count / step; x++) {
+            blue[x] = (uint16_t)((HALF * b[x] - CB_R * r[x] - CB_G * g[x] + round) >> bits);
+            red[x] = (uint16_t)((HALF * r[x] - CR_G * g[x] - CR_B * b[x] + round) >> bits);
+        }
+    }
+}
+
+/* Half as many samples; what lies halfway is rounded up and down in turn. */
+static void take_halved(const uint8_t *row, uint32_t cell, uint16_t top, uint32_t count,
+                        uint32_t first, uint32_t step, uint16_t *out) {
+    for (uint32_t x = 0; x < count / 2; x++) {
+        const size_t place = (size_t)x * 2 * step + first;
+        out[x] = (uint16_t)((native(row, place, cell, top) + native(row, place + step, cell, top) +
+                             (x & 1)) >> 1);
+    }
+    if (count & 1) out[count / 2] = native(row, (size_t)(count - 1) * step + first, cell, top);
+}
+
+static void separate_row(const jpeg_layout *layout, const uint8_t *row, uint16_t *const to[]) {
+    const uint32_t columns = layout->columns, step = layout->h;
+    if (layout->colour == JPEG_PAIRS) {
+        separate_pairs(row, columns, to[0], to[1], to[2]);
+    } else if (layout->colour == JPEG_FROM_YBR) {
+        if (step == 1) {
+            separate_rgb(row, columns, 1, to[0], to[1], to[2]);
+            return;
+        }
+        separate_rgb(row, columns & ~1u, 2, to[0], to[1], to[2]);
+        const uint32_t last = columns - 1;
+        if (columns & 1)
+            separate_rgb(row + (size_t)last * 3, 1, 1, to[0] + last, to[1] + last / 2,
+                         to[2] + last / 2);
+    } else {
+        const uint16_t top = (uint16_t)((1u << layout->precision) - 1);
+        for (uint32_t i = 0; i < layout->components; i++) {
+            if (layout->planes[i].h < layout->h)
+                take_halved(row, layout->cell, top, columns, i, layout->components, to[i]);
+            else
+                take_samples(row, layout->cell, top, columns, i, layout->components, to[i]);
+        }
+    }
+}
+
+static void pad(const jpeg_layout *layout, uint16_t *planes, uint32_t count) {
+    for (uint32_t i = 0; i < layout->components; i++) {
+        const jpeg_plane *plane = &layout->planes[i];
+        uint16_t *first = planes + plane->offset;
+        const uint32_t width = extent(layout->columns, plane->h, layout->h);
+        for (uint32_t y = 0; y < count; y++) {
+            uint16_t *row = first + (size_t)y * plane->stride;
+            for (uint32_t x = width; x < plane->stride; x++) row[x] = row[width - 1];
+        }
+        const uint16_t *last = first + (size_t)(count - 1) * plane->stride;
+        for (uint32_t y = count; y < 8; y++)
+            memcpy(first + (size_t)y * plane->stride, last, plane->stride * sizeof *planes);
+    }
+}
+
+int jpeg_separate(const jpeg_layout *layout, const uint8_t *rows, size_t length, uint16_t *planes,
+                  size_t size) {
+    if (!jpeg_is_layout(layout, size) || layout->v != 1 || layout->h > 2) return KERNEL_MISUSED;
+    const size_t row_length = jpeg_row_length(layout);
+    const size_t count = length / row_length;
+    if (count == 0 || count > 8 || length % row_length) return KERNEL_MISUSED;
+    if (layout->colour != JPEG_AS_IS && layout->cell != 1) return KERNEL_MISUSED;
+    if (layout->colour == JPEG_PAIRS && (layout->h != 2 || layout->columns & 1))
+        return KERNEL_MISUSED;
+    for (uint32_t i = 0; i < layout->components; i++) {
+        const uint32_t wanted = i == 0 || layout->colour == JPEG_AS_IS ? layout->h : 1;
+        if (layout->planes[i].h != wanted && (i == 0 || layout->planes[i].h != 1))
+            return KERNEL_MISUSED;
+    }
+    for (uint32_t y = 0; y < count; y++) {
+        uint16_t *to[JPEG_COMPONENTS];
+        for (uint32_t i = 0; i < layout->components; i++)
+            to[i] = planes + layout->planes[i].offset + (size_t)y * layout->planes[i].stride;
+        separate_row(layout, rows + y * row_length, to);
+    }
+    pad(layout, planes, (uint32_t)count);
+    return 0;
+}
+
+/* ---- to native rows ---- */
+
+/* A row of twice as many samples, each three parts the nearer and one part the farther; `even` and
+ * `odd` are added before the shift. */
+static void widen(const uint16_t *restrict in, uint32_t count, uint32_t weight, uint32_t even,
+                  uint32_t odd, uint32_t shift, uint16_t *restrict out) {
+    out[0] = (uint16_t)((in[0] * 4u + even * (weight > 1)) >> shift);
+    for (uint32_t x = 1; x < count; x++) {
+        out[2 * x - 1] = (uint16_t)((in[x - 1] * 3u + in[x] + odd) >> shift);
+        out[2 * x] = (uint16_t)((in[x] * 3u + in[x - 1] + even) >> shift);
+    }
+    out[2 * count - 1] = (uint16_t)((in[count - 1] * 4u + odd * (weight > 1)) >> shift);
+}
+
+/* Where the row of an image's component lies in its plane. */
+static const uint16_t *plane_row(const jpeg_plane *plane, const uint16_t *planes, uint32_t mcu_row,
+                                 uint32_t row) {
+    const int64_t place = (int64_t)row - (int64_t)mcu_row * 8 * plane->v;
+    return planes + ((int64_t)plane->offset + place * plane->stride);
+}
+
+/* The samples of a component for each column of the image's row `y`: in the plane, or in `out`,
+ * which like `sums` has room for the columns and 8 more. */
+static const uint16_t *component_row(const jpeg_layout *layout, const jpeg_plane *plane,
+                                     const uint16_t *planes, uint32_t mcu_row, uint32_t y,
+                                     uint16_t *restrict sums, uint16_t *restrict out) {
+    const uint32_t row = y * plane->v / layout->v;
+    const uint16_t *in = plane_row(plane, planes, mcu_row, row);
+    const uint32_t width = extent(layout->columns, plane->h, layout->h);
+    const int wide = plane->h * 2 == layout->h && width > 2;
+    const int high = plane->v * 2 == layout->v && (wide || plane->h == layout->h);
+    if (plane->h == layout->h && !high) return in;
+    if (high) {
+        /* The row below the planes is not asked for, but must not be read either. */
+        const uint32_t last = smaller(extent(layout->rows, plane->v, layout->v),
+                                      (mcu_row + 1) * 8 * plane->v) - 1;
+        const uint32_t other = y & 1 ? smaller(row + 1, last) : row ? row - 1 : 0;
+        const uint16_t *beside = plane_row(plane, planes, mcu_row, other);
+        if (!wide) {
+            const uint32_t round = y & 1 ? 2 : 1;
+            for (uint32_t x = 0; x < width; x++)
+                out[x] = (uint16_t)((in[x] * 3u + beside[x] + round) >> 2);
+            return out;
+        }
+        for (uint32_t x = 0; x < width; x++) sums[x] = (uint16_t)(in[x] * 3u + beside[x]);
+        widen(sums, width, 4, 8, 7, 4, out);
+    } else if (wide) {
+        widen(in, width, 1, 1, 2, 2, out);
+    } else {
+        for (uint32_t x = 0; x < layout->columns; x++) out[x] = in[x * plane->h / layout->h];
+    }
+    return out;
+}
+
+static inline uint8_t byte_of(int32_t value) {
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+static void join_rgb(const uint16_t *const from[], uint32_t columns, uint8_t *out) {
+    uint8_t r[PIECE], g[PIECE], b[PIECE];
+    for (uint32_t start = 0; start < columns; start += PIECE) {
+        const uint32_t count = smaller(PIECE, columns - start);
+        const uint16_t *luma = from[0] + start, *blue = from[1] + start, *red = from[2] + start;
+        for (uint32_t x = 0; x < count; x++) {
+            const int32_t y = luma[x], cb = blue[x] - 128, cr = red[x] - 128;
+            r[x] = byte_of(y + ((R_CR * cr + HALF) >> 16));
+            g[x] = byte_of(y + ((HALF - G_CB * cb - G_CR * cr) >> 16));
+            b[x] = byte_of(y + ((B_CB * cb + HALF) >> 16));
+        }
+        for (uint32_t x = 0; x < count; x++, out += 3) {
+            out[0] = r[x];
+            out[1] = g[x];
+            out[2] = b[x];
+        }
+    }
+}
+
+static void join_samples(const uint16_t *restrict in, uint32_t count, uint32_t cell, uint32_t first,
+                         uint32_t step, uint8_t *restrict out) {
+    if (cell == 1 && step == 1)
+        for (uint32_t x = 0; x < count; x++) out[x] = (uint8_t)in[x];
+    else if (cell == 1)
+        for (uint32_t x = 0; x < count; x++) out[(size_t)x * step + first] = (uint8_t)in[x];
+    else if (step == 1)
+        memcpy(out, in, (size_t)count * 2);
+    else
+        for (uint32_t x = 0; x < count; x++)
+            memcpy(out + ((size_t)x * step + first) * 2, in + x, 2);
+}
+
+size_t jpeg_scratch(const jpeg_layout *layout) {
+    return ((size_t)layout->columns + 8) * (layout->components + 1);
+}
+
+int jpeg_join(const jpeg_layout *layout, const uint16_t *planes, size_t size, uint32_t mcu_row,
+              uint32_t first, uint32_t count, uint16_t *scratch, size_t scratch_size, uint8_t *out,
+              size_t out_length) {
+    if (!jpeg_is_layout(layout, size) || layout->colour == JPEG_PAIRS ||
+        (layout->colour == JPEG_FROM_YBR && (layout->cell != 1 || layout->precision != 8)) ||
+        scratch_size < jpeg_scratch(layout) || mcu_row > layout->rows)
+        return KERNEL_MISUSED;
+    const uint32_t begin = mcu_row * 8 * layout->v;
+    const size_t row_length = jpeg_row_length(layout);
+    if (count > out_length / row_length || first > layout->rows || count > layout->rows - first ||
+        first + 1 < begin || first + count > begin + 8 * layout->v)
+        return KERNEL_MISUSED;
+    for (uint32_t y = first; y < first + count; y++, out += row_length) {
+        const uint16_t *from[JPEG_COMPONENTS];
+        for (uint32_t i = 0; i < layout->components; i++)
+            from[i] = component_row(layout, &layout->planes[i], planes, mcu_row, y, scratch,
+                                    scratch + ((size_t)layout->columns + 8) * (i + 1));
+        if (layout->colour == JPEG_FROM_YBR)
+            join_rgb(from, layout->columns, out);
+        else
+            for (uint32_t i = 0; i < layout->components; i++)
+                join_samples(from[i], layout->columns, layout->cell, i, layout->components, out);
+    }
+    return 0;
+}
