@@ -96,7 +96,7 @@ static inline int decode_block(bit_reader *reader, const huffman_decoder *dc,
         }
         k += symbol >> 4;
         if (k > 63) return KERNEL_DAMAGED;
-        block[jpeg_places[k]] = dequantised(bits_extend(reader, bits), quantisation[k]);
+        block[jpeg_in_rows[k]] = dequantised(bits_extend(reader, bits), quantisation[k]);
         last = k;
     }
     return last;
@@ -242,7 +242,7 @@ static inline void encode_rest(symbol_sink *sink, int counting, const int16_t bl
     int16_t ordered[64];
     uint64_t set = 0;
     for (uint32_t k = 0; k < 64; k++) {
-        const int16_t value = block[jpeg_places[k]];
+        const int16_t value = block[jpeg_in_columns[k]];
         ordered[k] = value;
         set |= (uint64_t)(value != 0) << k;
     }

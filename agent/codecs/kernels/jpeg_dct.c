@@ -15,7 +15,13 @@
 #define C_2_562915447 20995u
 #define C_3_072711026 25172u
 
-const uint8_t jpeg_places[64] = {
+const uint8_t jpeg_in_rows[64] = {
+    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
+    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
+    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+};
+
+const uint8_t jpeg_in_columns[64] = {
     0,  8,  1,  2,  9,  16, 24, 17, 10, 3,  4,  11, 18, 25, 32, 40, 33, 26, 19, 12, 5,  6,
     13, 20, 27, 34, 41, 48, 56, 49, 42, 35, 28, 21, 14, 7,  15, 22, 29, 36, 43, 50, 57, 58,
     51, 44, 37, 30, 23, 31, 38, 45, 52, 59, 60, 53, 46, 39, 47, 54, 61, 62, 55, 63,
@@ -67,8 +73,8 @@ void jpeg_prepare_quantisation(uint32_t reciprocals[64], uint32_t halves[64],
     for (int k = 0; k < 64; k++) {
         /* The transform is larger by 8 than that of A.3.3. */
         const uint32_t divisor = (table[k] ? table[k] : 1u) * 8;
-        reciprocals[jpeg_places[k]] = (uint32_t)(((UINT64_C(1) << 32) + divisor - 1) / divisor);
-        halves[jpeg_places[k]] = divisor / 2;
+        reciprocals[jpeg_in_columns[k]] = (uint32_t)(((UINT64_C(1) << 32) + divisor - 1) / divisor);
+        halves[jpeg_in_columns[k]] = divisor / 2;
     }
 }
 
@@ -135,6 +141,7 @@ static inline uint16_t limited(uint32_t value, int32_t top) {
 
 static inline void inverse(const int16_t coefficients[64], int extent, uint32_t kept,
                            uint32_t precision, uint16_t *samples, size_t stride) {
+    /* Down the columns first, as most decoders do: their rounding is ours. */
     uint32_t rows[64], columns[64];
     for (int i = 0; i < extent * 8; i++) rows[i] = (uint32_t)(int32_t)coefficients[i];
     inverse_columns(rows, columns, extent, 8, BITS - kept);
@@ -142,9 +149,10 @@ static inline void inverse(const int16_t coefficients[64], int extent, uint32_t 
     inverse_columns(rows, columns, extent, 8, BITS + kept + 3);
     const int32_t top = (1 << precision) - 1;
     const uint32_t centre = 1u << (precision - 1);
+    uint16_t done[64];
+    for (int i = 0; i < 64; i++) done[i] = limited(columns[i] + centre, top);
     for (int y = 0; y < 8; y++)
-        for (int x = 0; x < 8; x++)
-            samples[(size_t)y * stride + x] = limited(columns[y * 8 + x] + centre, top);
+        for (int x = 0; x < 8; x++) samples[(size_t)y * stride + x] = done[x * 8 + y];
 }
 
 void jpeg_inverse(const int16_t coefficients[64], jpeg_extent extent, uint32_t precision,

@@ -8,9 +8,10 @@
 
 #include "kernels.h"
 
-/* Coefficients between the transform and the coder lie transposed: column of the block by column.
- * `jpeg_places[k]` is where the k-th in zigzag order lies (T.81 Figure A.6). */
-extern const uint8_t jpeg_places[64];
+/* Where the k-th coefficient in zigzag order lies in a block of rows (T.81 Figure A.6), as the
+ * inverse transform takes it, and in a block of columns, as the forward transform gives it. */
+extern const uint8_t jpeg_in_rows[64];
+extern const uint8_t jpeg_in_columns[64];
 
 /* Elements 1 to 65535 of a quantisation table in zigzag order, made ready for `jpeg_forward`. */
 void jpeg_prepare_quantisation(uint32_t reciprocals[64], uint32_t halves[64],
