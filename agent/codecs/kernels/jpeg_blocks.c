@@ -51,11 +51,28 @@ int jpeg_begin_decoder(jpeg_decoder *decoder, const jpeg_scan *scan) {
     return 0;
 }
 
+/* What `JPEG_LOOK` bits begin with, for `look`; 0 where that is no whole coefficient. */
+static int32_t coefficient_ahead(const huffman_decoder *table, uint32_t ahead) {
+    bit_reader reader;
+    bits_open(&reader);
+    reader.bits = (uint64_t)ahead << (64 - JPEG_LOOK);
+    reader.count = 56;
+    const int symbol = huffman_decode(table, &reader);
+    const uint32_t size = symbol < 0 ? 0 : (uint32_t)symbol & 15;
+    if (size == 0 || 56 - reader.count + size > JPEG_LOOK) return 0;
+    const int32_t value = bits_extend(&reader, size);
+    return value * 65536 + (symbol >> 4) * 256 + (int32_t)(56 - reader.count);
+}
+
 int jpeg_decoder_table(jpeg_decoder *decoder, uint32_t table_class, uint32_t number,
                        const uint8_t *specification, size_t length) {
     if (decoder->mark != DECODER_MARK || table_class > 1 || number > 3) return KERNEL_MISUSED;
     huffman_decoder *table = (table_class ? decoder->ac : decoder->dc) + number;
-    return huffman_build_decoder(table, specification, length);
+    const int result = huffman_build_decoder(table, specification, length);
+    if (result < 0 || !table_class) return result;
+    for (uint32_t ahead = 0; ahead < 1u << JPEG_LOOK; ahead++)
+        decoder->look[number][ahead] = coefficient_ahead(table, ahead);
+    return 0;
 }
 
 int jpeg_decoder_quantisation(jpeg_decoder *decoder, uint32_t number, const uint16_t table[64]) {
@@ -69,60 +86,67 @@ static inline int16_t dequantised(int32_t value, uint16_t element) {
     return (int16_t)(product < -32767 ? -32767 : product > 32767 ? 32767 : product);
 }
 
-/* One block (F.2.2), dequantised, into `block`, which holds zeros. The last place in zigzag order
- * that has a coefficient, or KERNEL_DAMAGED. */
-static inline int decode_block(bit_reader *reader, const huffman_decoder *dc,
-                               const huffman_decoder *ac, const uint16_t *quantisation,
-                               int32_t *prediction, int16_t block[64]) {
+/* One block (F.2.2), dequantised, into number `place` of a batch. */
+static inline int decode_block(const jpeg_decoder *decoder, bit_reader *reader,
+                               const jpeg_scan_component *component, int32_t *prediction,
+                               jpeg_batch *batch, uint32_t place) {
+    const huffman_decoder *ac = &decoder->ac[component->ac];
+    const int32_t *look = decoder->look[component->ac];
+    const uint16_t *quantisation = decoder->quantisation[component->quantisation];
     bits_refill(reader);
-    const int size = huffman_decode(dc, reader);
+    const int size = huffman_decode(&decoder->dc[component->dc], reader);
     if (size < 0 || size > 15) return KERNEL_DAMAGED;
     int32_t value = *prediction + bits_extend(reader, (uint32_t)size);
     /* A valid stream has no more than 16 bits here; others shall not grow without end. */
     value = value < -65535 ? -65535 : value > 65535 ? 65535 : value;
     *prediction = value;
-    block[0] = dequantised(value, quantisation[0]);
-    int last = 0;
-    for (int k = 1; k < 64; k++) {
+    batch->coefficients[0][place] = dequantised(value, quantisation[0]);
+    uint32_t last = batch->last;
+    for (uint32_t k = 1; k < 64; k++) {
         if (reader->count < 32) bits_refill(reader);
-        const int symbol = huffman_decode(ac, reader);
-        if (symbol < 0) return KERNEL_DAMAGED;
-        const uint32_t bits = (uint32_t)symbol & 15;
-        if (bits == 0) {
+        const int32_t ahead = look[bits_peek(reader, JPEG_LOOK)];
+        if (ahead) {
+            bits_drop(reader, (uint32_t)ahead & 0xFF);
+            k += (uint32_t)ahead >> 8 & 0xFF;
+            value = ahead >> 16;
+        } else {
+            const int symbol = huffman_decode(ac, reader);
+            const uint32_t bits = (uint32_t)symbol & 15;
             if (symbol == END_OF_BLOCK) break;
-            if (symbol != SIXTEEN_ZEROS) return KERNEL_DAMAGED;
-            k += 15;
-            continue;
+            if (symbol == SIXTEEN_ZEROS) {
+                k += 15;
+                continue;
+            }
+            if (symbol < 0 || bits == 0) return KERNEL_DAMAGED;
+            k += (uint32_t)symbol >> 4;
+            value = bits_extend(reader, bits);
         }
-        k += symbol >> 4;
         if (k > 63) return KERNEL_DAMAGED;
-        block[jpeg_in_rows[k]] = dequantised(bits_extend(reader, bits), quantisation[k]);
-        last = k;
+        batch->coefficients[jpeg_in_rows[k]][place] = dequantised(value, quantisation[k]);
+        last = last > k ? last : k;
     }
-    return last;
+    batch->last = last;
+    return 0;
 }
 
-static inline int decode_mcu(jpeg_decoder *decoder, bit_reader *reader, uint32_t mcu,
-                             uint32_t block_row, uint16_t *planes) {
+static inline int decode_mcu(jpeg_decoder *decoder, bit_reader *reader, uint32_t block_row,
+                             uint16_t *planes, jpeg_batch *batch) {
     const jpeg_scan *scan = &decoder->scan;
     for (uint32_t i = 0; i < scan->count; i++) {
         const jpeg_scan_component *component = &scan->components[i];
-        uint16_t *first = planes + component->offset + (size_t)block_row * 8 * component->stride +
-                          (size_t)mcu * component->h * 8;
+        const size_t stride = component->stride;
+        uint16_t *first = planes + component->offset + block_row * 8 * stride +
+                          (size_t)decoder->progress.mcu * component->h * 8;
         for (uint32_t y = 0; y < component->v; y++)
             for (uint32_t x = 0; x < component->h; x++) {
-                int16_t block[64] = {0};
-                const int last = decode_block(
-                    reader, &decoder->dc[component->dc], &decoder->ac[component->ac],
-                    decoder->quantisation[component->quantisation],
-                    &decoder->progress.predictions[i], block);
-                if (last < 0) return last;
-                const jpeg_extent extent = last == 0                ? JPEG_DC_ONLY
-                                           : last <= JPEG_LAST_LOW ? JPEG_LOW
-                                                                   : JPEG_ALL;
-                jpeg_inverse(block, extent, scan->precision,
-                             first + (size_t)y * 8 * component->stride + x * 8,
-                             component->stride);
+                const uint32_t place = batch->count;
+                batch->samples[place] = first + y * 8 * stride + x * 8;
+                batch->strides[place] = stride;
+                const int result =
+                    decode_block(decoder, reader, component, &decoder->progress.predictions[i],
+                                 batch, place);
+                if (result < 0) return result;
+                if (++batch->count == JPEG_BATCH) jpeg_inverse(batch, scan->precision);
             }
     }
     return 0;
@@ -136,6 +160,8 @@ int jpeg_decode_blocks(jpeg_decoder *decoder, const uint8_t *data, size_t length
     jpeg_progress *progress = &decoder->progress;
     bit_reader reader = decoder->reader;
     bits_continue(&reader, data, length);
+    jpeg_batch batch;
+    memset(&batch, 0, sizeof batch);
     const ptrdiff_t wanted = last ? 0 : JPEG_MCU_BLOCKS * JPEG_BLOCK_WORST + 2 * BITS_AHEAD;
     int result = 1;
     while (progress->mcu < decoder->scan.mcus) {
@@ -144,23 +170,23 @@ int jpeg_decode_blocks(jpeg_decoder *decoder, const uint8_t *data, size_t length
             break;
         }
         if (decoder->scan.interval && progress->left == 0) {
-            result = bits_restart(&reader, progress->restart);
-            if (result == KERNEL_SHORT && !last) {
-                result = 0;
+            const int marker = bits_restart(&reader, progress->restart);
+            if (marker < 0) {
+                /* Fill bytes without end in front of the marker may use up the window. */
+                result = marker == KERNEL_SHORT && !last ? 0 : marker;
                 break;
             }
-            if (result < 0) break;
-            result = 1;
             progress->restart = (progress->restart + 1) & 7;
             restart(progress, &decoder->scan);
         }
-        result = decode_mcu(decoder, &reader, progress->mcu, block_row, planes);
+        result = decode_mcu(decoder, &reader, block_row, planes, &batch);
         if (bits_overrun(&reader)) result = KERNEL_SHORT;
         if (result < 0) break;
         result = 1;
         progress->mcu++;
         if (decoder->scan.interval) progress->left--;
     }
+    if (result >= 0 && batch.count) jpeg_inverse(&batch, decoder->scan.precision);
     if (result == 1) progress->mcu = 0;
     *consumed = (size_t)(reader.next - data);
     decoder->reader = reader;

@@ -36,11 +36,15 @@ typedef struct {
     int32_t predictions[JPEG_COMPONENTS];
 } jpeg_progress;
 
+/* Symbols of AC coefficients with their bits, where both have no more bits than this. */
+#define JPEG_LOOK 10
+
 typedef struct {
     uint32_t mark;
     jpeg_scan scan;
     jpeg_progress progress;
     bit_reader reader;
+    int32_t look[4][1 << JPEG_LOOK]; /* coefficient << 16 | zeros before << 8 | bits; or 0 */
     uint16_t quantisation[4][64]; /* in zigzag order */
     huffman_decoder dc[4], ac[4];
 } jpeg_decoder;

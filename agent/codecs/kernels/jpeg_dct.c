@@ -1,5 +1,7 @@
 #include "jpeg_dct.h"
 
+#include <string.h>
+
 /* cos and sin of the paper's rotations, by 2^13. */
 #define BITS 13
 #define C_0_298631336 2446u
@@ -103,75 +105,141 @@ void jpeg_forward(const uint16_t *samples, size_t stride, uint32_t precision,
     }
 }
 
-/* One dimension of the inverse transform of eight columns at once, of which the rows from `rows`
- * on are zero; larger by sqrt(8). */
-static inline void inverse_columns(const uint32_t *in, uint32_t *out, int rows, int columns,
-                                   uint32_t shift) {
-    for (int c = 0; c < columns; c++) {
-        const uint32_t i0 = in[c], i1 = in[8 + c], i2 = in[16 + c], i3 = in[24 + c];
-        const uint32_t i4 = rows > 4 ? in[32 + c] : 0, i5 = rows > 4 ? in[40 + c] : 0;
-        const uint32_t i6 = rows > 4 ? in[48 + c] : 0, i7 = rows > 4 ? in[56 + c] : 0;
-        const uint32_t turned = (i2 + i6) * C_0_541196100;
-        const uint32_t t2 = turned - i6 * C_1_847759065, t3 = turned + i2 * C_0_765366865;
-        const uint32_t t0 = (i0 + i4) << BITS, t1 = (i0 - i4) << BITS;
-        const uint32_t e0 = t0 + t3, e3 = t0 - t3, e1 = t1 + t2, e2 = t1 - t2;
-
-        const uint32_t z5 = (i7 + i3 + i5 + i1) * C_1_175875602;
-        const uint32_t z1 = (i7 + i1) * C_0_899976223, z2 = (i5 + i3) * C_2_562915447;
-        const uint32_t z3 = z5 - (i7 + i3) * C_1_961570560;
-        const uint32_t z4 = z5 - (i5 + i1) * C_0_390180644;
-        const uint32_t o0 = i7 * C_0_298631336 - z1 + z3, o1 = i5 * C_2_053119869 - z2 + z4;
-        const uint32_t o2 = i3 * C_3_072711026 - z2 + z3, o3 = i1 * C_1_501321110 - z1 + z4;
-
-        out[c] = descale(e0 + o3, shift);
-        out[56 + c] = descale(e0 - o3, shift);
-        out[8 + c] = descale(e1 + o2, shift);
-        out[48 + c] = descale(e1 - o2, shift);
-        out[16 + c] = descale(e2 + o1, shift);
-        out[40 + c] = descale(e2 - o1, shift);
-        out[24 + c] = descale(e3 + o0, shift);
-        out[32 + c] = descale(e3 - o0, shift);
-    }
+/* A product of a sample that has 16 bits where `narrow` says so: much cheaper for processors whose
+ * vector units multiply no 32 bits. */
+static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
+    return narrow ? (uint32_t)((int32_t)(int16_t)value * (int32_t)(int16_t)constant)
+                  : value * constant;
 }
 
-static inline uint16_t limited(uint32_t value, int32_t top) {
-    const int32_t sample = (int32_t)value;
+/* Only with all parameters known do compilers make vector code of the loops below. */
+#if defined(__GNUC__)
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+#else
+#define ALWAYS_INLINE inline
+#endif
+
+/* One dimension of the inverse transform, of eight elements `step` vectors apart, of which those
+ * from `count` on are zero; larger by sqrt(8). */
+#define INVERSE(name, input, output, narrow)                                                       \
+    static ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                                   \
+                            output (*restrict out)[JPEG_BATCH], int step, int count,               \
+                            uint32_t shift) {                                                      \
+        for (int b = 0; b < JPEG_BATCH; b++) {                                                     \
+            const uint32_t i0 = (uint32_t)in[0][b], i1 = (uint32_t)in[step][b];                    \
+            const uint32_t i2 = (uint32_t)in[2 * step][b], i3 = (uint32_t)in[3 * step][b];         \
+            const uint32_t i4 = count > 4 ? (uint32_t)in[4 * step][b] : 0;                         \
+            const uint32_t i5 = count > 4 ? (uint32_t)in[5 * step][b] : 0;                         \
+            const uint32_t i6 = count > 4 ? (uint32_t)in[6 * step][b] : 0;                         \
+            const uint32_t i7 = count > 4 ? (uint32_t)in[7 * step][b] : 0;                         \
+            const uint32_t turned = times(i2 + i6, C_0_541196100, narrow);                         \
+            const uint32_t t2 = turned - times(i6, C_1_847759065, narrow);                         \
+            const uint32_t t3 = turned + times(i2, C_0_765366865, narrow);                         \
+            const uint32_t t0 = (i0 + i4) << BITS, t1 = (i0 - i4) << BITS;                         \
+            const uint32_t e0 = t0 + t3, e3 = t0 - t3, e1 = t1 + t2, e2 = t1 - t2;                 \
+            const uint32_t z5 = times(i7 + i3 + i5 + i1, C_1_175875602, narrow);                   \
+            const uint32_t z1 = times(i7 + i1, C_0_899976223, narrow);                             \
+            const uint32_t z2 = times(i5 + i3, C_2_562915447, narrow);                             \
+            const uint32_t z3 = z5 - times(i7 + i3, C_1_961570560, narrow);                        \
+            const uint32_t z4 = z5 - times(i5 + i1, C_0_390180644, narrow);                        \
+            const uint32_t o0 = times(i7, C_0_298631336, narrow) - z1 + z3;                        \
+            const uint32_t o1 = times(i5, C_2_053119869, narrow) - z2 + z4;                        \
+            const uint32_t o2 = times(i3, C_3_072711026, narrow) - z2 + z3;                        \
+            const uint32_t o3 = times(i1, C_1_501321110, narrow) - z1 + z4;                        \
+            out[0][b] = (output)descale(e0 + o3, shift);                                           \
+            out[7][b] = (output)descale(e0 - o3, shift);                                           \
+            out[1][b] = (output)descale(e1 + o2, shift);                                           \
+            out[6][b] = (output)descale(e1 - o2, shift);                                           \
+            out[2][b] = (output)descale(e2 + o1, shift);                                           \
+            out[5][b] = (output)descale(e2 - o1, shift);                                           \
+            out[3][b] = (output)descale(e3 + o0, shift);                                           \
+            out[4][b] = (output)descale(e3 - o0, shift);                                           \
+        }                                                                                          \
+    }
+
+INVERSE(inverse_narrow, int16_t, int16_t, 1)
+INVERSE(inverse_first, int16_t, int32_t, 0)
+INVERSE(inverse_second, int32_t, int32_t, 0)
+
+static inline uint16_t limited(int32_t sample, int32_t top) {
     return (uint16_t)(sample < 0 ? 0 : sample > top ? top : sample);
 }
 
-static inline void inverse(const int16_t coefficients[64], int extent, uint32_t kept,
-                           uint32_t precision, uint16_t *samples, size_t stride) {
-    /* Down the columns first, as most decoders do: their rounding is ours. */
-    uint32_t rows[64], columns[64];
-    for (int i = 0; i < extent * 8; i++) rows[i] = (uint32_t)(int32_t)coefficients[i];
-    inverse_columns(rows, columns, extent, 8, BITS - kept);
-    transpose(columns, rows);
-    inverse_columns(rows, columns, extent, 8, BITS + kept + 3);
-    const int32_t top = (1 << precision) - 1;
-    const uint32_t centre = 1u << (precision - 1);
-    uint16_t done[64];
-    for (int i = 0; i < 64; i++) done[i] = limited(columns[i] + centre, top);
+/* Down the columns first, as most decoders do: their rounding is ours. `columns` turns the block. */
+static ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
+                             int count) {
+    int16_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
+    for (int x = 0; x < count; x++)
+        inverse_narrow(in + x, columns + x * 8, 8, count, BITS - 2);
     for (int y = 0; y < 8; y++)
-        for (int x = 0; x < 8; x++) samples[(size_t)y * stride + x] = done[x * 8 + y];
+        inverse_narrow((const int16_t(*)[JPEG_BATCH])columns + y, samples + y * 8, 8, count,
+                       BITS + 2 + 3);
+    for (int i = 0; i < 64; i++)
+        for (int b = 0; b < JPEG_BATCH; b++) {
+            const int16_t sample = (int16_t)(samples[i][b] + 128);
+            out[i][b] = (uint16_t)(sample < 0 ? 0 : sample > 255 ? 255 : sample);
+        }
 }
 
-void jpeg_inverse(const int16_t coefficients[64], jpeg_extent extent, uint32_t precision,
-                  uint16_t *samples, size_t stride) {
-    if (extent == JPEG_DC_ONLY) {
-        const uint32_t centre = 1u << (precision - 1);
-        const uint16_t sample = limited(
-            descale((uint32_t)(int32_t)coefficients[0], 3) + centre, (1 << precision) - 1);
-        for (int y = 0; y < 8; y++)
-            for (int x = 0; x < 8; x++) samples[(size_t)y * stride + x] = sample;
-    } else if (extent == JPEG_LOW) {
-        if (precision > 8)
-            inverse(coefficients, 4, 1, precision, samples, stride);
-        else
-            inverse(coefficients, 4, 2, precision, samples, stride);
-    } else {
-        if (precision > 8)
-            inverse(coefficients, 8, 1, precision, samples, stride);
-        else
-            inverse(coefficients, 8, 2, precision, samples, stride);
+static ALWAYS_INLINE void inverse_12(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
+                              int count) {
+    int32_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
+    for (int x = 0; x < count; x++) inverse_first(in + x, columns + x * 8, 8, count, BITS - 1);
+    for (int y = 0; y < 8; y++)
+        inverse_second((const int32_t(*)[JPEG_BATCH])columns + y, samples + y * 8, 8, count,
+                       BITS + 1 + 3);
+    for (int i = 0; i < 64; i++)
+        for (int b = 0; b < JPEG_BATCH; b++)
+            out[i][b] = limited(samples[i][b] + 2048, 4095);
+}
+
+/* The last place in zigzag order at which all coefficients are of the four lowest rows and columns. */
+#define LAST_LOW 9
+
+static void inverse_flat(const jpeg_batch *batch, uint32_t precision) {
+    for (uint32_t b = 0; b < batch->count; b++) {
+        const int32_t centre = 1 << (precision - 1);
+        const int32_t sample = (int32_t)descale((uint32_t)batch->coefficients[0][b], 3);
+        const uint16_t value = limited(sample + centre, 2 * centre - 1);
+        const uint64_t four = value * UINT64_C(0x0001000100010001);
+        for (size_t y = 0; y < 8; y++) {
+            uint16_t *to = batch->samples[b] + y * batch->strides[b];
+            memcpy(to, &four, sizeof four);
+            memcpy(to + 4, &four, sizeof four);
+        }
     }
+}
+
+void jpeg_inverse(jpeg_batch *batch, uint32_t precision) {
+    if (batch->last == 0) {
+        inverse_flat(batch, precision);
+        memset(batch->coefficients[0], 0, sizeof batch->coefficients[0]);
+        batch->count = 0;
+        return;
+    }
+    uint16_t samples[64][JPEG_BATCH];
+    const int16_t(*in)[JPEG_BATCH] = (const int16_t(*)[JPEG_BATCH])batch->coefficients;
+    if (precision > 8 && batch->last > LAST_LOW)
+        inverse_12(in, samples, 8);
+    else if (precision > 8)
+        inverse_12(in, samples, 4);
+    else if (batch->last > LAST_LOW)
+        inverse_8(in, samples, 8);
+    else
+        inverse_8(in, samples, 4);
+    for (uint32_t b = 0; b < batch->count; b++) {
+        uint16_t *to = batch->samples[b];
+        for (int y = 0; y < 64; y += 8, to += batch->strides[b]) {
+            to[0] = samples[y][b];
+            to[1] = samples[y + 1][b];
+            to[2] = samples[y + 2][b];
+            to[3] = samples[y + 3][b];
+            to[4] = samples[y + 4][b];
+            to[5] = samples[y + 5][b];
+            to[6] = samples[y + 6][b];
+            to[7] = samples[y + 7][b];
+        }
+    }
+    memset(batch->coefficients, 0, sizeof batch->coefficients);
+    batch->count = batch->last = 0;
 }

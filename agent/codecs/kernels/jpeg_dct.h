@@ -21,15 +21,19 @@ void jpeg_prepare_quantisation(uint32_t reciprocals[64], uint32_t halves[64],
 void jpeg_forward(const uint16_t *samples, size_t stride, uint32_t precision,
                   const uint32_t reciprocals[64], const uint32_t halves[64], int16_t out[64]);
 
-/* Which of the coefficients, already dequantised, may differ from zero. */
-typedef enum { JPEG_DC_ONLY, JPEG_LOW, JPEG_ALL } jpeg_extent;
+/* Blocks that are transformed side by side, so that compilers can make vector code of plain loops.
+ * Coefficients are dequantised, in rows, and all zero but those that were set. */
+#define JPEG_BATCH 8
 
-/* The last place in zigzag order at which all coefficients are still of the four lowest rows and
- * columns. */
-#define JPEG_LAST_LOW 9
+typedef struct {
+    uint32_t count;
+    uint32_t last; /* the last place in zigzag order at which a block has a coefficient */
+    uint16_t *samples[JPEG_BATCH];
+    size_t strides[JPEG_BATCH];
+    int16_t coefficients[64][JPEG_BATCH];
+} jpeg_batch;
 
-/* The samples of a block from its dequantised coefficients, limited to the precision. */
-void jpeg_inverse(const int16_t coefficients[64], jpeg_extent extent, uint32_t precision,
-                  uint16_t *samples, size_t stride);
+/* Writes the samples of the blocks of a batch, limited to the precision, and empties it. */
+void jpeg_inverse(jpeg_batch *batch, uint32_t precision);
 
 #endif
