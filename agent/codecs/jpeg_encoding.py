@@ -17,7 +17,7 @@ from agent.codecs.jpeg_planes import AS_IS, FROM_YBR, PAIRS, Layout
 from agent.codecs.rows import grouped, strip_height
 from agent.errors import LocalError
 
-_OUT = 1 << 16
+_OUT = 1 << 17
 _BLOCK_ROW = 8
 _RGB_NAMES = b"RGB"
 _TYPICAL = {

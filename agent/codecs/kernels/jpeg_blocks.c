@@ -1,7 +1,5 @@
 #include "jpeg_blocks.h"
 
-#include "jpeg_dct.h"
-
 #define DECODER_MARK 0x4A504744u
 #define ENCODER_MARK 0x4A504745u
 #define END_OF_BLOCK 0x00
@@ -122,7 +120,7 @@ static inline int decode_block(const jpeg_decoder *decoder, bit_reader *reader,
             value = bits_extend(reader, bits);
         }
         if (k > 63) return KERNEL_DAMAGED;
-        batch->coefficients[jpeg_in_rows[k]][place] = dequantised(value, quantisation[k]);
+        batch->coefficients[jpeg_zigzag[k]][place] = dequantised(value, quantisation[k]);
         last = last > k ? last : k;
     }
     batch->last = last;
@@ -215,7 +213,7 @@ int jpeg_encoder_table(jpeg_encoder *encoder, uint32_t table_class, uint32_t num
 
 int jpeg_encoder_quantisation(jpeg_encoder *encoder, uint32_t number, const uint16_t table[64]) {
     if (encoder->mark != ENCODER_MARK || number > 3) return KERNEL_MISUSED;
-    jpeg_prepare_quantisation(encoder->reciprocals[number], encoder->halves[number], table);
+    jpeg_prepare_quantiser(&encoder->quantisers[number], table, encoder->scan.precision);
     return 0;
 }
 
@@ -263,16 +261,16 @@ static inline uint32_t bits_of(int32_t value, uint32_t size) {
     return (uint32_t)(value + (value >> 31)) & ((1u << size) - 1);
 }
 
-/* The coefficients but for the first of a block (F.1.2.2). */
-static inline void encode_rest(symbol_sink *sink, int counting, const int16_t block[64]) {
+/* The coefficients but for the first of a block (F.1.2.2): number `place` of those side by side. */
+static inline void encode_rest(symbol_sink *sink, int counting, int16_t (*blocks)[JPEG_BATCH],
+                               uint32_t place) {
     int16_t ordered[64];
     uint64_t set = 0;
-    for (uint32_t k = 0; k < 64; k++) {
-        const int16_t value = block[jpeg_in_columns[k]];
+    for (uint32_t k = 1; k < 64; k++) {
+        const int16_t value = blocks[jpeg_zigzag[k]][place];
         ordered[k] = value;
         set |= (uint64_t)(value != 0) << k;
     }
-    set &= ~UINT64_C(1);
     uint32_t before = 0;
     while (set) {
         const uint32_t k = lowest(set);
@@ -287,23 +285,30 @@ static inline void encode_rest(symbol_sink *sink, int counting, const int16_t bl
     if (before < 63) put(sink, counting, END_OF_BLOCK, 0, 0);
 }
 
-static inline void encode_mcu(jpeg_encoder *encoder, symbol_sink *sink, uint64_t (*counts)[256],
-                              const uint16_t *planes, uint32_t mcu) {
+/* The blocks of up to JPEG_BATCH MCUs, one after another. */
+static inline void encode_mcus(jpeg_encoder *encoder, symbol_sink *sink, uint64_t (*counts)[256],
+                               const uint16_t *planes, uint32_t mcu, uint32_t count) {
+    int16_t blocks[JPEG_MCU_BLOCKS][64][JPEG_BATCH];
     const jpeg_scan *scan = &encoder->scan;
+    uint32_t number = 0;
     for (uint32_t i = 0; i < scan->count; i++) {
         const jpeg_scan_component *component = &scan->components[i];
-        const uint16_t *first =
-            planes + component->offset + (size_t)mcu * component->h * 8;
-        const uint32_t table = component->quantisation;
+        const size_t step = (size_t)component->h * 8, stride = component->stride;
+        const uint16_t *first = planes + component->offset + mcu * step;
         for (uint32_t y = 0; y < component->v; y++)
-            for (uint32_t x = 0; x < component->h; x++) {
-                int16_t block[64];
-                jpeg_forward(first + (size_t)y * 8 * component->stride + x * 8, component->stride,
-                             scan->precision, encoder->reciprocals[table], encoder->halves[table],
-                             block);
-                int32_t *prediction = &encoder->progress.predictions[i];
-                const int32_t difference = block[0] - *prediction;
-                *prediction = block[0];
+            for (uint32_t x = 0; x < component->h; x++)
+                jpeg_forward(first + y * 8 * stride + x * 8, stride, step, count, scan->precision,
+                             &encoder->quantisers[component->quantisation], blocks[number++]);
+    }
+    for (uint32_t place = 0; place < count; place++) {
+        number = 0;
+        for (uint32_t i = 0; i < scan->count; i++) {
+            const jpeg_scan_component *component = &scan->components[i];
+            int32_t *prediction = &encoder->progress.predictions[i];
+            for (uint32_t j = 0; j < component->h * component->v; j++, number++) {
+                const int32_t value = blocks[number][0][place];
+                const int32_t difference = value - *prediction;
+                *prediction = value;
                 const uint32_t size =
                     size_of((uint32_t)(difference < 0 ? -difference : difference));
                 sink->table = &encoder->dc[component->dc];
@@ -311,9 +316,15 @@ static inline void encode_mcu(jpeg_encoder *encoder, symbol_sink *sink, uint64_t
                 put(sink, counts != NULL, size, bits_of(difference, size), size);
                 sink->table = &encoder->ac[component->ac];
                 sink->counts = counts ? counts[4 + component->ac] : NULL;
-                encode_rest(sink, counts != NULL, block);
+                encode_rest(sink, counts != NULL, blocks[number], place);
             }
+        }
     }
+}
+
+static inline uint32_t batch_of(const jpeg_encoder *encoder, uint32_t mcu) {
+    const uint32_t left = encoder->scan.mcus - mcu;
+    return left < JPEG_BATCH ? left : JPEG_BATCH;
 }
 
 int jpeg_encode_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t size, uint8_t *out,
@@ -328,18 +339,13 @@ int jpeg_encode_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t siz
     sink.writer.free = encoder->free;
     int result = 1;
     while (progress->mcu < encoder->scan.mcus) {
-        if (sink.writer.end - sink.writer.next < JPEG_MCU_BLOCKS * JPEG_BLOCK_WORST + 64) {
+        if (sink.writer.end - sink.writer.next < JPEG_BATCH_WORST) {
             result = 0;
             break;
         }
-        if (encoder->scan.interval && progress->left == 0) {
-            bits_finish(&sink.writer);
-            *sink.writer.next++ = 0xFF;
-            *sink.writer.next++ = (uint8_t)(0xD0 + progress->restart);
-            progress->restart = (progress->restart + 1) & 7;
-            restart(progress, &encoder->scan);
-        }
-        encode_mcu(encoder, &sink, NULL, planes, progress->mcu++);
+        const uint32_t count = batch_of(encoder, progress->mcu);
+        encode_mcus(encoder, &sink, NULL, planes, progress->mcu, count);
+        progress->mcu += count;
     }
     if (result == 1) progress->mcu = 0;
     *written = (size_t)(sink.writer.next - out);
@@ -363,7 +369,7 @@ int jpeg_count_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t size
     if (encoder->mark != ENCODER_MARK || !fits(&encoder->scan, 0, size)) return KERNEL_MISUSED;
     symbol_sink sink;
     memset(&sink, 0, sizeof sink);
-    for (uint32_t mcu = 0; mcu < encoder->scan.mcus; mcu++)
-        encode_mcu(encoder, &sink, counts, planes, mcu);
+    for (uint32_t mcu = 0; mcu < encoder->scan.mcus; mcu += JPEG_BATCH)
+        encode_mcus(encoder, &sink, counts, planes, mcu, batch_of(encoder, mcu));
     return 0;
 }

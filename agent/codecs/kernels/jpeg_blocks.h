@@ -4,6 +4,7 @@
 #define GANTRY_JPEG_BLOCKS_H
 
 #include "huffman.h"
+#include "jpeg_dct.h"
 #include "jpeg_planes.h"
 
 /* The most bytes that a block takes: 64 codes of 16 bits with 15 more each, all of them stuffed. */
@@ -11,6 +12,9 @@
 
 /* Blocks of an MCU (B.2.3). */
 #define JPEG_MCU_BLOCKS 10
+
+/* What an encoder needs room for, as it takes JPEG_BATCH MCUs at a time. */
+#define JPEG_BATCH_WORST (JPEG_BATCH * JPEG_MCU_BLOCKS * JPEG_BLOCK_WORST + 64)
 
 typedef struct {
     uint32_t h, v;         /* blocks of an MCU; 1 and 1 in a scan of one component */
@@ -55,7 +59,7 @@ typedef struct {
     jpeg_progress progress;
     uint64_t bits;
     int32_t free;
-    uint32_t reciprocals[4][64], halves[4][64];
+    jpeg_quantiser quantisers[4];
     huffman_encoder dc[4], ac[4];
 } jpeg_encoder;
 
@@ -83,7 +87,7 @@ int jpeg_encoder_quantisation(jpeg_encoder *encoder, uint32_t number, const uint
 int jpeg_decode_blocks(jpeg_decoder *decoder, const uint8_t *data, size_t length, int last,
                        uint32_t block_row, uint16_t *planes, size_t size, size_t *consumed);
 
-/* Encodes the planes' MCUs until the row is done (1) or `out` may not hold one more (0), and sets
+/* Encodes the planes' MCUs until the row is done (1) or `out` has no room for JPEG_BATCH_WORST (0), and sets
  * `*written`. KERNEL_MISUSED also for a symbol without a code. */
 int jpeg_encode_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t size, uint8_t *out,
                        size_t out_size, size_t *written);

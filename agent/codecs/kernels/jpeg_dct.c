@@ -17,99 +17,14 @@
 #define C_2_562915447 20995u
 #define C_3_072711026 25172u
 
-const uint8_t jpeg_in_rows[64] = {
+const uint8_t jpeg_zigzag[64] = {
     0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
     41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 };
 
-const uint8_t jpeg_in_columns[64] = {
-    0,  8,  1,  2,  9,  16, 24, 17, 10, 3,  4,  11, 18, 25, 32, 40, 33, 26, 19, 12, 5,  6,
-    13, 20, 27, 34, 41, 48, 56, 49, 42, 35, 28, 21, 14, 7,  15, 22, 29, 36, 43, 50, 57, 58,
-    51, 44, 37, 30, 23, 31, 38, 45, 52, 59, 60, 53, 46, 39, 47, 54, 61, 62, 55, 63,
-};
-
 static inline uint32_t descale(uint32_t value, uint32_t bits) {
     return (uint32_t)((int32_t)(value + (1u << (bits - 1))) >> bits);
-}
-
-static inline void transpose(const uint32_t from[64], uint32_t to[64]) {
-    for (int row = 0; row < 8; row++)
-        for (int column = 0; column < 8; column++) to[column * 8 + row] = from[row * 8 + column];
-}
-
-/* One dimension of the forward transform, of all eight columns at once; the result is larger by
- * sqrt(8), shifted left by `up` and right by `down`. */
-static inline void forward_columns(uint32_t d[64], uint32_t up, uint32_t down) {
-    const uint32_t shift = BITS - up + down;
-    for (int c = 0; c < 8; c++) {
-        const uint32_t s07 = d[c] + d[56 + c], d07 = d[c] - d[56 + c];
-        const uint32_t s16 = d[8 + c] + d[48 + c], d16 = d[8 + c] - d[48 + c];
-        const uint32_t s25 = d[16 + c] + d[40 + c], d25 = d[16 + c] - d[40 + c];
-        const uint32_t s34 = d[24 + c] + d[32 + c], d34 = d[24 + c] - d[32 + c];
-        const uint32_t e0 = s07 + s34, e3 = s07 - s34, e1 = s16 + s25, e2 = s16 - s25;
-        if (down) {
-            d[c] = descale(e0 + e1, down);
-            d[32 + c] = descale(e0 - e1, down);
-        } else {
-            d[c] = (e0 + e1) << up;
-            d[32 + c] = (e0 - e1) << up;
-        }
-        const uint32_t turned = (e2 + e3) * C_0_541196100;
-        d[16 + c] = descale(turned + e3 * C_0_765366865, shift);
-        d[48 + c] = descale(turned - e2 * C_1_847759065, shift);
-
-        const uint32_t z5 = (d34 + d16 + d25 + d07) * C_1_175875602;
-        const uint32_t z1 = (d34 + d07) * C_0_899976223, z2 = (d25 + d16) * C_2_562915447;
-        const uint32_t z3 = z5 - (d34 + d16) * C_1_961570560;
-        const uint32_t z4 = z5 - (d25 + d07) * C_0_390180644;
-        d[56 + c] = descale(d34 * C_0_298631336 - z1 + z3, shift);
-        d[40 + c] = descale(d25 * C_2_053119869 - z2 + z4, shift);
-        d[24 + c] = descale(d16 * C_3_072711026 - z2 + z3, shift);
-        d[8 + c] = descale(d07 * C_1_501321110 - z1 + z4, shift);
-    }
-}
-
-void jpeg_prepare_quantisation(uint32_t reciprocals[64], uint32_t halves[64],
-                               const uint16_t table[64]) {
-    for (int k = 0; k < 64; k++) {
-        /* The transform is larger by 8 than that of A.3.3. */
-        const uint32_t divisor = (table[k] ? table[k] : 1u) * 8;
-        reciprocals[jpeg_in_columns[k]] = (uint32_t)(((UINT64_C(1) << 32) + divisor - 1) / divisor);
-        halves[jpeg_in_columns[k]] = divisor / 2;
-    }
-}
-
-void jpeg_forward(const uint16_t *samples, size_t stride, uint32_t precision,
-                  const uint32_t reciprocals[64], const uint32_t halves[64], int16_t out[64]) {
-    uint32_t columns[64], rows[64];
-    const uint32_t centre = 1u << (precision - 1);
-    for (int y = 0; y < 8; y++)
-        for (int x = 0; x < 8; x++) columns[y * 8 + x] = samples[(size_t)y * stride + x] - centre;
-    /* Bits that are kept between the two dimensions: as many as fit in 32 in the worst case. */
-    const uint32_t kept = precision > 8 ? 1 : 2;
-    if (kept == 2) {
-        forward_columns(columns, 2, 0);
-        transpose(columns, rows);
-        forward_columns(rows, 0, 2);
-    } else {
-        forward_columns(columns, 1, 0);
-        transpose(columns, rows);
-        forward_columns(rows, 0, 1);
-    }
-    for (int i = 0; i < 64; i++) {
-        const uint32_t sign = (uint32_t)((int32_t)rows[i] >> 31);
-        const uint32_t magnitude = (rows[i] ^ sign) - sign + halves[i];
-        const uint32_t quantised = (uint32_t)(((uint64_t)magnitude * reciprocals[i]) >> 32);
-        out[i] = (int16_t)((quantised ^ sign) - sign);
-    }
-}
-
-/* A product of a sample that has 16 bits where `narrow` says so: much cheaper for processors whose
- * vector units multiply no 32 bits. */
-static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
-    return narrow ? (uint32_t)((int32_t)(int16_t)value * (int32_t)(int16_t)constant)
-                  : value * constant;
 }
 
 /* Only with all parameters known do compilers make vector code of the loops below. */
@@ -118,6 +33,137 @@ static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
 #else
 #define ALWAYS_INLINE inline
 #endif
+
+/* A product of a sample that has 16 bits where `narrow` says so: much cheaper for processors whose
+ * vector units multiply no 32 bits. */
+static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
+    return narrow ? (uint32_t)((int32_t)(int16_t)value * (int32_t)(int16_t)constant)
+                  : value * constant;
+}
+
+/* One dimension of the forward transform, of eight elements `step` vectors apart; larger by sqrt(8),
+ * shifted left by `up` and right by `down`. */
+#define FORWARD(name, input, output, narrow)                                                       \
+    static ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                         \
+                                   output (*restrict out)[JPEG_BATCH], int step, uint32_t up,      \
+                                   uint32_t down) {                                                \
+        const uint32_t shift = BITS - up + down;                                                   \
+        for (int b = 0; b < JPEG_BATCH; b++) {                                                     \
+            const uint32_t i0 = (uint32_t)in[0][b], i1 = (uint32_t)in[step][b];                    \
+            const uint32_t i2 = (uint32_t)in[2 * step][b], i3 = (uint32_t)in[3 * step][b];         \
+            const uint32_t i4 = (uint32_t)in[4 * step][b], i5 = (uint32_t)in[5 * step][b];         \
+            const uint32_t i6 = (uint32_t)in[6 * step][b], i7 = (uint32_t)in[7 * step][b];         \
+            const uint32_t s0 = i0 + i7, d0 = i0 - i7, s1 = i1 + i6, d1 = i1 - i6;                 \
+            const uint32_t s2 = i2 + i5, d2 = i2 - i5, s3 = i3 + i4, d3 = i3 - i4;                 \
+            const uint32_t e0 = s0 + s3, e3 = s0 - s3, e1 = s1 + s2, e2 = s1 - s2;                 \
+            out[0][b] = (output)(down ? descale(e0 + e1, down) : (e0 + e1) << up);                 \
+            out[4 * step][b] = (output)(down ? descale(e0 - e1, down) : (e0 - e1) << up);          \
+            const uint32_t turned = times(e2 + e3, C_0_541196100, narrow);                         \
+            out[2 * step][b] =                                                                     \
+                (output)descale(turned + times(e3, C_0_765366865, narrow), shift);                 \
+            out[6 * step][b] =                                                                     \
+                (output)descale(turned - times(e2, C_1_847759065, narrow), shift);                 \
+            const uint32_t z5 = times(d3 + d1 + d2 + d0, C_1_175875602, narrow);                   \
+            const uint32_t z1 = times(d3 + d0, C_0_899976223, narrow);                             \
+            const uint32_t z2 = times(d2 + d1, C_2_562915447, narrow);                             \
+            const uint32_t z3 = z5 - times(d3 + d1, C_1_961570560, narrow);                        \
+            const uint32_t z4 = z5 - times(d2 + d0, C_0_390180644, narrow);                        \
+            out[7 * step][b] =                                                                     \
+                (output)descale(times(d3, C_0_298631336, narrow) - z1 + z3, shift);                \
+            out[5 * step][b] =                                                                     \
+                (output)descale(times(d2, C_2_053119869, narrow) - z2 + z4, shift);                \
+            out[3 * step][b] =                                                                     \
+                (output)descale(times(d1, C_3_072711026, narrow) - z2 + z3, shift);                \
+            out[step][b] = (output)descale(times(d0, C_1_501321110, narrow) - z1 + z4, shift);     \
+        }                                                                                          \
+    }
+
+FORWARD(forward_narrow, int16_t, int16_t, 1)
+FORWARD(forward_wide, int32_t, int32_t, 0)
+
+void jpeg_prepare_quantiser(jpeg_quantiser *quantiser, const uint16_t table[64],
+                            uint32_t precision) {
+    for (int k = 0; k < 64; k++) {
+        /* The transform is larger by 8 than that of A.3.3. */
+        const uint32_t divisor = (table[k] ? table[k] : 1u) * 8;
+        const int place = jpeg_zigzag[k];
+        uint32_t shift = 32;
+        if (precision == 8)
+            for (shift = 15; 1u << (shift - 15) < divisor; shift++) continue;
+        /* With 16 bits and this shift the quotients of what has 15 bits are exact. */
+        quantiser->reciprocals[place] =
+            (uint32_t)(((UINT64_C(1) << shift) + divisor - 1) / divisor);
+        quantiser->halves[place] = divisor / 2;
+        quantiser->shifts[place] = shift;
+    }
+}
+
+static inline void forward_8(const int16_t (*in)[JPEG_BATCH], const jpeg_quantiser *quantiser,
+                             int16_t (*restrict out)[JPEG_BATCH]) {
+    int16_t rows[64][JPEG_BATCH], done[64][JPEG_BATCH];
+    for (int y = 0; y < 8; y++) forward_narrow(in + y * 8, rows + y * 8, 1, 2, 0);
+    for (int x = 0; x < 8; x++)
+        forward_narrow((const int16_t(*)[JPEG_BATCH])rows + x, done + x, 8, 0, 2);
+    for (int i = 0; i < 64; i++) {
+        const uint16_t reciprocal = (uint16_t)quantiser->reciprocals[i];
+        const uint16_t half = (uint16_t)quantiser->halves[i];
+        const uint32_t shift = quantiser->shifts[i] - 16;
+        int16_t quantised[JPEG_BATCH];
+        for (int b = 0; b < JPEG_BATCH; b++) {
+            const int16_t sign = (int16_t)(done[i][b] >> 15);
+            const uint16_t magnitude = (uint16_t)((done[i][b] ^ sign) - sign + half);
+            const uint16_t high = (uint16_t)(((uint32_t)magnitude * reciprocal) >> 16);
+            quantised[b] = (int16_t)(((high >> shift) ^ sign) - sign);
+        }
+        memcpy(out[i], quantised, sizeof quantised);
+    }
+}
+
+static inline void forward_12(const int16_t (*in)[JPEG_BATCH], const jpeg_quantiser *quantiser,
+                              int16_t (*restrict out)[JPEG_BATCH]) {
+    int32_t samples[64][JPEG_BATCH], rows[64][JPEG_BATCH], done[64][JPEG_BATCH];
+    for (int i = 0; i < 64; i++)
+        for (int b = 0; b < JPEG_BATCH; b++) samples[i][b] = in[i][b];
+    for (int y = 0; y < 8; y++)
+        forward_wide((const int32_t(*)[JPEG_BATCH])samples + y * 8, rows + y * 8, 1, 1, 0);
+    for (int x = 0; x < 8; x++)
+        forward_wide((const int32_t(*)[JPEG_BATCH])rows + x, done + x, 8, 0, 1);
+    for (int i = 0; i < 64; i++) {
+        const uint32_t reciprocal = quantiser->reciprocals[i], half = quantiser->halves[i];
+        int16_t quantised[JPEG_BATCH];
+        for (int b = 0; b < JPEG_BATCH; b++) {
+            const uint32_t sign = (uint32_t)(done[i][b] >> 31);
+            const uint32_t magnitude = ((uint32_t)done[i][b] ^ sign) - sign + half;
+            const uint32_t quotient = (uint32_t)(((uint64_t)magnitude * reciprocal) >> 32);
+            quantised[b] = (int16_t)((quotient ^ sign) - sign);
+        }
+        memcpy(out[i], quantised, sizeof quantised);
+    }
+}
+
+void jpeg_forward(const uint16_t *samples, size_t stride, size_t step, uint32_t count,
+                  uint32_t precision, const jpeg_quantiser *quantiser,
+                  int16_t (*out)[JPEG_BATCH]) {
+    int16_t in[64][JPEG_BATCH];
+    const uint16_t centre = (uint16_t)(1u << (precision - 1));
+    for (uint32_t b = 0; b < JPEG_BATCH; b++) {
+        const uint16_t *from = samples + (b < count ? b : count - 1) * step;
+        for (int y = 0; y < 64; y += 8, from += stride) {
+            in[y][b] = (int16_t)(from[0] - centre);
+            in[y + 1][b] = (int16_t)(from[1] - centre);
+            in[y + 2][b] = (int16_t)(from[2] - centre);
+            in[y + 3][b] = (int16_t)(from[3] - centre);
+            in[y + 4][b] = (int16_t)(from[4] - centre);
+            in[y + 5][b] = (int16_t)(from[5] - centre);
+            in[y + 6][b] = (int16_t)(from[6] - centre);
+            in[y + 7][b] = (int16_t)(from[7] - centre);
+        }
+    }
+    if (precision > 8)
+        forward_12((const int16_t(*)[JPEG_BATCH])in, quantiser, out);
+    else
+        forward_8((const int16_t(*)[JPEG_BATCH])in, quantiser, out);
+}
 
 /* One dimension of the inverse transform, of eight elements `step` vectors apart, of which those
  * from `count` on are zero; larger by sqrt(8). */

@@ -8,23 +8,31 @@
 
 #include "kernels.h"
 
-/* Where the k-th coefficient in zigzag order lies in a block of rows (T.81 Figure A.6), as the
- * inverse transform takes it, and in a block of columns, as the forward transform gives it. */
-extern const uint8_t jpeg_in_rows[64];
-extern const uint8_t jpeg_in_columns[64];
+/* Where the k-th coefficient in zigzag order lies in rows of eight (T.81 Figure A.6). */
+extern const uint8_t jpeg_zigzag[64];
 
-/* Elements 1 to 65535 of a quantisation table in zigzag order, made ready for `jpeg_forward`. */
-void jpeg_prepare_quantisation(uint32_t reciprocals[64], uint32_t halves[64],
-                               const uint16_t table[64]);
-
-/* Transforms and quantises a block of samples of 8 or 12 bits; level shift included. */
-void jpeg_forward(const uint16_t *samples, size_t stride, uint32_t precision,
-                  const uint32_t reciprocals[64], const uint32_t halves[64], int16_t out[64]);
-
-/* Blocks that are transformed side by side, so that compilers can make vector code of plain loops.
- * Coefficients are dequantised, in rows, and all zero but those that were set. */
+/* Blocks are transformed side by side, so that compilers can make vector code of plain loops. */
 #define JPEG_BATCH 8
 
+/* A quantisation table in rows: divisors as what to multiply with, and how far to shift. */
+typedef struct {
+    uint32_t reciprocals[64];
+    uint32_t halves[64];
+    uint32_t shifts[64];
+} jpeg_quantiser;
+
+/* From the elements of a table in zigzag order; 0 stands for 1. */
+void jpeg_prepare_quantiser(jpeg_quantiser *quantiser, const uint16_t table[64],
+                            uint32_t precision);
+
+/* Transforms and quantises blocks of samples of 8 or 12 bits, `step` samples apart, of which there
+ * are `count`, 1 to JPEG_BATCH; level shift included. Coefficients come in rows. */
+void jpeg_forward(const uint16_t *samples, size_t stride, size_t step, uint32_t count,
+                  uint32_t precision, const jpeg_quantiser *quantiser,
+                  int16_t (*out)[JPEG_BATCH]);
+
+/* What the inverse transform takes: coefficients are dequantised, in rows, and all zero but those
+ * that were set. */
 typedef struct {
     uint32_t count;
     uint32_t last; /* the last place in zigzag order at which a block has a coefficient */
