@@ -261,16 +261,26 @@ static inline uint32_t bits_of(int32_t value, uint32_t size) {
     return (uint32_t)(value + (value >> 31)) & ((1u << size) - 1);
 }
 
-/* The coefficients but for the first of a block (F.1.2.2): number `place` of those side by side. */
-static inline void encode_rest(symbol_sink *sink, int counting, int16_t (*blocks)[JPEG_BATCH],
-                               uint32_t place) {
-    int16_t ordered[64];
-    uint64_t set = 0;
-    for (uint32_t k = 1; k < 64; k++) {
-        const int16_t value = blocks[jpeg_zigzag[k]][place];
-        ordered[k] = value;
-        set |= (uint64_t)(value != 0) << k;
+/* Which coefficients of blocks side by side are not zero: bit k % 16 of part k / 16. */
+static inline void find(const int16_t (*blocks)[JPEG_BATCH], uint16_t (*found)[JPEG_BATCH]) {
+    for (uint32_t part = 0; part < 4; part++) {
+        uint16_t set[JPEG_BATCH] = {0};
+        for (uint32_t k = 0; k < 16; k++) {
+            const int16_t *coefficients = blocks[jpeg_zigzag[part * 16 + k]];
+            const uint16_t bit = (uint16_t)(1u << k);
+            for (int b = 0; b < JPEG_BATCH; b++)
+                set[b] |= (uint16_t)(coefficients[b] == 0 ? 0 : bit);
+        }
+        memcpy(found[part], set, sizeof set);
     }
+}
+
+/* The coefficients but for the first of a block (F.1.2.2): number `place` of those side by side. */
+static inline void encode_rest(symbol_sink *sink, int counting, const int16_t (*blocks)[JPEG_BATCH],
+                               const uint16_t (*found)[JPEG_BATCH], uint32_t place) {
+    uint64_t set = (uint64_t)found[3][place] << 48 | (uint64_t)found[2][place] << 32 |
+                   (uint64_t)found[1][place] << 16 | found[0][place];
+    set &= ~UINT64_C(1);
     uint32_t before = 0;
     while (set) {
         const uint32_t k = lowest(set);
@@ -278,7 +288,7 @@ static inline void encode_rest(symbol_sink *sink, int counting, int16_t (*blocks
         uint32_t zeros = k - before - 1;
         before = k;
         for (; zeros > 15; zeros -= 16) put(sink, counting, SIXTEEN_ZEROS, 0, 0);
-        const int32_t value = ordered[k];
+        const int32_t value = blocks[jpeg_zigzag[k]][place];
         const uint32_t size = size_of((uint32_t)(value < 0 ? -value : value));
         put(sink, counting, zeros << 4 | size, bits_of(value, size), size);
     }
@@ -289,6 +299,7 @@ static inline void encode_rest(symbol_sink *sink, int counting, int16_t (*blocks
 static inline void encode_mcus(jpeg_encoder *encoder, symbol_sink *sink, uint64_t (*counts)[256],
                                const uint16_t *planes, uint32_t mcu, uint32_t count) {
     int16_t blocks[JPEG_MCU_BLOCKS][64][JPEG_BATCH];
+    uint16_t found[JPEG_MCU_BLOCKS][4][JPEG_BATCH];
     const jpeg_scan *scan = &encoder->scan;
     uint32_t number = 0;
     for (uint32_t i = 0; i < scan->count; i++) {
@@ -296,9 +307,11 @@ static inline void encode_mcus(jpeg_encoder *encoder, symbol_sink *sink, uint64_
         const size_t step = (size_t)component->h * 8, stride = component->stride;
         const uint16_t *first = planes + component->offset + mcu * step;
         for (uint32_t y = 0; y < component->v; y++)
-            for (uint32_t x = 0; x < component->h; x++)
+            for (uint32_t x = 0; x < component->h; x++, number++) {
                 jpeg_forward(first + y * 8 * stride + x * 8, stride, step, count, scan->precision,
-                             &encoder->quantisers[component->quantisation], blocks[number++]);
+                             &encoder->quantisers[component->quantisation], blocks[number]);
+                find((const int16_t(*)[JPEG_BATCH])blocks[number], found[number]);
+            }
     }
     for (uint32_t place = 0; place < count; place++) {
         number = 0;
@@ -316,7 +329,8 @@ static inline void encode_mcus(jpeg_encoder *encoder, symbol_sink *sink, uint64_
                 put(sink, counts != NULL, size, bits_of(difference, size), size);
                 sink->table = &encoder->ac[component->ac];
                 sink->counts = counts ? counts[4 + component->ac] : NULL;
-                encode_rest(sink, counts != NULL, blocks[number], place);
+                encode_rest(sink, counts != NULL, (const int16_t(*)[JPEG_BATCH])blocks[number],
+                            (const uint16_t(*)[JPEG_BATCH])found[number], place);
             }
         }
     }

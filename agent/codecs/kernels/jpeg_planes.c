@@ -101,7 +101,7 @@ static void separate_pairs(const uint8_t *row, uint32_t columns, uint16_t *restr
 /* Y of some pixels and, for `step` of them together, Cb and Cr. */
 static ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, uint32_t step,
                                          uint16_t *y, uint16_t *cb, uint16_t *cr) {
-    int16_t r[PIECE], g[PIECE], b[PIECE];
+    int16_t r[PIECE], g[PIECE], b[PIECE], rs[PIECE], gs[PIECE], bs[PIECE];
     uint16_t luma[PIECE], blue[PIECE], red[PIECE];
     const int32_t bits = step == 2 ? 17 : 16;
     const int32_t round = (128 << bits) + (1 << (bits - 1)) - 1;
@@ -111,16 +111,16 @@ static ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, u
         b[x] = pixel[2];
     }
     for (uint32_t x = 0; x < count; x++)
-        luma[x] = (uint16_t)(g[x] + ((Y_R * r[x] - Y_G_LESS * g[x] + Y_B * b[x] + HALF) >> 16));
-    if (step == 2)
-        for (uint32_t x = 0; x < count / 2; x++) {
-            r[x] = (int16_t)(r[2 * x] + r[2 * x + 1]);
-            g[x] = (int16_t)(g[2 * x] + g[2 * x + 1]);
-            b[x] = (int16_t)(b[2 * x] + b[2 * x + 1]);
-        }
+        luma[x] =
+            (uint16_t)(g[x] + ((Y_R * r[x] - Y_G_LESS * g[x] + Y_B * b[x] + HALF) >> 16));
     for (uint32_t x = 0; x < count / step; x++) {
-        blue[x] = (uint16_t)((b[x] * HALF - CB_R * r[x] - CB_G * g[x] + round) >> bits);
-        red[x] = (uint16_t)((r[x] * HALF - CR_G * g[x] - CR_B * b[x] + round) >> bits);
+        rs[x] = (int16_t)(step == 2 ? r[2 * x] + r[2 * x + 1] : r[x]);
+        gs[x] = (int16_t)(step == 2 ? g[2 * x] + g[2 * x + 1] : g[x]);
+        bs[x] = (int16_t)(step == 2 ? b[2 * x] + b[2 * x + 1] : b[x]);
+    }
+    for (uint32_t x = 0; x < count / step; x++) {
+        blue[x] = (uint16_t)((bs[x] * HALF - CB_R * rs[x] - CB_G * gs[x] + round) >> bits);
+        red[x] = (uint16_t)((rs[x] * HALF - CR_G * gs[x] - CR_B * bs[x] + round) >> bits);
     }
     memcpy(y, luma, count * sizeof *y);
     memcpy(cb, blue, count / step * sizeof *cb);
@@ -128,8 +128,8 @@ static ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, u
 }
 
 /* `columns` is a multiple of `step`. */
-static inline void separate_rgb(const uint8_t *row, uint32_t columns, uint32_t step, uint16_t *y,
-                                uint16_t *cb, uint16_t *cr) {
+static ALWAYS_INLINE void separate_rgb(const uint8_t *row, uint32_t columns, uint32_t step,
+                                       uint16_t *y, uint16_t *cb, uint16_t *cr) {
     uint32_t x = 0;
     for (; x + PIECE <= columns; x += PIECE)
         separate_piece(row + (size_t)x * 3, PIECE, step, y + x, cb + x / step, cr + x / step);
@@ -214,15 +214,26 @@ int jpeg_separate(const jpeg_layout *layout, const uint8_t *rows, size_t length,
 
 /* ---- to native rows ---- */
 
-/* A row of twice as many samples, each three parts the nearer and one part the farther; `even` and
- * `odd` are added before the shift. */
-static void widen(const uint16_t *restrict in, uint32_t count, uint32_t weight, uint32_t even,
-                  uint32_t odd, uint32_t shift, uint16_t *restrict out) {
-    out[0] = (uint16_t)((in[0] * 4u + even * (weight > 1)) >> shift);
-    for (uint32_t x = 1; x < count; x++) {
-        out[2 * x - 1] = (uint16_t)((in[x - 1] * 3u + in[x] + odd) >> shift);
-        out[2 * x] = (uint16_t)((in[x] * 3u + in[x - 1] + even) >> shift);
+/* Twice as many samples, of each pair of neighbours: three parts the nearer and one part the
+ * farther. `even` and `odd` are added before the shift. */
+static ALWAYS_INLINE void widen_piece(const uint16_t *restrict in, uint32_t count, uint32_t even,
+                                      uint32_t odd, uint32_t shift, uint16_t *restrict out) {
+    uint16_t samples[2 * PIECE];
+    for (uint32_t x = 0; x < count; x++) {
+        samples[2 * x] = (uint16_t)((in[x] * 3u + in[x + 1] + odd) >> shift);
+        samples[2 * x + 1] = (uint16_t)((in[x + 1] * 3u + in[x] + even) >> shift);
     }
+    memcpy(out, samples, 2 * count * sizeof *out);
+}
+
+/* A row of twice as many samples; the first and the last are as they were, but for the rounding. */
+static ALWAYS_INLINE void widen(const uint16_t *in, uint32_t count, uint32_t weight, uint32_t even,
+                                uint32_t odd, uint32_t shift, uint16_t *out) {
+    out[0] = (uint16_t)((in[0] * 4u + even * (weight > 1)) >> shift);
+    uint32_t x = 0;
+    for (; x + PIECE < count; x += PIECE)
+        widen_piece(in + x, PIECE, even, odd, shift, out + 2 * x + 1);
+    widen_piece(in + x, count - 1 - x, even, odd, shift, out + 2 * x + 1);
     out[2 * count - 1] = (uint16_t)((in[count - 1] * 4u + odd * (weight > 1)) >> shift);
 }
 
