@@ -37,8 +37,7 @@ def decode_frame(frame: FrameDescription, source: ByteSource) -> Decoded:
     native, colour = _native(header, frame)
     layout = Layout(native, header.precision, header.components, colour)
     scans = [
-        _ScanReader(source, layout, found, tables)
-        for tables, found in _scans(source, header, scan)
+        _ScanReader(source, layout, found, tables) for tables, found in _scans(source, header, scan)
     ]
     return Decoded(native, _strips(layout, scans))
 
@@ -104,9 +103,7 @@ def _native(header: JpegHeader, frame: FrameDescription) -> tuple[FrameDescripti
     return replace(frame, photometric_interpretation="RGB"), FROM_YBR
 
 
-def _scans(
-    source: ByteSource, header: JpegHeader, scan: Scan
-) -> Iterator[tuple[Scan, JpegHeader]]:
+def _scans(source: ByteSource, header: JpegHeader, scan: Scan) -> Iterator[tuple[Scan, JpegHeader]]:
     """The scans until all components have come, each with the tables that hold for it."""
     missing = set(range(len(header.components)))
     while True:
@@ -129,9 +126,7 @@ class _ScanReader:
     Scans of an image are read side by side, so that no coefficients need to be kept.
     """
 
-    def __init__(
-        self, source: ByteSource, layout: Layout, header: JpegHeader, scan: Scan
-    ) -> None:
+    def __init__(self, source: ByteSource, layout: Layout, header: JpegHeader, scan: Scan) -> None:
         self._source = source
         self._layout = layout
         self._scan = scan

@@ -237,8 +237,15 @@ def test_dcmtk_reads_what_we_compress_and_we_read_what_it_compresses(
 
 
 def large(path: Path, rows: int, columns: int) -> None:
-    """A native image of 16 bit grey, written in pieces."""
-    made = image(Rows=rows, Columns=columns, PixelData=b"")
+    """A native image of grey with 12 of 16 bits stored, written in pieces."""
+    made = image(
+        Rows=rows,
+        Columns=columns,
+        BitsStored=12,
+        HighBit=11,
+        PixelRepresentation=0,
+        PixelData=b"",
+    )
     made.PixelData = b"\0\0"
     buffer = io.BytesIO()
     made.save_as(buffer, enforce_file_format=True)
