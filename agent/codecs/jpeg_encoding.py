@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -64,7 +64,7 @@ class _Plan:
             for index, each in enumerate(self.components)
         ]
         tables = (jpeg_quantisation.LUMINANCE, jpeg_quantisation.CHROMINANCE)
-        self.quantisation = {
+        self.quantisation: dict[int, Sequence[int]] = {
             number: jpeg_quantisation.scaled(tables[number], quality)
             for number in range(1 + chroma)
         }

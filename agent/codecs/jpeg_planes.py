@@ -1,4 +1,4 @@
-"""How the components of a JPEG frame lie in memory (ITU-T T.81 A.1, A.2): what the kernels are told.
+"""How the components of a JPEG frame lie in memory (ITU-T T.81 A.1, A.2), as kernels are told.
 
 The planes are 16 bit samples of one row of MCUs, each with the last row of the one before in
 front. Memory: 2 bytes for each sample of a row of MCUs, 0.3 MiB for 4096 columns in 4:2:0.
@@ -53,8 +53,8 @@ class Layout:
         self.h = max(h for h, _ in factors)
         self.v = max(v for _, v in factors)
         self.mcu_height = 8 * self.v
-        self.mcus = -(-frame.columns // (8 * self.h))
-        self.rows_of_mcus = -(-frame.rows // self.mcu_height)
+        self.mcus = _whole(frame.columns, 8 * self.h)
+        self.rows_of_mcus = _whole(frame.rows, self.mcu_height)
         self.planes: list[Plane] = []
         offset = 0
         for h, v in factors:
@@ -94,7 +94,7 @@ class Layout:
             plane = self.planes[each.index]
             if single:
                 # The MCU is a block then, and those of padding are left out (A.2.2).
-                words[1] = -(-self._width(plane) // 8)
+                words[1] = _whole(_whole(self.frame.columns * plane.h, self.h), 8)
             words += (1, 1) if single else (plane.h, plane.v)
             words += (plane.offset, plane.stride, each.dc_table, each.ac_table)
             words.append(quantisation[each.index])
@@ -105,11 +105,13 @@ class Layout:
         if len(scan) > 1:
             return 1
         v = self.planes[scan[0].index].v
-        all_rows = -(-(-(-self.frame.rows * v // self.v)) // 8)
-        return min(v, max(0, all_rows - row_of_mcus * v))
+        samples = _whole(self.frame.rows * v, self.v)
+        return min(v, max(0, _whole(samples, 8) - row_of_mcus * v))
 
-    def _width(self, plane: Plane) -> int:
-        return -(-self.frame.columns * plane.h // self.h)
+
+def _whole(length: int, unit: int) -> int:
+    """Units of which the last may be a part."""
+    return -(-length // unit)
 
 
 def _words(words: Sequence[int], count: int) -> bytes:
