@@ -14,9 +14,12 @@ from agent.codecs.frame import FrameDescription
 from agent.codecs.jpeg_markers import SOF0, SOF1, SOF3, JpegHeader, Scan, next_scan, read_header
 from agent.codecs.jpeg_planes import AS_IS, FROM_YBR, MOST_BLOCKS, Layout
 from agent.codecs.rows import strip_height
+from agent.codecs.window import Window
 from agent.dataset.byte_source import ByteSource
 
-_READ = 1 << 16
+_UNIT = 1 << 13
+"""More than an MCU takes at most: ten blocks of 512 bytes, and what the reader looks ahead."""
+
 _SOF2 = 0xC2
 _DAMAGED, _SHORT = -2, -3  # kernels.h
 _RGB_NAMES = b"RGB"
@@ -127,12 +130,9 @@ class _ScanReader:
     """
 
     def __init__(self, source: ByteSource, layout: Layout, header: JpegHeader, scan: Scan) -> None:
-        self._source = source
         self._layout = layout
         self._scan = scan
-        self._window = b""
-        self._position = scan.position
-        self._last = False
+        self._window = Window(source, scan.position, _UNIT)
         self._state = bytearray(kernel.jpeg_state_lengths()[0])
         chosen = [header.components[each.index] for each in scan.components]
         blocks = sum(each.horizontal_sampling * each.vertical_sampling for each in chosen)
@@ -151,7 +151,7 @@ class _ScanReader:
             if table is None:
                 _refuse(
                     f"The quantisation table {number} is missing.",
-                    self._position,
+                    self._window.position,
                     "ITU-T T.81 B.2.4.1",
                 )
             kernel.jpeg_decoder_quantisation(self._state, number, struct.pack("=64H", *table))
@@ -162,7 +162,7 @@ class _ScanReader:
             if huffman is None:
                 _refuse(
                     f"The Huffman table {key[1]} is missing.",
-                    self._position,
+                    self._window.position,
                     "ITU-T T.81 B.2.4.2",
                 )
             kernel.jpeg_decoder_huffman(self._state, *key, huffman.specification)
@@ -171,30 +171,15 @@ class _ScanReader:
         """Decode what the scan has of a row of MCUs."""
         for block_row in range(self._layout.block_rows(self._scan.components, row_of_mcus)):
             while True:
+                self._window.fill()
                 result, consumed = kernel.jpeg_decode_blocks(
-                    self._state, self._window, self._last, block_row, planes
+                    self._state, self._window.data, self._window.last, block_row, planes
                 )
-                self._window = self._window[consumed:]
-                self._position += consumed
+                self._window.consume(consumed)
                 if result > 0:
                     break
                 if result < 0:
                     self._complain(result, row_of_mcus)
-                self._read()
-
-    def _read(self) -> None:
-        pieces = [self._window]
-        at = self._position + len(self._window)
-        wanted = _READ
-        while wanted > 0:
-            piece = self._source.read(at, wanted)
-            if not piece:
-                self._last = True
-                break
-            pieces.append(piece)
-            at += len(piece)
-            wanted -= len(piece)
-        self._window = b"".join(pieces)
 
     def _complain(self, result: int, row_of_mcus: int) -> NoReturn:
         what = "ends" if result == _SHORT else "is damaged"
@@ -203,7 +188,7 @@ class _ScanReader:
         last = min(self._layout.frame.rows, first + height - 1)
         _refuse(
             f"The JPEG scan {what} in the rows {first} to {last} of {self._layout.frame.rows}.",
-            self._position,
+            self._window.position,
             "ITU-T T.81 F.2.2",
         )
 

@@ -27,13 +27,6 @@ static inline uint32_t descale(uint32_t value, uint32_t bits) {
     return (uint32_t)((int32_t)(value + (1u << (bits - 1))) >> bits);
 }
 
-/* Only with all parameters known do compilers make vector code of the loops below. */
-#if defined(__GNUC__)
-#define ALWAYS_INLINE __attribute__((always_inline)) inline
-#else
-#define ALWAYS_INLINE inline
-#endif
-
 /* A product of a sample that has 16 bits where `narrow` says so: much cheaper for processors whose
  * vector units multiply no 32 bits. */
 static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
@@ -44,7 +37,7 @@ static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
 /* One dimension of the forward transform, of eight elements `step` vectors apart; larger by sqrt(8),
  * shifted left by `up` and right by `down`. */
 #define FORWARD(name, input, output, narrow)                                                       \
-    static ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                         \
+    ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                         \
                                    output (*restrict out)[JPEG_BATCH], int step, uint32_t up,      \
                                    uint32_t down) {                                                \
         const uint32_t shift = BITS - up + down;                                                   \
@@ -168,7 +161,7 @@ void jpeg_forward(const uint16_t *samples, size_t stride, size_t step, uint32_t 
 /* One dimension of the inverse transform, of eight elements `step` vectors apart, of which those
  * from `count` on are zero; larger by sqrt(8). */
 #define INVERSE(name, input, output, narrow)                                                       \
-    static ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                                   \
+    ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                                   \
                             output (*restrict out)[JPEG_BATCH], int step, int count,               \
                             uint32_t shift) {                                                      \
         for (int b = 0; b < JPEG_BATCH; b++) {                                                     \
@@ -212,7 +205,7 @@ static inline uint16_t limited(int32_t sample, int32_t top) {
 }
 
 /* Down the columns first, as most decoders do: their rounding is ours. `columns` turns the block. */
-static ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
+ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
                              int count) {
     int16_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
     for (int x = 0; x < count; x++)
@@ -227,7 +220,7 @@ static ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH], uint16_t (*
         }
 }
 
-static ALWAYS_INLINE void inverse_12(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
+ALWAYS_INLINE void inverse_12(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
                               int count) {
     int32_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
     for (int x = 0; x < count; x++) inverse_first(in + x, columns + x * 8, 8, count, BITS - 1);

@@ -6,12 +6,6 @@
  * vector code only of loops of which they know the length. */
 #define PIECE 64u
 
-#if defined(__GNUC__)
-#define ALWAYS_INLINE __attribute__((always_inline)) inline
-#else
-#define ALWAYS_INLINE inline
-#endif
-
 /* The transform of JFIF (ITU-T T.871 clause 7) by 2^16, in factors of 16 bits with their sign, which
  * are multiplied faster. */
 #define Y_R 19595
@@ -99,7 +93,7 @@ static void separate_pairs(const uint8_t *row, uint32_t columns, uint16_t *restr
 }
 
 /* Y of some pixels and, for `step` of them together, Cb and Cr. */
-static ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, uint32_t step,
+ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, uint32_t step,
                                          uint16_t *y, uint16_t *cb, uint16_t *cr) {
     int16_t r[PIECE], g[PIECE], b[PIECE], rs[PIECE], gs[PIECE], bs[PIECE];
     uint16_t luma[PIECE], blue[PIECE], red[PIECE];
@@ -128,7 +122,7 @@ static ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, u
 }
 
 /* `columns` is a multiple of `step`. */
-static ALWAYS_INLINE void separate_rgb(const uint8_t *row, uint32_t columns, uint32_t step,
+ALWAYS_INLINE void separate_rgb(const uint8_t *row, uint32_t columns, uint32_t step,
                                        uint16_t *y, uint16_t *cb, uint16_t *cr) {
     uint32_t x = 0;
     for (; x + PIECE <= columns; x += PIECE)
@@ -216,7 +210,7 @@ int jpeg_separate(const jpeg_layout *layout, const uint8_t *rows, size_t length,
 
 /* Twice as many samples, of each pair of neighbours: three parts the nearer and one part the
  * farther. `even` and `odd` are added before the shift. */
-static ALWAYS_INLINE void widen_piece(const uint16_t *restrict in, uint32_t count, uint32_t even,
+ALWAYS_INLINE void widen_piece(const uint16_t *restrict in, uint32_t count, uint32_t even,
                                       uint32_t odd, uint32_t shift, uint16_t *restrict out) {
     uint16_t samples[2 * PIECE];
     for (uint32_t x = 0; x < count; x++) {
@@ -227,7 +221,7 @@ static ALWAYS_INLINE void widen_piece(const uint16_t *restrict in, uint32_t coun
 }
 
 /* A row of twice as many samples; the first and the last are as they were, but for the rounding. */
-static ALWAYS_INLINE void widen(const uint16_t *in, uint32_t count, uint32_t weight, uint32_t even,
+ALWAYS_INLINE void widen(const uint16_t *in, uint32_t count, uint32_t weight, uint32_t even,
                                 uint32_t odd, uint32_t shift, uint16_t *out) {
     out[0] = (uint16_t)((in[0] * 4u + even * (weight > 1)) >> shift);
     uint32_t x = 0;
@@ -281,7 +275,7 @@ static inline uint8_t byte_of(int16_t value) {
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-static ALWAYS_INLINE void join_piece(const uint16_t *luma, const uint16_t *blue,
+ALWAYS_INLINE void join_piece(const uint16_t *luma, const uint16_t *blue,
                                      const uint16_t *red, uint32_t count, uint8_t *out) {
     uint8_t r[PIECE], g[PIECE], b[PIECE];
     for (uint32_t x = 0; x < count; x++) {
