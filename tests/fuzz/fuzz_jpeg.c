@@ -99,7 +99,8 @@ static size_t some_symbols(bytes *in, uint8_t specification[16 + 256]) {
     for (uint32_t i = 1; i < 5; i++) specification[i] = 1;
     specification[8] = (uint8_t)(take(in) % 32);
     size_t length = 16;
-    for (uint32_t i = 0; i < 4u + specification[8]; i++) specification[length++] = (uint8_t)take(in);
+    for (uint32_t i = 0; i < 4u + specification[8]; i++)
+        specification[length++] = (uint8_t)take(in);
     return length;
 }
 
@@ -179,7 +180,7 @@ static void encode_and_decode(jpeg_decoder *decoder, const jpeg_layout *layout, 
     if (jpeg_begin_encoder(encoder, scan) < 0) abort();
     set_tables(decoder, encoder, specification, sizeof specification, quantisation);
     const size_t room = JPEG_BATCH_WORST;
-    uint8_t *coded = exactly(room * 16);
+    uint8_t *coded = exactly(room * 4);
     size_t length = 0;
     int result = 0;
     while (result == 0) {
@@ -187,7 +188,7 @@ static void encode_and_decode(jpeg_decoder *decoder, const jpeg_layout *layout, 
         size_t written;
         result = jpeg_encode_blocks(encoder, planes, size, out, room, &written);
         /* Samples beyond the precision may have symbols that there are no codes for. */
-        if (result < 0 || length + written > 15 * room) abort();
+        if (result < 0 || length + written > 3 * room) abort();
         memcpy(coded + length, out, written);
         free(out);
         length += written;

@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import seeds_jpeg_ls
+from tests.fuzz import seeds_jpeg, seeds_jpeg_lossless, seeds_jpeg_ls, seeds_rle
 
 HERE = Path(__file__).parent
 KERNELS = HERE.parents[1] / "agent" / "codecs" / "kernels"
 SANITISED = ("-std=c11", "-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FUZZERS: dict[str, tuple[tuple[str, ...], Callable[[Path], None]]] = {
+    "jpeg": (
+        ("huffman.c", "jpeg_dct.c", "jpeg_blocks.c", "jpeg_planes.c"),
+        seeds_jpeg.main,
+    ),
+    "jpeg_lossless": (("huffman.c", "jpeg_lossless.c"), seeds_jpeg_lossless.main),
     "jpeg_ls": (("jpeg_ls.c", "jpeg_ls_encode.c", "jpeg_ls_decode.c"), seeds_jpeg_ls.main),
+    "rle": (("rle.c",), seeds_rle.main),
 }
 """By the name of the fuzzer: the sources of the kernel, and what writes its seeds."""
 

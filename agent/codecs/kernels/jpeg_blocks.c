@@ -261,15 +261,21 @@ static inline uint32_t bits_of(int32_t value, uint32_t size) {
     return (uint32_t)(value + (value >> 31)) & ((1u << size) - 1);
 }
 
+/* The upper bit of each 16 that are not all zero. */
+static inline uint64_t not_zero(uint64_t four) {
+    const uint64_t lower = UINT64_C(0x7FFF7FFF7FFF7FFF);
+    return (((four & lower) + lower) | four) & ~lower;
+}
+
 /* Which coefficients of blocks side by side are not zero: bit k % 16 of part k / 16. */
 static inline void find(const int16_t (*blocks)[JPEG_BATCH], uint16_t (*found)[JPEG_BATCH]) {
     for (uint32_t part = 0; part < 4; part++) {
-        uint16_t set[JPEG_BATCH] = {0};
+        uint64_t set[2] = {0, 0};
         for (uint32_t k = 0; k < 16; k++) {
-            const int16_t *coefficients = blocks[jpeg_zigzag[part * 16 + k]];
-            const uint16_t bit = (uint16_t)(1u << k);
-            for (int b = 0; b < JPEG_BATCH; b++)
-                set[b] |= (uint16_t)(coefficients[b] == 0 ? 0 : bit);
+            uint64_t row[2];
+            memcpy(row, blocks[jpeg_zigzag[part * 16 + k]], sizeof row);
+            set[0] |= not_zero(row[0]) >> (15 - k);
+            set[1] |= not_zero(row[1]) >> (15 - k);
         }
         memcpy(found[part], set, sizeof set);
     }

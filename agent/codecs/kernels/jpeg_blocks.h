@@ -87,8 +87,8 @@ int jpeg_encoder_quantisation(jpeg_encoder *encoder, uint32_t number, const uint
 int jpeg_decode_blocks(jpeg_decoder *decoder, const uint8_t *data, size_t length, int last,
                        uint32_t block_row, uint16_t *planes, size_t size, size_t *consumed);
 
-/* Encodes the planes' MCUs until the row is done (1) or `out` has no room for JPEG_BATCH_WORST (0), and sets
- * `*written`. KERNEL_MISUSED also for a symbol without a code. */
+/* Encodes the planes' MCUs until the row is done (1) or `out` has no room for JPEG_BATCH_WORST (0),
+ * and sets `*written`. KERNEL_MISUSED also for a symbol without a code. */
 int jpeg_encode_blocks(jpeg_encoder *encoder, const uint16_t *planes, size_t size, uint8_t *out,
                        size_t out_size, size_t *written);
 

@@ -34,12 +34,12 @@ static inline uint32_t times(uint32_t value, uint32_t constant, int narrow) {
                   : value * constant;
 }
 
-/* One dimension of the forward transform, of eight elements `step` vectors apart; larger by sqrt(8),
- * shifted left by `up` and right by `down`. */
+/* One dimension of the forward transform, of eight elements `step` vectors apart; larger by
+ * sqrt(8), shifted left by `up` and right by `down`. */
 #define FORWARD(name, input, output, narrow)                                                       \
-    ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                         \
-                                   output (*restrict out)[JPEG_BATCH], int step, uint32_t up,      \
-                                   uint32_t down) {                                                \
+    ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                                \
+                            output (*restrict out)[JPEG_BATCH], int step, uint32_t up,             \
+                            uint32_t down) {                                                       \
         const uint32_t shift = BITS - up + down;                                                   \
         for (int b = 0; b < JPEG_BATCH; b++) {                                                     \
             const uint32_t i0 = (uint32_t)in[0][b], i1 = (uint32_t)in[step][b];                    \
@@ -161,7 +161,7 @@ void jpeg_forward(const uint16_t *samples, size_t stride, size_t step, uint32_t 
 /* One dimension of the inverse transform, of eight elements `step` vectors apart, of which those
  * from `count` on are zero; larger by sqrt(8). */
 #define INVERSE(name, input, output, narrow)                                                       \
-    ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                                   \
+    ALWAYS_INLINE void name(const input (*restrict in)[JPEG_BATCH],                                \
                             output (*restrict out)[JPEG_BATCH], int step, int count,               \
                             uint32_t shift) {                                                      \
         for (int b = 0; b < JPEG_BATCH; b++) {                                                     \
@@ -205,8 +205,8 @@ static inline uint16_t limited(int32_t sample, int32_t top) {
 }
 
 /* Down the columns first, as most decoders do: their rounding is ours. `columns` turns the block. */
-ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
-                             int count) {
+ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH],
+                             uint16_t (*restrict out)[JPEG_BATCH], int count) {
     int16_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
     for (int x = 0; x < count; x++)
         inverse_narrow(in + x, columns + x * 8, 8, count, BITS - 2);
@@ -220,8 +220,8 @@ ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH], uint16_t (*restric
         }
 }
 
-ALWAYS_INLINE void inverse_12(const int16_t (*in)[JPEG_BATCH], uint16_t (*restrict out)[JPEG_BATCH],
-                              int count) {
+ALWAYS_INLINE void inverse_12(const int16_t (*in)[JPEG_BATCH],
+                              uint16_t (*restrict out)[JPEG_BATCH], int count) {
     int32_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
     for (int x = 0; x < count; x++) inverse_first(in + x, columns + x * 8, 8, count, BITS - 1);
     for (int y = 0; y < 8; y++)
@@ -232,7 +232,7 @@ ALWAYS_INLINE void inverse_12(const int16_t (*in)[JPEG_BATCH], uint16_t (*restri
             out[i][b] = limited(samples[i][b] + 2048, 4095);
 }
 
-/* The last place in zigzag order at which all coefficients are of the four lowest rows and columns. */
+/* The last place in zigzag order up to which all are of the four lowest rows and columns. */
 #define LAST_LOW 9
 
 static void inverse_flat(const jpeg_batch *batch, uint32_t precision) {

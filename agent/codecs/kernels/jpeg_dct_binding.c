@@ -236,7 +236,7 @@ static PyObject *carry(PyObject *module, PyObject *arguments) {
 }
 
 PyMethodDef jpeg_dct_methods[] = {
-    {"jpeg_state_lengths", state_lengths, METH_NOARGS, "Bytes of a decoder's and an encoder's state."},
+    {"jpeg_state_lengths", state_lengths, METH_NOARGS, "Bytes of the states to decode and encode."},
     {"jpeg_begin_decoder", begin_decoder, METH_VARARGS, "Prepare the decoder of a scan."},
     {"jpeg_begin_encoder", begin_encoder, METH_VARARGS, "Prepare the encoder of a scan."},
     {"jpeg_decoder_huffman", decoder_huffman, METH_VARARGS, "Set a Huffman table to decode."},

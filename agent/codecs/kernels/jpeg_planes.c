@@ -6,8 +6,8 @@
  * vector code only of loops of which they know the length. */
 #define PIECE 64u
 
-/* The transform of JFIF (ITU-T T.871 clause 7) by 2^16, in factors of 16 bits with their sign, which
- * are multiplied faster. */
+/* The transform of JFIF (ITU-T T.871 clause 7) by 2^16, in factors of 16 bits with their sign,
+ * which are multiplied faster. */
 #define Y_R 19595
 #define Y_G_LESS 27066 /* G times 2^16, less this */
 #define Y_B 7471
@@ -94,7 +94,7 @@ static void separate_pairs(const uint8_t *row, uint32_t columns, uint16_t *restr
 
 /* Y of some pixels and, for `step` of them together, Cb and Cr. */
 ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, uint32_t step,
-                                         uint16_t *y, uint16_t *cb, uint16_t *cr) {
+                                  uint16_t *y, uint16_t *cb, uint16_t *cr) {
     int16_t r[PIECE], g[PIECE], b[PIECE], rs[PIECE], gs[PIECE], bs[PIECE];
     uint16_t luma[PIECE], blue[PIECE], red[PIECE];
     const int32_t bits = step == 2 ? 17 : 16;
@@ -105,8 +105,7 @@ ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, uint32_t
         b[x] = pixel[2];
     }
     for (uint32_t x = 0; x < count; x++)
-        luma[x] =
-            (uint16_t)(g[x] + ((Y_R * r[x] - Y_G_LESS * g[x] + Y_B * b[x] + HALF) >> 16));
+        luma[x] = (uint16_t)(g[x] + ((Y_R * r[x] - Y_G_LESS * g[x] + Y_B * b[x] + HALF) >> 16));
     for (uint32_t x = 0; x < count / step; x++) {
         rs[x] = (int16_t)(step == 2 ? r[2 * x] + r[2 * x + 1] : r[x]);
         gs[x] = (int16_t)(step == 2 ? g[2 * x] + g[2 * x + 1] : g[x]);
@@ -123,7 +122,7 @@ ALWAYS_INLINE void separate_piece(const uint8_t *pixel, uint32_t count, uint32_t
 
 /* `columns` is a multiple of `step`. */
 ALWAYS_INLINE void separate_rgb(const uint8_t *row, uint32_t columns, uint32_t step,
-                                       uint16_t *y, uint16_t *cb, uint16_t *cr) {
+                                uint16_t *y, uint16_t *cb, uint16_t *cr) {
     uint32_t x = 0;
     for (; x + PIECE <= columns; x += PIECE)
         separate_piece(row + (size_t)x * 3, PIECE, step, y + x, cb + x / step, cr + x / step);
@@ -211,7 +210,7 @@ int jpeg_separate(const jpeg_layout *layout, const uint8_t *rows, size_t length,
 /* Twice as many samples, of each pair of neighbours: three parts the nearer and one part the
  * farther. `even` and `odd` are added before the shift. */
 ALWAYS_INLINE void widen_piece(const uint16_t *restrict in, uint32_t count, uint32_t even,
-                                      uint32_t odd, uint32_t shift, uint16_t *restrict out) {
+                               uint32_t odd, uint32_t shift, uint16_t *restrict out) {
     uint16_t samples[2 * PIECE];
     for (uint32_t x = 0; x < count; x++) {
         samples[2 * x] = (uint16_t)((in[x] * 3u + in[x + 1] + odd) >> shift);
@@ -222,7 +221,7 @@ ALWAYS_INLINE void widen_piece(const uint16_t *restrict in, uint32_t count, uint
 
 /* A row of twice as many samples; the first and the last are as they were, but for the rounding. */
 ALWAYS_INLINE void widen(const uint16_t *in, uint32_t count, uint32_t weight, uint32_t even,
-                                uint32_t odd, uint32_t shift, uint16_t *out) {
+                         uint32_t odd, uint32_t shift, uint16_t *out) {
     out[0] = (uint16_t)((in[0] * 4u + even * (weight > 1)) >> shift);
     uint32_t x = 0;
     for (; x + PIECE < count; x += PIECE)
@@ -276,7 +275,7 @@ static inline uint8_t byte_of(int16_t value) {
 }
 
 ALWAYS_INLINE void join_piece(const uint16_t *luma, const uint16_t *blue,
-                                     const uint16_t *red, uint32_t count, uint8_t *out) {
+                              const uint16_t *red, uint32_t count, uint8_t *out) {
     uint8_t r[PIECE], g[PIECE], b[PIECE];
     for (uint32_t x = 0; x < count; x++) {
         const int16_t y = (int16_t)luma[x];
