@@ -76,8 +76,8 @@ def additions(image: StoredImage) -> Changes:
     return {tags.SOURCE_IMAGE_SEQUENCE: ("SQ", _predecessor(image))}
 
 
-def _what_counts(settings: EncodeSettings) -> tuple[int, ...]:
-    return settings.quality, settings.near
+def _what_counts(settings: EncodeSettings) -> tuple[int | str, ...]:
+    return settings.quality, settings.near, settings.colour
 
 
 def _derived(image_type: str) -> bytes:

@@ -204,7 +204,7 @@ static inline uint16_t limited(int32_t sample, int32_t top) {
     return (uint16_t)(sample < 0 ? 0 : sample > top ? top : sample);
 }
 
-/* Down the columns first, as most decoders do: their rounding is ours. `columns` turns the block. */
+/* Down the columns first, as most decoders do: their rounding is ours. */
 ALWAYS_INLINE void inverse_8(const int16_t (*in)[JPEG_BATCH],
                              uint16_t (*restrict out)[JPEG_BATCH], int count) {
     int16_t columns[64][JPEG_BATCH], samples[64][JPEG_BATCH];
