@@ -75,13 +75,15 @@ class Layout:
             len(self.planes),
             self.precision,
             self.frame.sample_length,
+            # What loses may come out above Bits Stored; two's complement has no such top.
+            0xFFFF if self.frame.pixel_representation else (1 << self.frame.bits_stored) - 1,
             colour,
             self.h,
             self.v,
         ]
         for plane in self.planes:
             words += (plane.h, plane.v, plane.offset, plane.stride)
-        return _words(words, 8 + 4 * _COMPONENTS)
+        return _words(words, 9 + 4 * _COMPONENTS)
 
     def scan_parameters(
         self, scan: Sequence[ScanComponent], quantisation: Sequence[int], restart_interval: int

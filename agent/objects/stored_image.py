@@ -69,10 +69,15 @@ class StoredImage:
     """An image in a data set; `source` are its bytes as they lie in the file.
 
     `pixel_data` is the element, None where the object has no Pixel Data (float pixel data are none
-    either). Raises PeerError with status C000H where the attributes cannot be those of an image.
+    either). `compressed_as` is the UID of the transfer syntax of its frames, where the data set
+    reads as another than the file says (Implicit VR in a compressed syntax, as some write it).
+    Raises PeerError with status C000H where the attributes cannot be those of an image.
     """
 
-    def __init__(self, source: ByteSource, transfer_syntax: TransferSyntax) -> None:
+    def __init__(
+        self, source: ByteSource, transfer_syntax: TransferSyntax, compressed_as: str = ""
+    ) -> None:
+        self._compressed_as = compressed_as or transfer_syntax.uid
         self._source = decoded(source, transfer_syntax)
         self._syntax = transfer_syntax._replace(deflated=False)
         head = scan_head(self._source, self._syntax, _NUMBERS | _TEXTS | _TABLES | tags.BULK)
@@ -129,7 +134,7 @@ class StoredImage:
             return self.stored
         source = self._encapsulated.frame(0)
         try:
-            return codec_of(self._syntax.uid).decode(self.stored, source).frame
+            return codec_of(self._compressed_as).decode(self.stored, source).frame
         except FrameDamaged as error:
             raise error.of_frame(1) from None
 
@@ -140,7 +145,7 @@ class StoredImage:
         """
         if self._encapsulated is not None:
             stream = self._encapsulated.frame(number)
-            return _DecodedRows(self._syntax.uid, self.stored, stream, number, salvage)
+            return _DecodedRows(self._compressed_as, self.stored, stream, number, salvage)
         assert self.pixel_data is not None
         offset = self.pixel_data.value_offset + number * self.stored.length
         source = self._source

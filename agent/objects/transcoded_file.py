@@ -11,10 +11,16 @@ from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import encode_file_meta, read_file_meta
 from agent.dataset.head import scan_head
+from agent.dataset.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 from agent.errors import StorageError
 from agent.objects.transcoding import Transcoding
 
 _PIECE = 1 << 16
+_NATIVE = frozenset((EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN))
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _IDENTITY = frozenset((tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID))
 
@@ -51,7 +57,7 @@ def transcode_file(
             while start < len(view):
                 start += os.write(target, view[start:])
 
-    if meta.transfer_syntax_uid == transfer_syntax_uid:
+    if meta.encoding_uid == meta.transfer_syntax_uid == transfer_syntax_uid:
         _copy(FileBytes(source), write)
         return TranscodedFile(False, meta.media_storage_sop_instance_uid, meta.remarks)
     identity = scan_head(data_set, meta.encoding, _IDENTITY).values
@@ -62,7 +68,12 @@ def transcode_file(
             "A DICOMDIR tells of places of bytes: it is not converted.", clause="PS3.10 8.6"
         )
     transcoding = Transcoding(
-        data_set, meta.encoding_uid, transfer_syntax_uid, settings, salvage=salvage
+        data_set,
+        meta.encoding_uid,
+        transfer_syntax_uid,
+        settings,
+        salvage=salvage,
+        compressed_as=meta.transfer_syntax_uid if meta.encoding_uid in _NATIVE else "",
     )
     instance_uid = transcoding.new_instance_uid or instance_uid
     write(

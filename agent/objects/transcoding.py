@@ -49,6 +49,8 @@ _DEFAULTS = EncodeSettings()
 class Transcoding:
     """A data set on its way from `source_syntax` to `target_syntax`, both UIDs.
 
+    `compressed_as` is as of a `StoredImage`.
+
     Raises LocalError when that way does not exist: the codec is missing, the frames cannot be
     encoded so, the pixel data are a video. Raises PeerError when the object is not what its
     transfer syntax says. `remarks` say what a person should know of the copy.
@@ -62,9 +64,11 @@ class Transcoding:
         settings: EncodeSettings = _DEFAULTS,
         *,
         salvage: bool = False,
+        compressed_as: str = "",
     ) -> None:
         self._source = source
         self._source_syntax = encoding_of(source_syntax)
+        frames = encoding_of(compressed_as or source_syntax)
         self._target = encoding_of(target_syntax)
         self._settings = settings
         self.remarks: list[str] = []
@@ -74,9 +78,9 @@ class Transcoding:
         self._pixels: _NativePixels | _EncapsulatedPixels | None = None
         self.new_instance_uid = ""
         """The SOP Instance UID of the copy where something is lost; empty where it stays."""
-        _check_families(self._source_syntax, self._target)
-        if self._source_syntax.encapsulated or self._target.encapsulated:
-            image = StoredImage(source, self._source_syntax)
+        _check_families(frames, self._target)
+        if frames.uid != self._target.uid and (frames.encapsulated or self._target.encapsulated):
+            image = StoredImage(source, self._source_syntax, frames.uid)
             if image.pixel_data is not None:
                 self._prepare(image)
 

@@ -23,11 +23,12 @@ def video(
     pixel_format: str = "yuv420p",
     **options: str,
 ) -> bytes:
-    """A short stream; `options` are those of the encoder. MP4 has its header in front."""
+    """A stream of at least three frames; `options` are those of the encoder. MP4 has its header in
+    front."""
     av = pytest.importorskip("av")
     kind = CONTAINERS[container] or {"mpeg2": "mpeg2video"}.get(family, family)
     muxer = {"movflags": "faststart"} if kind == "mp4" else {}
-    quiet = {"x265-params": "log-level=none"} if family == "hevc" else {}
+    quiet = {"x265-params": "log-level=none:pools=none:frame-threads=1"} if family == "hevc" else {}
     # In a file: to put the header in front, it is read again.
     with tempfile.NamedTemporaryFile() as target:
         with av.open(target.name, "w", format=kind, options=muxer) as output:
@@ -36,7 +37,7 @@ def video(
             )
             stream.height, stream.width, stream.pix_fmt = rows, columns, pixel_format
             y, x = np.mgrid[0:rows, 0:columns]
-            for number in range(frames):
+            for number in range(max(3, frames)):
                 picture = np.stack([(x + y * each + 9 * number) % 256 for each in (1, 2, 3)], -1)
                 frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
                 output.mux(stream.encode(frame))

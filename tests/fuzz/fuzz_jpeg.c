@@ -38,6 +38,7 @@ static size_t make_layout(bytes *in, jpeg_layout *layout) {
     const uint32_t depth = take(in);
     layout->precision = depth & 1 ? 12 : 8;
     layout->cell = depth & 3 ? 2 : 1;
+    layout->top = depth & 4 ? 1000 : 65535;
     layout->colour = take(in) % 3;
     layout->h = layout->v = 1;
     for (uint32_t i = 0; i < JPEG_COMPONENTS; i++) {

@@ -1,7 +1,7 @@
 """Real images in every transfer syntax that is decoded here, held against what is known of them.
 
-The WG04 set of NEMA (its uncompressed originals beside it), the multi-frame and fragmented images of
-dicomParser, those of pylibjpeg and pydicom.
+The WG04 set of NEMA (its uncompressed originals beside it), the multi-frame and fragmented images
+of dicomParser, those of pylibjpeg and pydicom.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def frames_of(path: Path) -> list[NDArray[np.generic]]:
     with path.open("rb") as file:
         meta = read_file_meta(file.fileno())
         source = FileBytes(file.fileno(), meta.data_set_offset)
-        image = StoredImage(source, meta.encoding)
+        image = StoredImage(source, meta.encoding, meta.transfer_syntax_uid)
         found = image.described()
         kind = f"<{'i' if found.pixel_representation else 'u'}{found.sample_length}"
         shape = (found.rows, found.columns, found.samples_per_pixel)
@@ -126,8 +126,8 @@ def decodable(folder: Path) -> list[Path]:
     found = []
     for path in sorted(folder.rglob("*.dcm")):
         try:
-            meta = pydicom.dcmread(path, stop_before_pixels=True, force=True).file_meta
-            uid = str(meta.TransferSyntaxUID)
+            read = pydicom.dcmread(path, force=True)
+            uid = str(read.file_meta.TransferSyntaxUID) if "PixelData" in read else ""
         except Exception:
             continue
         if uid in CODECS and is_available(uid):
@@ -139,13 +139,15 @@ def same_as_pydicom(path: Path) -> bool:
     """Whether ours and pydicom's decoders agree; False where pydicom's can do nothing with it."""
     read = pydicom.dcmread(path)
     try:
-        theirs = pydicom.pixels.pixel_array(read, raw=True)
-    except Exception:
-        return False
-    try:
         ours = np.stack(frames_of(path))
     except PeerError as error:
         raise AssertionError(f"{path.name}: {error}") from error
+    # JPEG of YBR comes out as RGB, unless the object says YBR_FULL.
+    raw = read.PhotometricInterpretation not in ("YBR_FULL_422", "YBR_PARTIAL_422")
+    try:
+        theirs = pydicom.pixels.pixel_array(read, raw=raw)
+    except Exception:
+        return False
     array = np.asarray(theirs).reshape(ours.shape)
     bits = read.BitsStored
     difference = np.abs(significant(ours, bits) - significant(array, bits))

@@ -132,6 +132,25 @@ def test_a_file_that_is_so_already_is_copied_byte_for_byte(tmp_path: Path) -> No
     assert (tmp_path / "same").read_bytes() == (SAMPLES / "MR_small_RLE.dcm").read_bytes()
 
 
+def test_a_data_set_that_is_not_encoded_as_its_file_says_is_put_right(tmp_path: Path) -> None:
+    """JPEG frames in Implicit VR: the frames are kept as they are, or decoded."""
+    source = SAMPLES / "SC_rgb_jpeg.dcm"
+    original = pydicom.dcmread(source)
+    done = transcoded(source, tmp_path / "jpeg", original.file_meta.TransferSyntaxUID)
+    assert done.changed and not done.remarks == ()
+    again = pydicom.dcmread(tmp_path / "jpeg")
+    assert again.SOPInstanceUID == original.SOPInstanceUID
+    frames = [
+        list(pydicom.encaps.generate_frames(each.PixelData, number_of_frames=1))
+        for each in (again, original)
+    ]
+    assert frames[0] == frames[1]
+    transcoded(source, tmp_path / "native", EXPLICIT_VR_LITTLE_ENDIAN)
+    transcoded(tmp_path / "jpeg", tmp_path / "native-too", EXPLICIT_VR_LITTLE_ENDIAN)
+    native, too = (pydicom.dcmread(tmp_path / each) for each in ("native", "native-too"))
+    assert native.PixelData == too.PixelData and native.PhotometricInterpretation == "RGB"
+
+
 def image(**values: object) -> Dataset:
     made = pydicom.dcmread(SAMPLES / "CT_small.dcm")
     for keyword, value in values.items():

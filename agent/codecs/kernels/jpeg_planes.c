@@ -32,7 +32,7 @@ int jpeg_is_layout(const jpeg_layout *layout, size_t size) {
     if (layout->columns == 0 || layout->columns > 65535 || layout->rows == 0 ||
         layout->rows > 65535 || layout->components == 0 || layout->components > JPEG_COMPONENTS ||
         (layout->precision != 8 && layout->precision != 12) ||
-        layout->cell < (layout->precision + 7) / 8 || layout->cell > 2 || layout->h == 0 ||
+        layout->cell < (layout->precision + 7) / 8 || layout->cell > 2 || layout->top > 65535 || layout->h == 0 ||
         layout->h > 4 || layout->v == 0 || layout->v > 4 || layout->colour > JPEG_PAIRS ||
         (layout->colour != JPEG_AS_IS && layout->components != 3))
         return 0;
@@ -302,6 +302,10 @@ static void join_rgb(const uint16_t *const from[], uint32_t columns, uint8_t *ou
         join_piece(from[0] + x, from[1] + x, from[2] + x, columns - x, out + (size_t)x * 3);
 }
 
+static void limit(const uint16_t *in, uint32_t count, uint32_t top, uint16_t *out) {
+    for (uint32_t x = 0; x < count; x++) out[x] = in[x] > top ? (uint16_t)top : in[x];
+}
+
 static void join_samples(const uint16_t *restrict in, uint32_t count, uint32_t cell, uint32_t first,
                          uint32_t step, uint8_t *restrict out) {
     if (cell == 1 && step == 1)
@@ -339,8 +343,14 @@ int jpeg_join(const jpeg_layout *layout, const uint16_t *planes, size_t size, ui
         if (layout->colour == JPEG_FROM_YBR)
             join_rgb(from, layout->columns, out);
         else
-            for (uint32_t i = 0; i < layout->components; i++)
+            for (uint32_t i = 0; i < layout->components; i++) {
+                uint16_t *kept = scratch + ((size_t)layout->columns + 8) * (i + 1);
+                if (layout->top < (1u << layout->precision) - 1) {
+                    limit(from[i], layout->columns, layout->top, kept);
+                    from[i] = kept;
+                }
                 join_samples(from[i], layout->columns, layout->cell, i, layout->components, out);
+            }
     }
     return 0;
 }

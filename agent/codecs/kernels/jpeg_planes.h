@@ -27,6 +27,7 @@ typedef struct {
     uint32_t components;
     uint32_t precision;    /* 8 or 12 */
     uint32_t cell;         /* bytes of a native sample, 1 or 2 */
+    uint32_t top;          /* the largest native sample that may come out */
     uint32_t colour;       /* JPEG_AS_IS, ... */
     uint32_t h, v;         /* the largest sampling factors */
     jpeg_plane planes[JPEG_COMPONENTS];
