@@ -17,7 +17,7 @@ from agent.codecs.registry import codec_of
 from agent.codecs.rows import StoredRows
 from agent.dataset import tags
 from agent.dataset.byte_source import ByteSource, decoded
-from agent.dataset.encapsulation import EncapsulatedFrames
+from agent.dataset.encapsulation import EncapsulatedFrames, FragmentBytes
 from agent.dataset.head import scan_head
 from agent.dataset.reader import Element, elements
 from agent.dataset.transfer_syntaxes import TransferSyntax
@@ -137,6 +137,11 @@ class StoredImage:
             return codec_of(self._compressed_as).decode(self.stored, source).frame
         except FrameDamaged as error:
             raise error.of_frame(1) from None
+
+    def compressed_frame(self, number: int) -> FragmentBytes:
+        """The bytes of a frame of encapsulated pixel data, counted from 0."""
+        assert self._encapsulated is not None
+        return self._encapsulated.frame(number)
 
     def rows_of(self, number: int, *, salvage: Complain | None = None) -> RowSource:
         """A frame, counted from 0; its rows can be read again and again.

@@ -39,6 +39,7 @@ from agent.objects.pixels import LONGEST_NATIVE_PIXEL_DATA
 from agent.objects.stored_image import StoredImage
 
 _HELD = 1 << 20
+_PIECE = 1 << 16
 _FRAGMENT = 1 << 20
 _ONE_FRAGMENT = frozenset((RLE_LOSSLESS, DEFLATED_IMAGE_FRAME))
 """PS3.5 A.4.2 and A.4.13: each frame in one fragment and one only."""
@@ -75,13 +76,17 @@ class Transcoding:
         self._salvage = self._remark if salvage else None
         self._changes: dict[int, tuple[str, bytes] | None] = {}
         self._additions: Changes = {}
-        self._pixels: _NativePixels | _EncapsulatedPixels | None = None
+        self._pixels: _KeptFrames | _NativePixels | _EncapsulatedPixels | None = None
         self.new_instance_uid = ""
         """The SOP Instance UID of the copy where something is lost; empty where it stays."""
         _check_families(frames, self._target)
-        if frames.uid != self._target.uid and (frames.encapsulated or self._target.encapsulated):
+        if frames.encapsulated or self._target.encapsulated:
             image = StoredImage(source, self._source_syntax, frames.uid)
-            if image.pixel_data is not None:
+            if image.pixel_data is None:
+                return
+            if image.compressed and frames.uid == self._target.uid:
+                self._pixels = _KeptFrames(image)
+            else:
                 self._prepare(image)
 
     @property
@@ -217,6 +222,25 @@ class _Frames:
     def rows_of(self, number: int) -> RowSource:
         rows = self._image.rows_of(number, salvage=self._salvage)
         return FullChroma(rows) if self._expanded else rows
+
+
+class _KeptFrames:
+    """Writes compressed frames as they are: only the data set around them was not encoded so."""
+
+    def __init__(self, image: StoredImage) -> None:
+        self._image = image
+
+    def __call__(self, element: Element, writer: DataSetWriter) -> None:
+        writer.begin_fragments()
+        for number in range(self._image.frames):
+            stream = self._image.compressed_frame(number)
+            writer.begin_fragment(stream.length)
+            position = 0
+            while piece := stream.read(position, _PIECE):
+                writer.fragment_data(piece)
+                position += len(piece)
+            writer.end_fragment()
+        writer.end_fragments()
 
 
 class _NativePixels:
