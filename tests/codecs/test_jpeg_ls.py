@@ -57,6 +57,14 @@ def test_strips_and_small_reads_make_no_difference(samples: int, bits: int) -> N
         assert once == coded or bits == 12
 
 
+@pytest.mark.parametrize("rows, columns", ((2, 65535), (65535, 2)))
+def test_the_longest_sides_that_there_are(rows: int, columns: int) -> None:
+    frame = description(rows, columns, samples=3, bits_stored=16)
+    native = picture(frame, "noise").tobytes()
+    coded = encoded(JPEG_LS_LOSSLESS, frame, native)
+    assert decoded(JPEG_LS_LOSSLESS, frame, coded) == native
+
+
 @pytest.mark.parametrize("samples", (1, 3))
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_error_is_above_near(samples: int, kind: str) -> None:

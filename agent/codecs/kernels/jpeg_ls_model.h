@@ -28,7 +28,8 @@ static const uint8_t RUN_ORDER[32] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2,  2,  2,  3, 
 
 /* The least k with n << k >= a (A.5.1); n is not 0. */
 ALWAYS_INLINE uint8_t golomb_parameter(uint32_t n, uint32_t a) {
-    const int32_t longer = (int32_t)leading_zeros(n) - (int32_t)leading_zeros(a | 1);
+    /* The ones change nothing, and tell the compiler that neither is 0. */
+    const int32_t longer = (int32_t)leading_zeros(n | 1) - (int32_t)leading_zeros(a | 1);
     const uint32_t k = longer > 0 ? (uint32_t)longer : 0;
     return (uint8_t)(k + (n << k < a));
 }
@@ -69,7 +70,8 @@ ALWAYS_INLINE void update(jpeg_ls_context *context, int32_t error, const jpeg_ls
     context->a = a;
     context->b = b;
     context->n = (uint16_t)n;
-    context->correction = (int16_t)clamped(context->correction + more - less, -128, 127);
+    const int32_t correction = context->correction + more - less;
+    if (LIKELY(correction >= -128 && correction <= 127)) context->correction = (int16_t)correction;
     context->k = k;
     if (lossless) context->turned = (int8_t)-(k == 0 && 2 * b <= -n);
 }
@@ -84,6 +86,7 @@ ALWAYS_INLINE int32_t reconstructed(int32_t guess, int32_t moved, const jpeg_ls_
             value += value < 0 ? m->range : -m->range;
         return value;
     }
+    if (LIKELY((uint32_t)value <= (uint32_t)m->largest)) return value;
     if (value < -m->near)
         value += m->range * m->step;
     else if (value > m->largest + m->near)
