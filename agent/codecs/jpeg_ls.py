@@ -46,18 +46,22 @@ _PHOTOMETRIC_INTERPRETATIONS = {
 
 
 def refusal(transfer_syntax_uid: str, frame: FrameDescription, settings: EncodeSettings) -> str:
-    """PS3.5 8.2.3: cells of 8 or 16 bits, grey or three colours, no shared chroma."""
-    if frame.bits_allocated not in (8, 16):
-        return "JPEG-LS takes samples of 8 or 16 bits"
-    allowed = _PHOTOMETRIC_INTERPRETATIONS.get(frame.samples_per_pixel, ())
-    if frame.photometric_interpretation not in allowed:
-        return f"JPEG-LS takes no {frame.photometric_interpretation}"
+    """PS3.5 Table 8.2.3-1: 2 to 16 bits in cells of 8 or 16, grey or three unsigned colours."""
+    if frame.bits_allocated not in (8, 16) or frame.bits_stored < 2:
+        return "JPEG-LS takes samples of 2 to 16 bits in cells of 8 or 16"
+    colour = frame.photometric_interpretation
+    if colour not in _PHOTOMETRIC_INTERPRETATIONS.get(frame.samples_per_pixel, ()):
+        return f"JPEG-LS takes no {colour}"
+    if colour == "YBR_FULL" and frame.bits_allocated != 8:
+        return "JPEG-LS takes YBR_FULL of 8 bits only"
+    if frame.pixel_representation and colour not in ("MONOCHROME1", "MONOCHROME2"):
+        return f"JPEG-LS takes no signed samples of {colour}"
     if max(frame.rows, frame.columns) > 65535:
         return "JPEG-LS has at most 65535 rows and columns"
     near = _near(transfer_syntax_uid, settings)
-    if near and frame.photometric_interpretation == "PALETTE COLOR":
+    if near and colour == "PALETTE COLOR":
         return "numbers of a palette are no samples that may be nearly right"
-    most = min(255, ((1 << _least_precision(frame)) - 1) // 2)
+    most = min(255, ((1 << frame.bits_stored) - 1) // 2)
     if not 0 <= near <= most:
         return f"near is 0 to {most} for samples of {frame.bits_stored} bits"
     return ""
@@ -65,10 +69,6 @@ def refusal(transfer_syntax_uid: str, frame: FrameDescription, settings: EncodeS
 
 def _near(transfer_syntax_uid: str, settings: EncodeSettings) -> int:
     return settings.near if transfer_syntax_uid == JPEG_LS_NEAR_LOSSLESS else 0
-
-
-def _least_precision(frame: FrameDescription) -> int:
-    return max(2, frame.bits_stored)
 
 
 def encode(
@@ -93,7 +93,7 @@ def _precision(frame: FrameDescription, rows: RowSource, near: int) -> Generator
     """
     from agent.codecs import kernel
 
-    least = _least_precision(frame)
+    least = frame.bits_stored
     if least == frame.bits_allocated or near:
         return frame.bits_allocated if frame.pixel_representation else least
     if not rows.repeatable:

@@ -33,8 +33,7 @@ def near_settings(near: int) -> EncodeSettings:
     return EncodeSettings(near=near)
 
 
-@pytest.mark.parametrize("samples", (1, 3))
-@pytest.mark.parametrize("signed", (False, True))
+@pytest.mark.parametrize("samples, signed", ((1, False), (1, True), (3, False)))
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_goes_in_comes_out(samples: int, signed: bool, kind: str) -> None:
     for rows, columns in SIZES:
@@ -318,6 +317,11 @@ def test_what_jpeg_ls_cannot_hold_is_refused() -> None:
     shared = FrameDescription(8, 8, 3, 8, 8, 0, "YBR_FULL_422")
     palette = FrameDescription(8, 8, 1, 8, 8, 0, "PALETTE COLOR")
     assert "YBR_FULL_422" in refusal(JPEG_LS_LOSSLESS, shared, plain)
+    assert "8 or 16" in refusal(JPEG_LS_LOSSLESS, FrameDescription(8, 8, 1, 8, 1), plain)
+    deep = FrameDescription(8, 8, 3, 16, 12, 0, "YBR_FULL")
+    assert "8 bits only" in refusal(JPEG_LS_LOSSLESS, deep, plain)
+    signed = description(8, 8, samples=3, signed=True)
+    assert "no signed samples of RGB" in refusal(JPEG_LS_LOSSLESS, signed, plain)
     assert "8 or 16" in refusal(JPEG_LS_LOSSLESS, description(8, 8, bits_stored=32), plain)
     assert "65535" in refusal(JPEG_LS_LOSSLESS, description(65536, 8), plain)
     assert "palette" in refusal(JPEG_LS_NEAR_LOSSLESS, palette, plain)

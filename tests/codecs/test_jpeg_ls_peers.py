@@ -33,8 +33,7 @@ def imagecodecs() -> ModuleType:
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize("samples", (1, 3))
-@pytest.mark.parametrize("signed", (False, True))
+@pytest.mark.parametrize("samples, signed", ((1, False), (1, True), (3, False)))
 def test_charls_reads_ours(samples: int, signed: bool, imagecodecs: ModuleType) -> None:
     for bits in range(2, 17):
         for rows, columns in PEER_SIZES:
