@@ -1,7 +1,8 @@
 """JPEG-LS, lossless and near-lossless (ITU-T T.87).
 
-Encodes one scan; of colours, line interleaved. Decodes all three interleave modes, preset
-parameters, restart intervals and components in scans of their own.
+Encodes one scan; of colours, line interleaved, which all peers read and which is smaller than
+sample interleaved on most images. Decodes all three interleave modes, preset parameters, restart
+intervals and components in scans of their own.
 
 Working set: a strip of 64 KiB (a row at least) and five times that for its stream; 4 bytes for each
 sample of a row, 8 KiB of contexts, and 2 bytes for each value that a sample can have; decoding, a
