@@ -32,7 +32,7 @@ static uint32_t whole(uint32_t length, uint32_t unit) { return (length + unit - 
 
 /* A layout that fits its planes, unless the input wants it otherwise; samples of the planes. */
 static size_t make_layout(bytes *in, jpeg_layout *layout) {
-    layout->columns = 1 + take(in) % 90;
+    layout->columns = 1 + take(in) % 160;
     layout->rows = 1 + take(in) % 70;
     layout->components = 1 + take(in) % 4;
     const uint32_t depth = take(in);
