@@ -274,9 +274,10 @@ static inline uint8_t byte_of(int16_t value) {
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-ALWAYS_INLINE void join_piece(const uint16_t *luma, const uint16_t *blue,
-                              const uint16_t *red, uint32_t count, uint8_t *out) {
+ALWAYS_INLINE void join_piece(const uint16_t *luma, const uint16_t *blue, const uint16_t *red,
+                              uint32_t count, uint8_t *out) {
     uint8_t r[PIECE], g[PIECE], b[PIECE];
+    uint32_t pixels[PIECE];
     for (uint32_t x = 0; x < count; x++) {
         const int16_t y = (int16_t)luma[x];
         const int16_t cb = (int16_t)(blue[x] - 128), cr = (int16_t)(red[x] - 128);
@@ -287,11 +288,11 @@ ALWAYS_INLINE void join_piece(const uint16_t *luma, const uint16_t *blue,
         g[x] = byte_of((int16_t)(y - cr + green));
         b[x] = byte_of((int16_t)(y + 2 * cb + less_blue));
     }
-    for (uint32_t x = 0; x < count; x++, out += 3) {
-        out[0] = r[x];
-        out[1] = g[x];
-        out[2] = b[x];
-    }
+    for (uint32_t x = 0; x < count; x++)
+        pixels[x] = (uint32_t)r[x] | (uint32_t)g[x] << 8 | (uint32_t)b[x] << 16;
+    /* One byte of each is written over by the next. */
+    for (uint32_t x = 0; x + 1 < count; x++, out += 3) memcpy(out, pixels + x, 4);
+    memcpy(out, pixels + count - 1, 3);
 }
 
 static void join_rgb(const uint16_t *const from[], uint32_t columns, uint8_t *out) {
