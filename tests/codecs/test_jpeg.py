@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from numpy.typing import NDArray
 
 from agent.codecs import jpeg, jpeg_quantisation, jpeg_segments
@@ -68,15 +70,43 @@ def test_what_goes_in_comes_out_but_for_rounding(
         assert len(stream) <= len(once)
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    kind=some.sampled_from(FRAMES),
+    rows=some.integers(1, 40),
+    columns=some.integers(1, 150),
+    quality=some.integers(1, 100),
+    seed=some.integers(0, 1 << 32),
+)
+def test_a_picture_of_any_size_and_quality_is_near_the_original(
+    kind: tuple[str, int, int], rows: int, columns: int, quality: int, seed: int
+) -> None:
+    """The error of a block is at most half a step in each of its coefficients (T.81 A.3.4)."""
+    uid, count, bits = kind
+    frame = description(rows, columns, samples=count, bits_stored=bits)
+    native = picture(frame, "noise", seed)
+    how = EncodeSettings(quality=quality, colour="RGB")
+    stream = encoded(uid, frame, native.tobytes(), how)
+    out = decoded(uid, frame, stream)
+    steps = np.array(jpeg_quantisation.scaled(jpeg_quantisation.LUMINANCE, quality))
+    # By Parseval's theorem, for all samples of a block together; 1 is for rounding them.
+    most = np.sqrt(np.sum((steps / 2) ** 2)) + 8
+    error = samples(frame, out) - native
+    for y in range(0, rows, 8):
+        for x in range(0, columns, 8):
+            block = error[y : y + 8, x : x + 8]
+            assert np.all(np.sqrt(np.sum(block**2.0, axis=(0, 1))) <= most)
+    assert out == decoded(uid, frame, encoded(uid, frame, native.tobytes(), how, strip_rows=5))
+
+
 @pytest.mark.parametrize("colour", ["YBR_FULL_422", "YBR_FULL", "RGB"])
 def test_the_object_is_told_what_its_colours_became(colour: str) -> None:
     frame = description(30, 40, samples=3)
     y, x = np.mgrid[0:30, 0:40]
     native = np.stack([4 * x + 20, 5 * y + 30, 200 - 2 * x - y], axis=2).astype(np.uint8)
-    settings = EncodeSettings(quality=95, colour=colour)
-    plan = jpeg.encode(
-        JPEG_BASELINE, frame, StoredRows(frame, MemoryBytes(native.tobytes())), settings
-    )
+    how = EncodeSettings(quality=95, colour=colour)
+    rows = StoredRows(frame, MemoryBytes(native.tobytes()))
+    plan = jpeg.encode(JPEG_BASELINE, frame, rows, how)
     assert plan.frame == replace(frame, photometric_interpretation=colour)
     stream = b"".join(plan.pieces)
     header, _ = read_header(MemoryBytes(stream))
@@ -312,17 +342,17 @@ def test_an_image_of_4096_columns_takes_two_mebibytes_at_most(
     repeated = strip * 32
     warm = replace(frame, rows=16)
     encoded(uid, warm, strip)
-    settings = EncodeSettings(quality=50)
+    how = EncodeSettings(quality=50)
     tracemalloc.start()
     try:
-        pieces = jpeg.encode(uid, frame, StoredRows(frame, MemoryBytes(repeated)), settings).pieces
+        pieces = jpeg.encode(uid, frame, StoredRows(frame, MemoryBytes(repeated)), how).pieces
         kept = tracemalloc.get_traced_memory()[0]
         for _ in pieces:
             pass
         assert tracemalloc.get_traced_memory()[1] - kept < 2 << 20
     finally:
         tracemalloc.stop()
-    stream = encoded(uid, frame, repeated, settings)
+    stream = encoded(uid, frame, repeated, how)
     tracemalloc.start()
     try:
         for _ in jpeg.decode(frame, MemoryBytes(stream)).strips:
