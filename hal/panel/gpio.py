@@ -1,7 +1,7 @@
 """Lamps and buttons at the GPIO character device (linux/gpio.h, version 2 of its interface).
 
-All structures are the same on 32 and 64 bits: the interface was made so. Edges of real buttons are
-proven on hardware only; lamps on the simulated Raspberry Pi of the machine tests.
+All structures are the same on 32 and 64 bits: the interface was made so. Lamps and edges of a
+button are proven at the PL061 of the machine tests; bouncing contacts on hardware only.
 """
 
 from __future__ import annotations

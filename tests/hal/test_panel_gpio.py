@@ -1,7 +1,7 @@
 """The panel at GPIO lines: what is asked of the kernel, byte by byte, and blinking by deadlines.
 
-There is no GPIO chip here. Lamps are switched in test_panel_machine.py; edges of buttons are proven
-with the simulator only (`SimulatedPanel.press`), never on real contacts.
+There is no GPIO chip here. Lamps are switched, and a button pressed, in
+tests/machine/test_panel_on_arm.py; never on contacts that bounce.
 """
 
 from __future__ import annotations

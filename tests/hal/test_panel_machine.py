@@ -1,7 +1,7 @@
 """The GPIO panel on a real kernel: lamps at the lines of its testing chip, gpio-sim.
 
 Needs root and a kernel that has the module; Debian's has not. Lines of a real board are left alone:
-nobody knows what hangs on them. Edges of buttons are proven with the simulator only.
+nobody knows what hangs on them. tests/machine/test_panel_on_arm.py has a chip that is always there.
 """
 
 from __future__ import annotations
