@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from agent.cli.doctor_findings import BAD, GOOD, NOTE, Finding
-from agent.codecs.registry import CODECS, available, has_kernel
+from agent.codecs.registry import CODECS, available
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES
 
 
 def codecs() -> Iterator[Finding]:
     """Whether the kernels can be loaded; the transfer syntaxes by the names that `--to` takes."""
-    if not has_kernel():
+    if find_spec("agent.codecs.kernel") is None:
         yield (
             NOTE,
             "the C kernels of the codecs were not built;"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import NamedTuple, cast
 
 from agent.codecs.codec import CodecModule
@@ -50,8 +49,12 @@ CODECS: dict[str, Codec] = {
 
 @cache
 def has_kernel() -> bool:
-    """Whether the extension module of C kernels was built."""
-    return find_spec("agent.codecs.kernel") is not None
+    """Whether the extension module of C kernels was built, and can be loaded."""
+    try:
+        import_module("agent.codecs.kernel")
+    except ImportError:
+        return False
+    return True
 
 
 def is_available(transfer_syntax_uid: str) -> bool:
