@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -299,65 +298,6 @@ def test_ris_and_archive_may_be_away_all_the_time(tmp_path: Path, start_peer: An
         until(lambda: len(clinic.steps.said) == 2, lambda: clinic.box.log, seconds=30)
         assert [what for what, _, _ in clinic.steps.said] == ["create", "set"]
         assert clinic.exam("show", id=begun["id"])["state"] == "COMPLETED"
-
-
-@pytest.mark.parametrize("moment", range(10))
-def test_killed_at_any_moment_each_image_arrives_once_and_the_step_is_told_once(
-    tmp_path: Path, pacs: Any, moment: int
-) -> None:
-    with Clinic(tmp_path, pacs.port) as clinic:
-        add_entry(str(clinic.worklist), entry(1))
-        clinic.box.ask("worklist", refresh=True)
-        kill_after = 0.02 + moment * 0.11
-        script = (
-            "import sys, time\n"
-            "from agent.control import ask\n"
-            "c = sys.argv[1]\n"
-            "ask(c, 'exam-start', keys={'ScheduledProcedureStepID': 'SPS1'})\n"
-            "for _ in range(4): ask(c, 'exam-capture', stills=1)\n"
-            "ask(c, 'exam-finish')\n"
-        )
-        import os
-        import sys
-
-        from tests.node.running import ENVIRONMENT
-
-        operator = subprocess.Popen(
-            [sys.executable, "-c", script, str(clinic.box.control)],
-            env={**os.environ, **ENVIRONMENT},
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(kill_after)
-        clinic.box.kill()
-        operator.wait(20)
-        clinic.box.start()
-        found = clinic.exam("list")["items"]
-        if not found:
-            clinic.start()
-        if not found or found[0]["state"] == "IN PROGRESS":
-            clinic.exam("capture", stills=1)
-            clinic.exam("finish")
-        (record,) = clinic.exam("list")["items"]
-        shown = clinic.exam("show", id=record["id"])
-        until(lambda: not clinic.box.ask("queue")["items"], lambda: clinic.box.log, seconds=30)
-        stored = [each["sop_instance_uid"] for each in shown["objects"]]
-        received = [str(dcmread(path).SOPInstanceUID) for path in pacs.received()]
-        assert sorted(stored) == sorted(set(received))
-        states = [
-            (what, getattr(each, "PerformedProcedureStepStatus", ""))
-            for what, uid, each in clinic.steps.said
-            if uid == record["step"]
-        ]
-        assert states[0] == ("create", "IN PROGRESS")
-        assert states[-1] == ("set", "COMPLETED")
-        assert len({uid for _, uid, _ in clinic.steps.said}) == 1
-        last = clinic.steps.said[-1][2]
-        named = [
-            item.ReferencedSOPInstanceUID
-            for series in last.PerformedSeriesSequence
-            for item in series.ReferencedImageSequence
-        ]
-        assert sorted(named) == sorted(stored)
 
 
 def test_the_command_does_it_all(clinic: Clinic, pacs: Any) -> None:
