@@ -1,4 +1,4 @@
-"""The power is cut at random moments of examinations: nothing is lost, told twice or told wrongly."""
+"""The power is cut at random moments: nothing is lost, and nothing is told twice or wrongly."""
 
 from __future__ import annotations
 
