@@ -20,7 +20,8 @@ def _script(name: str) -> list[str]:
 
 
 class PynetdicomScp(Server):
-    """Verification and all Storage classes (or `sop_classes`), in all transfer syntaxes.
+    """Verification and all Storage classes (or `sop_classes`), in all transfer syntaxes
+    (or `transfer_syntaxes`).
 
     `status` is what it answers to each C-STORE (A700, C000, B000 ...); a failure stores nothing.
     `sleep` seconds pass before each answer.
@@ -37,6 +38,7 @@ class PynetdicomScp(Server):
         sleep: float = 0.0,
         require_called: bool = False,
         sop_classes: Sequence[str] = (),
+        transfer_syntaxes: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(log=folder / "pynetdicom_scp.log", port=port)
@@ -48,6 +50,7 @@ class PynetdicomScp(Server):
             *("--status", f"{status:04X}", "--sleep", str(sleep)),
             *(["--require-called"] if require_called else []),
             *(word for uid in sop_classes for word in ("--sop-class", uid)),
+            *(word for uid in transfer_syntaxes for word in ("--transfer-syntax", uid)),
         ]
 
     def command(self) -> Sequence[str | Path]:

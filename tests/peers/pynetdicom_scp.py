@@ -25,6 +25,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--sleep", type=float, default=0.0)
     parser.add_argument("--require-called", action="store_true")
     parser.add_argument("--sop-class", action="append", default=[])
+    parser.add_argument("--transfer-syntax", action="append", default=[])
     return parser.parse_args()
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     entity.require_called_aet = options.require_called
     classes = [each.abstract_syntax for each in AllStoragePresentationContexts]
     for uid in options.sop_class or classes:
-        entity.add_supported_context(uid, AllTransferSyntaxes)
+        entity.add_supported_context(uid, options.transfer_syntax or AllTransferSyntaxes)
     entity.add_supported_context(Verification)
     handlers: list[Any] = [
         (evt.EVT_C_STORE, _store, [options]),

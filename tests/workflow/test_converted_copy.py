@@ -13,21 +13,32 @@ import pytest
 from pydicom.dataset import Dataset
 
 from agent.archive.archive import Archive
+from agent.configuration.load import load
 from agent.dataset.file_meta import encode_file_meta
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    JPEG_BASELINE,
     JPEG_LOSSLESS_FIRST_ORDER,
     RLE_LOSSLESS,
 )
+from agent.errors import ConfigurationError
 from agent.workflow.delivery import Delivery
 from tests.archive.objects import SampleObject
 from tests.peers.dcmtk import DcmtkStoreScp
 from tests.peers.programs import program
 from tests.peers.pynetdicom_peer import PynetdicomScp
 from tests.peers.sample_files import data_set_bytes
-from tests.workflow.test_delivery import delivered, open_jobs, peer, store, until, until_held
+from tests.workflow.test_delivery import (
+    configured,
+    delivered,
+    open_jobs,
+    peer,
+    store,
+    until,
+    until_held,
+)
 from tests.workflow.test_outgoing import run
 
 SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -212,3 +223,41 @@ def test_copies_are_made_for_several_operations_at_once(tmp_path: Path, start_pe
         arrived = pydicom.dcmread(path)
         assert arrived.file_meta.TransferSyntaxUID == JPEG_LOSSLESS_FIRST_ORDER
         assert np.array_equal(arrived.pixel_array, images[0].pixel_array)
+
+
+@pytest.mark.peer
+def test_a_peer_that_may_get_lossy_images_gets_other_images(
+    tmp_path: Path, start_peer: Any
+) -> None:
+    far = start_peer(PynetdicomScp(tmp_path / "far"))
+    source = pydicom.dcmread(SAMPLES / "SC_rgb_small_odd.dcm")
+    del source.SourceImageSequence
+    lossy = "lossy = {allowed = true, quality = 95}\n"
+    arrived = sent_to(tmp_path, far, source, likes(JPEG_BASELINE, more=lossy))
+    assert arrived.file_meta.TransferSyntaxUID == JPEG_BASELINE
+    assert arrived.SOPInstanceUID != source.SOPInstanceUID
+    assert far.received()[0].stem == arrived.SOPInstanceUID
+    assert (arrived.LossyImageCompression, arrived.LossyImageCompressionMethod) == (
+        "01",
+        "ISO_10918_1",
+    )
+    assert arrived.ImageType[0] == "DERIVED"
+    (reference,) = arrived.SourceImageSequence
+    assert reference.ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert arrived.PhotometricInterpretation == "YBR_FULL_422"
+
+
+@pytest.mark.peer
+def test_without_that_permission_nothing_is_lost(tmp_path: Path, start_peer: Any) -> None:
+    far = start_peer(PynetdicomScp(tmp_path / "far"))
+    source = pydicom.dcmread(SAMPLES / "SC_rgb_small_odd.dcm")
+    arrived = sent_to(tmp_path, far, source, likes(JPEG_BASELINE))
+    assert arrived.file_meta.TransferSyntaxUID == source.file_meta.TransferSyntaxUID
+    assert arrived.SOPInstanceUID == source.SOPInstanceUID
+
+
+def test_lossy_copies_and_commitment_contradict_each_other(tmp_path: Path) -> None:
+    more = 'lossy = {allowed = true}\ncommitment = {each = "study"}\n'
+    with pytest.raises(ConfigurationError) as refused:
+        load(files=[configured(tmp_path, peer("FAR", 104, more=more))])
+    assert "peer.FAR.lossy.allowed" in str(refused.value)
