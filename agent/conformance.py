@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from agent import __version__
+from agent.codecs.registry import is_available
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_procedures import procedures
 from agent.dataset.sop_classes import NON_PATIENT, name_of
 from agent.dataset.transfer_syntaxes import name_of as syntax_name
 from agent.network.negotiation import AcceptorOffer
 from agent.services.offer import implementation_of, offer_of
+from agent.services.storage_negotiation import NATIVE
 
 
 def statement(configuration: Configuration) -> str:
@@ -74,6 +77,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
         yield from _storage_scp(entity, configuration, NON_PATIENT.intersection(offer.syntaxes))
     if entity.services_of("storage", "scu"):
         yield from _storage_scu(entity, configuration)
+    yield from procedures(entity, configuration)
 
 
 def _storage_scp(
@@ -95,6 +99,7 @@ def _storage_scp(
     coerced = "by the routes of the configuration, answered B000H" if behaviour.coercion else "none"
     yield f"| Coercion of attributes (Table B.4-1) | {coerced} |"
     yield "| Lossy Image Compression (0028,2110) | as received |"
+    yield f"| Compression on receipt | {_compression(entity, configuration)} |"
     yield "| Access to a stored instance | delivery to configured peers |"
     yield f"| Duration of storage | {_duration(entity, configuration)} |"
     yield ""
@@ -150,6 +155,36 @@ def _refusals(entity: Entity) -> dict[int, list[tuple[str, str]]]:
     return found
 
 
+def _compression(entity: Entity, configuration: Configuration) -> str:
+    rules = [
+        each
+        for each in configuration.compressions
+        if not each.entities or entity.name in each.entities
+    ]
+    syntaxes = dict.fromkeys(syntax_name(uid) for rule in rules for uid in rule.to)
+    return f"by rule, without loss, into {', '.join(syntaxes)}" if rules else "none"
+
+
+def _proposed(configuration: Configuration) -> str:
+    if not any(peer.convert for peer in configuration.peers):
+        return "that of the object"
+    made = {
+        uid
+        for peer in configuration.peers
+        for uid in peer.transfer_syntaxes
+        if peer.convert and is_available(uid) and uid not in NATIVE
+    }
+    text = "that of the object, and the native ones where it can be decoded"
+    return text + (f"; of images also {', '.join(sorted(map(syntax_name, made)))}" if made else "")
+
+
+def _lossy(configuration: Configuration) -> str:
+    names = [peer.name for peer in configuration.peers if peer.lossy.allowed]
+    if not names:
+        return "none of its own"
+    return f"for {', '.join(names)}: derived images with SOP Instance UIDs of their own"
+
+
 def _duration(entity: Entity, configuration: Configuration) -> str:
     archive = configuration.archive(entity.archive)
     if archive is None or archive.retention.delete == "never":
@@ -177,6 +212,8 @@ def _storage_scu(entity: Entity, configuration: Configuration) -> Iterator[str]:
     yield f"| Extended Negotiation | {_EXTENDED[entity.extended_negotiation]} |"
     yield "| Related general classes (B.4.2.1) | proposed besides; the SOP Instance UID is kept |"
     yield "| Optional elements, functional groups | those of the object as it was received |"
+    yield f"| Transfer syntaxes proposed | {_proposed(configuration)} |"
+    yield f"| Lossy compression | {_lossy(configuration)} |"
     yield "| Referenced pixel data (JPIP) | sent as received; the reference is the sender's |"
     yield ""
     yield "| response | behaviour |"

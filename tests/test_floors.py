@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
             "agent.vocabulary",
             "agent.control",
             "agent.conformance",
+            "agent.conformance_procedures",
         ),
     ),
     (6, ("agent.workflow",)),

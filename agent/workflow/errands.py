@@ -15,7 +15,7 @@ from contextlib import suppress
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.commitments import Item
-from agent.archive.decision import COMMIT, NOTIFY, REPORT, RESULT
+from agent.archive.decision import COMMIT, DELIVER, NOTIFY, REPORT, RESULT
 from agent.archive.records import Job
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
@@ -56,6 +56,8 @@ from agent.workflow.step_report import StepReport
 
 KINDS = (REPORT, NOTIFY, COMMIT, RESULT)
 _MOST_AT_ONCE = 200
+_ON_THEIR_WAY = "its objects are not delivered yet"
+_LOOKED_AT_EACH = 5.0
 _DUPLICATE_SOP_INSTANCE, _NO_SUCH_SOP_INSTANCE = 0x0111, 0x0112
 _REFERENCED_ONLY = frozenset(("1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"))
 """JPIP: the pixels are elsewhere, and nobody can commit to keep them (J.1.1)."""
@@ -228,11 +230,34 @@ class Errands:
             if kind == RESULT:
                 response = await self._report_result(archive, association, job)
             else:
-                response = await self._send(association, StepReport.unpack(job.payload))
+                report = StepReport.unpack(job.payload)
+                if report.operation == "available" and await self._awaits(archive, report):
+                    await archive.retry(job.id, reason=_ON_THEIR_WAY, delay=_LOOKED_AT_EACH)
+                    return
+                response = await self._send(association, report)
         except LocalError as error:
             await archive.hold(job.id, str(error))
             return
         await self._settle(archive, job, response)
+
+    async def _awaits(self, archive: Archive, report: StepReport) -> bool:
+        """Whether objects of the study are on their way still to the Retrieve AE that a
+        notification names: they cannot be had there yet (R.3.2.1.2)."""
+        study = report.attributes.text("StudyInstanceUID")
+        titles = {
+            title
+            for series in report.attributes.items_of("ReferencedSeriesSequence")
+            for item in series.items_of("ReferencedSOPSequence")
+            for title in item.texts("RetrieveAETitle")
+        }
+        for peer in self.configuration.peers:
+            if titles.intersection(peer.titles):
+                page = await archive.jobs(
+                    kind=DELIVER, destination=peer.name, study_instance_uid=study, limit=1
+                )
+                if page.items:
+                    return True
+        return False
 
     async def _send(self, association: Association, report: StepReport) -> Response:
         if report.operation == "create":

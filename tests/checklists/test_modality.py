@@ -324,9 +324,12 @@ def test_ps34_136_a_notification_has_the_attributes_of_its_table_and_no_others()
 
 def test_cd_31_availability_is_told_and_taken(tmp_path: Path, start_peer: Any) -> None:
     told: list[Dataset] = []
+    there: list[int] = []
+    pacs = DcmtkStoreScp(tmp_path / "pacs", port=free_port())
 
     def take(event: Any) -> tuple[int, None]:
         told.append(event.attribute_list)
+        there.append(len(pacs.received()))
         return 0, None
 
     port = free_port()
@@ -335,7 +338,6 @@ def test_cd_31_availability_is_told_and_taken(tmp_path: Path, start_peer: Any) -
     server = application.start_server(
         ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_CREATE, take)]
     )
-    pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs"))
     made = Clinic(
         tmp_path,
         pacs.port,
@@ -351,8 +353,13 @@ def test_cd_31_availability_is_told_and_taken(tmp_path: Path, start_peer: Any) -
         begun = clinic.start()
         clinic.exam("capture", stills=2)
         clinic.exam("finish")
+        # Nothing can be retrieved from an archive that has not got it.
+        time.sleep(1.5)
+        assert not told
+        start_peer(pacs)
         until(lambda: told, lambda: clinic.box.log)
     server.shutdown()
+    assert there == [2]
     (notification,) = told
     assert notification.StudyInstanceUID == begun["study_instance_uid"]
     (step,) = notification.ReferencedPerformedProcedureStepSequence

@@ -22,6 +22,7 @@ from tests.checklists.test_ps34_verification_and_negotiation import (
     announced,
     extended,
 )
+from tests.cli_of import gantry
 from tests.node.running import ENVIRONMENT, NodeProcess, peer_table
 from tests.peers.raw_pdu import (
     c_store_request,
@@ -177,3 +178,30 @@ def test_ps34_150_a_role_that_is_not_played_is_not_claimed() -> None:
     sections = stated("capture-station")
     assert SCU in sections
     assert SCP not in sections
+
+
+def test_what_annexes_f_j_k_and_r_want_stated_is_stated() -> None:
+    sections = stated("cdac-sdk")
+    worklist = sections["### Modality Worklist as SCP"]
+    assert {"Matching keys", "Types of matching", "Return keys", "Priority"} <= worklist.keys()
+    steps = sections["### Modality Performed Procedure Step as SCP"]
+    assert {"N-CREATE", "N-SET", "IN PROGRESS", "Attributes coerced", "Kept"} <= steps.keys()
+    assert "PatientID" in steps["N-SET"][0]
+    assert steps["Kept"] == ["30 d after its last change"]
+    commitment = sections["### Storage Commitment Push Model as SCP"]
+    wanted = {"N-ACTION", "Persistence", "Retrieval", "N-EVENT-REPORT", "Retrieve AE Title"}
+    assert wanted <= commitment.keys()
+    assert "N-CREATE" in sections["### Instance Availability Notification as SCP"]
+
+
+def test_compression_is_stated_as_it_is_configured(tmp_path: Path) -> None:
+    configuration = tmp_path / "gantry.toml"
+    configuration.write_text(
+        'profile = "gateway"\n[[peer]]\nname = "FAR"\naddresses = ["127.0.0.1:104"]\n'
+        'transfer_syntaxes = ["rle"]\n[[compress]]\nname = "all"\nto = ["rle"]\n'
+    )
+    done = gantry("conformance", "gateway", "--config", configuration)
+    assert done.returncode == 0, done.output
+    assert "| Compression on receipt | by rule, without loss, into RLE Lossless |" in done.output
+    assert "of images also RLE Lossless |" in done.output
+    assert "| Lossy compression | none of its own |" in done.output
