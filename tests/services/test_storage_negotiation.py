@@ -10,6 +10,7 @@ from agent.dataset.sop_classes import (
     RELATED_GENERAL,
     storage_sop_classes,
 )
+from agent.dataset.transfer_syntaxes import DEFLATED_IMAGE_FRAME, RLE_LOSSLESS
 from agent.services.storage_negotiation import (
     Capability,
     Proposal,
@@ -25,7 +26,11 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
 BIG = "1.2.840.10008.1.2.2"
-JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+"""Which nothing here decodes yet."""
+
+SR = "1.2.840.10008.5.1.4.1.1.88.33"
 HANGING_PROTOCOL = "1.2.840.10008.5.1.4.38.1"
 TWELVE_LEAD, GENERAL_ECG, ECG_32 = (f"1.2.840.10008.5.1.4.1.1.9.1.{n}" for n in (1, 2, 4))
 
@@ -72,12 +77,44 @@ def test_ps34_022_related_general_classes_are_exactly_those_of_table_b_3_3() -> 
 
 
 def test_ps34_010_each_class_and_each_encapsulated_syntax_has_a_context_of_its_own() -> None:
-    needs = context_needs([(CT, EXPLICIT), (CT, JPEG_LS), (CT, EXPLICIT)])
+    needs = context_needs([(CT, EXPLICIT), (CT, JPEG_2000), (CT, EXPLICIT)])
     assert [(each.abstract_syntax, each.transfer_syntaxes) for each in needs] == [
         (CT, (EXPLICIT,)),
         (CT, (IMPLICIT, BIG)),
-        (CT, (JPEG_LS,)),
+        (CT, (JPEG_2000,)),
     ]
+
+
+def test_what_can_be_decoded_is_proposed_native_besides() -> None:
+    needs = context_needs([(CT, RLE_LOSSLESS)])
+    assert [each.transfer_syntaxes for each in needs] == [
+        (RLE_LOSSLESS,),
+        (EXPLICIT, IMPLICIT, BIG),
+    ]
+
+
+def test_each_compressed_syntax_that_the_peer_likes_has_a_context_of_its_own() -> None:
+    likes = Proposal(preferred=(RLE_LOSSLESS, DEFLATED_IMAGE_FRAME, IMPLICIT))
+    needs = context_needs([(CT, EXPLICIT)], likes)
+    assert [each.transfer_syntaxes for each in needs] == [
+        (RLE_LOSSLESS,),
+        (DEFLATED_IMAGE_FRAME,),
+        (IMPLICIT, EXPLICIT, BIG),
+    ]
+
+
+def test_only_images_are_proposed_compressed_and_lossy_only_where_that_is_allowed() -> None:
+    likes = Proposal(preferred=(RLE_LOSSLESS,))
+    assert RLE_LOSSLESS not in transfer_syntaxes_for(SR, EXPLICIT, likes)
+    pytest.importorskip("agent.codecs.kernel")
+    lossy = Proposal(preferred=(JPEG_BASELINE,), lossy=True)
+    assert transfer_syntaxes_for(CT, EXPLICIT, lossy)[0] == JPEG_BASELINE
+    assert JPEG_BASELINE not in transfer_syntaxes_for(
+        CT, EXPLICIT, Proposal(preferred=(JPEG_BASELINE,))
+    )
+    # What has lost something already is not made to lose more.
+    near = "1.2.840.10008.1.2.4.81"
+    assert JPEG_BASELINE not in transfer_syntaxes_for(CT, near, lossy)
 
 
 @pytest.mark.parametrize("processing", FOR_PROCESSING)
@@ -100,10 +137,10 @@ def test_mx_04_a_syntax_that_is_never_proposed_is_left_out() -> None:
 
 
 def test_rv_13_what_cannot_be_converted_is_proposed_as_it_is_or_not_at_all() -> None:
-    assert transfer_syntaxes_for(CT, JPEG_LS, Proposal(preferred=(EXPLICIT,))) == (JPEG_LS,)
-    assert transfer_syntaxes_for(CT, JPEG_LS, Proposal(never=(JPEG_LS,))) == ()
+    assert transfer_syntaxes_for(CT, JPEG_2000, Proposal(preferred=(EXPLICIT,))) == (JPEG_2000,)
+    assert transfer_syntaxes_for(CT, JPEG_2000, Proposal(never=(JPEG_2000,))) == ()
 
 
 def test_the_peers_preference_comes_first_among_what_can_be_made() -> None:
-    preferred = Proposal(preferred=(JPEG_LS, IMPLICIT))
+    preferred = Proposal(preferred=(JPEG_2000, IMPLICIT))
     assert transfer_syntaxes_for(CT, EXPLICIT, preferred) == (IMPLICIT, EXPLICIT, BIG)
