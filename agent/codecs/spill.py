@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from typing import IO
 
@@ -18,6 +17,9 @@ class Spill:
     """
 
     def __init__(self, limit: int) -> None:
+        # What it brings along, a worker that needs no spill shall not have in memory.
+        import tempfile
+
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=limit)  # noqa: SIM115
         self.length = 0
 
