@@ -29,6 +29,7 @@ from agent.codecs.jpeg_markers import (
     next_scan,
     read_header,
 )
+from agent.codecs.row_scans import RowScan, check_frame, sign_bit, strips_of
 from agent.codecs.rows import PassingRows, grouped, strip_height
 from agent.codecs.window import Window
 from agent.dataset.byte_source import ByteSource
@@ -39,7 +40,6 @@ _CLAUSE = "ITU-T T.81 H"
 _CATEGORIES = 17
 _WORST = 8
 _MARGIN = 64
-_DAMAGED = -2
 _PHOTOMETRIC_INTERPRETATIONS = {
     1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
     3: ("RGB", "YBR_FULL"),
@@ -182,41 +182,15 @@ class _ScanHeader:
 def decode(frame: FrameDescription, source: ByteSource) -> Decoded:
     """Decompress a frame; see `codec.CodecModule.decode`."""
     header, scan = read_header(source)
-    _check_frame(frame, header)
-    decoders = [_ScanDecoder(frame, source, each) for each in _scans(source, header, scan)]
-    return Decoded(frame, _strips(frame, decoders))
-
-
-def _check_frame(frame: FrameDescription, header: JpegHeader) -> None:
     if header.process != SOF3:
         raise FrameDamaged(
             f"The JPEG stream is of the process SOF{header.process - 0xC0}, which is not lossless.",
             header.position,
             clause=_CLAUSE,
         )
-    told = (header.rows, header.columns, len(header.components))
-    wanted = (frame.rows, frame.columns, frame.samples_per_pixel)
-    if told != wanted:
-        raise FrameDamaged(
-            f"The JPEG stream has {told[0]} rows, {told[1]} columns and {told[2]} components where "
-            f"the object has {wanted[0]}, {wanted[1]} and {wanted[2]}.",
-            header.position,
-            clause="PS3.5 8.2.1",
-        )
-    if frame.bits_allocated not in (8, 16) or header.precision > frame.bits_allocated:
-        raise FrameDamaged(
-            f"The JPEG stream has samples of {header.precision} bits, "
-            f"the object cells of {frame.bits_allocated}.",
-            header.position,
-            clause="PS3.5 8.2.1",
-        )
-    samplings = {(each.horizontal_sampling, each.vertical_sampling) for each in header.components}
-    if len(samplings) > 1:
-        raise FrameDamaged(
-            "The components of a lossless JPEG stream differ in size, which is not supported.",
-            header.position,
-            clause="PS3.5 8.2.1",
-        )
+    check_frame(frame, header, "PS3.5 8.2.1")
+    scans = [_row_scan(frame, source, each) for each in _scans(source, header, scan)]
+    return Decoded(frame, strips_of(frame, scans, "JPEG", "ITU-T T.81 H.2"))
 
 
 def _scans(source: ByteSource, header: JpegHeader, scan: Scan) -> list[_ScanHeader]:
@@ -242,101 +216,57 @@ def _scans(source: ByteSource, header: JpegHeader, scan: Scan) -> list[_ScanHead
     return found
 
 
-class _ScanDecoder:
-    """One scan on its way into the native rows, of which it writes its components."""
+def _row_scan(frame: FrameDescription, source: ByteSource, found: _ScanHeader) -> RowScan:
+    from agent.codecs import kernel
 
-    def __init__(self, frame: FrameDescription, source: ByteSource, found: _ScanHeader) -> None:
-        from agent.codecs import kernel
-
-        header, scan = found.header, found.scan
-        count = len(scan.components)
-        self._kernel = kernel
-        self._row_length = frame.row_length
-        parameters = (
-            header.columns,
-            count,
-            frame.sample_length,
-            header.precision,
-            self._point_transform(header, scan),
-            scan.spectral_start,
-        )
-        # Two's complement in fewer bits than a cell: what is above the sign repeats it.
-        sign = frame.pixel_representation and header.precision < frame.bits_allocated
-        self._state = bytearray(kernel.lossless_state_length(parameters, True))
-        kernel.lossless_decoder_begin(
-            self._state,
-            parameters,
-            frame.samples_per_pixel,
-            self._restart_rows(header, scan),
-            header.precision - 1 if sign else 0,
-        )
-        for place, component in enumerate(scan.components):
-            table = header.huffman_tables.get((0, component.dc_table))
-            if table is None:
-                raise FrameDamaged(
-                    f"The scan uses Huffman table {component.dc_table}, which there is not.",
-                    scan.position,
-                    clause="ITU-T T.81 B.2.3",
-                )
-            kernel.lossless_decoder_component(
-                self._state, place, component.index, table.specification
-            )
-        self._window = Window(source, scan.position, header.columns * count * _WORST + _MARGIN)
-
-    @staticmethod
-    def _point_transform(header: JpegHeader, scan: Scan) -> int:
-        if not 1 <= scan.spectral_start <= 7 or scan.approximation_low >= header.precision:
+    header, scan = found.header, found.scan
+    count = len(scan.components)
+    parameters = (
+        header.columns,
+        count,
+        frame.sample_length,
+        header.precision,
+        _point_transform(header, scan),
+        scan.spectral_start,
+    )
+    state = bytearray(kernel.lossless_state_length(parameters, True))
+    kernel.lossless_decoder_begin(
+        state,
+        parameters,
+        frame.samples_per_pixel,
+        _restart_rows(header, scan),
+        sign_bit(frame, header.precision),
+    )
+    for place, component in enumerate(scan.components):
+        table = header.huffman_tables.get((0, component.dc_table))
+        if table is None:
             raise FrameDamaged(
-                f"The scan tells of predictor {scan.spectral_start} and point transform "
-                f"{scan.approximation_low} in {header.precision} bits.",
+                f"The scan uses Huffman table {component.dc_table}, which there is not.",
                 scan.position,
                 clause="ITU-T T.81 B.2.3",
             )
-        return scan.approximation_low
-
-    @staticmethod
-    def _restart_rows(header: JpegHeader, scan: Scan) -> int:
-        rows, rest = divmod(header.restart_interval, header.columns)
-        if rest:
-            raise FrameDamaged(
-                f"The restart interval of {header.restart_interval} is no number of whole rows.",
-                scan.position,
-                clause="ITU-T T.81 H.1.1",
-            )
-        return rows
-
-    def fill(self, strip: memoryview) -> tuple[int, int]:
-        """Write this scan's samples of a strip: how many rows, and what stopped it (0: nothing)."""
-        done = 0
-        while done < len(strip):
-            self._window.fill()
-            result, consumed, rows = self._kernel.lossless_decode(
-                self._state, self._window.data, self._window.last, strip[done:]
-            )
-            self._window.consume(consumed)
-            done += rows * self._row_length
-            if result:
-                return done // self._row_length, result
-        return done // self._row_length, 0
-
-    @property
-    def position(self) -> int:
-        return self._window.position
+        kernel.lossless_decoder_component(state, place, component.index, table.specification)
+    window = Window(source, scan.position, header.columns * count * _WORST + _MARGIN)
+    return RowScan(kernel.lossless_decode, state, window, frame.row_length)
 
 
-def _strips(frame: FrameDescription, decoders: list[_ScanDecoder]) -> Iterator[Strip]:
-    height = strip_height(frame)
-    strip = memoryview(bytearray(height * frame.row_length))
-    for row in range(0, frame.rows, height):
-        part = strip[: min(height, frame.rows - row) * frame.row_length]
-        found = [(*each.fill(part), each.position) for each in decoders]
-        rows, result, position = min(found)
-        if rows:
-            yield part[: rows * frame.row_length]
-        if result:
-            what = "is damaged" if result == _DAMAGED else "ends"
-            raise FrameDamaged(
-                f"The JPEG stream {what} in row {row + rows + 1} of {frame.rows}.",
-                position,
-                clause="ITU-T T.81 H.2",
-            )
+def _point_transform(header: JpegHeader, scan: Scan) -> int:
+    if not 1 <= scan.spectral_start <= 7 or scan.approximation_low >= header.precision:
+        raise FrameDamaged(
+            f"The scan tells of predictor {scan.spectral_start} and point transform "
+            f"{scan.approximation_low} in {header.precision} bits.",
+            scan.position,
+            clause="ITU-T T.81 B.2.3",
+        )
+    return scan.approximation_low
+
+
+def _restart_rows(header: JpegHeader, scan: Scan) -> int:
+    rows, rest = divmod(header.restart_interval, header.columns)
+    if rest:
+        raise FrameDamaged(
+            f"The restart interval of {header.restart_interval} is no number of whole rows.",
+            scan.position,
+            clause="ITU-T T.81 H.1.1",
+        )
+    return rows

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 
 from agent.codecs import jpeg_segments
-from agent.codecs.codec import Decoded, Encoded, EncodeSettings, RowSource, Strip
+from agent.codecs.codec import Decoded, Encoded, EncodeSettings, RowSource
 from agent.codecs.damage import FrameDamaged
 from agent.codecs.frame import FrameDescription
 from agent.codecs.jpeg_ls_markers import (
@@ -29,6 +29,7 @@ from agent.codecs.jpeg_ls_markers import (
     scan_header,
 )
 from agent.codecs.jpeg_markers import Component
+from agent.codecs.row_scans import RowScan, check_frame, sign_bit, strips_of
 from agent.codecs.rows import grouped, strip_height
 from agent.codecs.window import Window
 from agent.dataset.byte_source import ByteSource
@@ -39,7 +40,6 @@ _CLAUSE = "PS3.5 8.2.3"
 _NONE, _LINE = 0, 1
 _WORST = 10
 _MARGIN = 64
-_DAMAGED = -2
 _PHOTOMETRIC_INTERPRETATIONS = {
     1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
     3: ("RGB", "YBR_FULL"),
@@ -128,8 +128,8 @@ def _scan(frame: FrameDescription, rows: RowSource, precision: int, near: int) -
     interleave = _NONE if samples == 1 else _LINE
     parameters = (frame.columns, samples, interleave, frame.sample_length, near, *presets)
     state = bytearray(kernel.jpeg_ls_state_length(parameters))
-    sign_bit = frame.bits_stored - 1 if frame.pixel_representation and near else 0
-    kernel.jpeg_ls_encoder_begin(state, parameters, sign_bit)
+    kept_sign = frame.bits_stored - 1 if frame.pixel_representation and near else 0
+    kernel.jpeg_ls_encoder_begin(state, parameters, kept_sign)
     yield _header(frame, precision, near, presets)
     height = strip_height(frame)
     out = bytearray(height * (frame.samples_per_row * _WORST + _MARGIN))
@@ -151,36 +151,9 @@ def _scan(frame: FrameDescription, rows: RowSource, precision: int, near: int) -
 def decode(frame: FrameDescription, source: ByteSource) -> Decoded:
     """Decompress a frame; see `codec.CodecModule.decode`."""
     header, scan = read_header(source)
-    _check_frame(frame, header)
-    decoders = [_ScanDecoder(frame, source, *each) for each in _scans(source, header, scan)]
-    return Decoded(frame, _strips(frame, decoders))
-
-
-def _check_frame(frame: FrameDescription, header: LsHeader) -> None:
-    found = header.frame
-    told = (found.rows, found.columns, len(found.components))
-    wanted = (frame.rows, frame.columns, frame.samples_per_pixel)
-    if told != wanted:
-        raise FrameDamaged(
-            f"The JPEG stream has {told[0]} rows, {told[1]} columns and {told[2]} components where "
-            f"the object has {wanted[0]}, {wanted[1]} and {wanted[2]}.",
-            found.position,
-            clause=_CLAUSE,
-        )
-    if frame.bits_allocated not in (8, 16) or found.precision > frame.bits_allocated:
-        raise FrameDamaged(
-            f"The JPEG stream has samples of {found.precision} bits, "
-            f"the object cells of {frame.bits_allocated}.",
-            found.position,
-            clause=_CLAUSE,
-        )
-    samplings = {(each.horizontal_sampling, each.vertical_sampling) for each in found.components}
-    if len(samplings) > 1:
-        raise FrameDamaged(
-            "The components of a JPEG-LS stream differ in size, which DICOM does not allow.",
-            found.position,
-            clause=_CLAUSE,
-        )
+    check_frame(frame, header.frame, _CLAUSE)
+    scans = [_row_scan(frame, source, *each) for each in _scans(source, header, scan)]
+    return Decoded(frame, strips_of(frame, scans, "JPEG-LS", "ITU-T T.87 A"))
 
 
 def _scans(source: ByteSource, header: LsHeader, scan: Scan) -> list[tuple[LsHeader, Scan]]:
@@ -205,77 +178,22 @@ def _scans(source: ByteSource, header: LsHeader, scan: Scan) -> list[tuple[LsHea
     return found
 
 
-class _ScanDecoder:
-    """One scan on its way into the native rows, of which it writes its components."""
+def _row_scan(frame: FrameDescription, source: ByteSource, header: LsHeader, scan: Scan) -> RowScan:
+    from agent.codecs import kernel
 
-    def __init__(
-        self, frame: FrameDescription, source: ByteSource, header: LsHeader, scan: Scan
-    ) -> None:
-        from agent.codecs import kernel
-
-        precision = header.frame.precision
-        count = len(scan.components)
-        self._decode = kernel.jpeg_ls_decode
-        self._row_length = frame.row_length
-        presets = header.presets.complete(precision, scan.near)
-        parameters = (
-            frame.columns,
-            count,
-            scan.interleave,
-            frame.sample_length,
-            scan.near,
-            *presets,
-        )
-        places = scan.components + (0,) * (4 - count)
-        self._state = bytearray(kernel.jpeg_ls_state_length(parameters))
-        kernel.jpeg_ls_decoder_begin(
-            self._state,
-            parameters,
-            frame.samples_per_pixel,
-            (places[0], places[1], places[2], places[3]),
-            header.restart_interval,
-            _sign_bit(frame, precision),
-        )
-        self._window = Window(source, scan.position, frame.columns * count * _WORST + _MARGIN)
-
-    def fill(self, strip: memoryview) -> tuple[int, int]:
-        """Write this scan's samples of a strip: how many rows, and what stopped it (0: nothing)."""
-        done = 0
-        while done < len(strip):
-            self._window.fill()
-            result, consumed, rows = self._decode(
-                self._state, self._window.data, self._window.last, strip[done:]
-            )
-            self._window.consume(consumed)
-            done += rows * self._row_length
-            if result:
-                return done // self._row_length, result
-        return done // self._row_length, 0
-
-    @property
-    def position(self) -> int:
-        return self._window.position
-
-
-def _sign_bit(frame: FrameDescription, precision: int) -> int:
-    """Two's complement in fewer bits than a cell: what is above the sign repeats it."""
-    sign = frame.pixel_representation and precision < frame.bits_allocated
-    return precision - 1 if sign else 0
-
-
-def _strips(frame: FrameDescription, decoders: list[_ScanDecoder]) -> Iterator[Strip]:
-    height = strip_height(frame)
-    strip = memoryview(bytearray(height * frame.row_length))
-    for row in range(0, frame.rows, height):
-        part = strip[: min(height, frame.rows - row) * frame.row_length]
-        found = [(*each.fill(part), each.position) for each in decoders]
-        rows, result, position = min(found)
-        if rows:
-            yield part[: rows * frame.row_length]
-        if result:
-            what = "is damaged" if result == _DAMAGED else "ends"
-            raise FrameDamaged(
-                f"The JPEG-LS stream {what} in row {row + rows + 1} of {frame.rows}.",
-                position,
-                clause="ITU-T T.87 A",
-            )
+    precision = header.frame.precision
+    count = len(scan.components)
+    presets = header.presets.complete(precision, scan.near)
+    parameters = (frame.columns, count, scan.interleave, frame.sample_length, scan.near, *presets)
+    places = scan.components + (0,) * (4 - count)
+    state = bytearray(kernel.jpeg_ls_state_length(parameters))
+    kernel.jpeg_ls_decoder_begin(
+        state,
+        parameters,
+        frame.samples_per_pixel,
+        (places[0], places[1], places[2], places[3]),
+        header.restart_interval,
+        sign_bit(frame, precision),
+    )
+    window = Window(source, scan.position, frame.columns * count * _WORST + _MARGIN)
+    return RowScan(kernel.jpeg_ls_decode, state, window, frame.row_length)

@@ -28,6 +28,7 @@ from agent.codecs.jpeg_markers import (
     Component,
     Cursor,
     JpegHeader,
+    end_of_scan,
     frame_header,
     next_marker,
 )
@@ -37,7 +38,6 @@ from agent.dataset.byte_source import ByteSource
 SOF55, LSE = 0xF7, 0xF8
 _APP8 = APP0 + 8
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_WINDOW = 1 << 16
 _END_OF_SCAN = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 _PRESETS = "ITU-T T.87 C.2.4.1.1"
 
@@ -122,23 +122,8 @@ def read_header(source: ByteSource) -> tuple[LsHeader, Scan]:
 
 def next_scan(source: ByteSource, header: LsHeader, position: int) -> tuple[LsHeader, Scan] | None:
     """The scan after the one whose coded bytes include `position`; None at EOI."""
-    found, scan = _to_scan(Cursor(source, _end_of_scan(source, position)), header)
+    found, scan = _to_scan(Cursor(source, end_of_scan(source, position, _END_OF_SCAN)), header)
     return None if scan is None else (found, scan)
-
-
-def _end_of_scan(source: ByteSource, position: int) -> int:
-    """Where the marker after coded bytes begins, RST left aside: FF and a byte of 80 to FE."""
-    window = b""
-    while piece := source.read(position + len(window), _WINDOW):
-        window += piece
-        if found := _END_OF_SCAN.search(window):
-            return position + found.start()
-        kept = 1 if window.endswith(b"\xff") else 0
-        position += len(window) - kept
-        window = window[len(window) - kept :]
-    raise FrameDamaged(
-        "The JPEG stream ends within a scan.", position + len(window), clause="ITU-T T.87 C.1.1"
-    )
 
 
 def _to_scan(cursor: Cursor, header: LsHeader) -> tuple[LsHeader, Scan | None]:

@@ -153,12 +153,12 @@ def next_scan(
     return None if scan is None else (found, scan)
 
 
-def end_of_scan(source: ByteSource, position: int) -> int:
+def end_of_scan(source: ByteSource, position: int, marker: re.Pattern[bytes] = _END_OF_SCAN) -> int:
     """Where the marker after entropy-coded bytes begins: neither stuffing nor RST (B.1.1.5)."""
     window = b""
     while piece := source.read(position + len(window), _WINDOW):
         window += piece
-        if found := _END_OF_SCAN.search(window):
+        if found := marker.search(window):
             return position + found.start()
         kept = 1 if window.endswith(b"\xff") else 0
         position += len(window) - kept
