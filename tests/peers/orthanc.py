@@ -15,9 +15,14 @@ from typing import Any
 from urllib.error import URLError
 
 from tests.peers.process import Server, free_port
-from tests.peers.programs import program
+from tests.peers.programs import plugin, program
 
 _SECONDS = 30.0
+
+
+def worklist_plugin() -> Path:
+    """The plug-in that answers worklist queries from a folder of `.wl` files."""
+    return plugin("orthanc", "libModalityWorklists.so")
 
 
 class Orthanc(Server):

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -17,7 +18,7 @@ def is_continuous_integration() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
-def missing(what: str, way_out: str) -> None:
+def missing(what: str, way_out: str) -> NoReturn:
     """Fail the test where all peers must be there, skip it elsewhere; never returns."""
     message = f"{what} is not installed: {way_out}"
     if is_continuous_integration():
@@ -26,18 +27,18 @@ def missing(what: str, way_out: str) -> None:
 
 
 @functools.cache
-def _programs_of(package: str) -> dict[str, Path]:
+def _files_of(package: str) -> tuple[Path, ...]:
     try:
         listing = subprocess.run(
             ["dpkg", "-L", package], capture_output=True, text=True, check=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {
-        path.name: path
-        for path in map(Path, listing.splitlines())
-        if path.parent.name in ("bin", "sbin") and path.is_file()
-    }
+        return ()
+    return tuple(path for path in map(Path, listing.splitlines()) if path.is_file())
+
+
+def _way_out(package: str) -> str:
+    return f"apt-get install {package}, or './gantry test' as root"
 
 
 def program(package: str, name: str) -> Path:
@@ -45,11 +46,18 @@ def program(package: str, name: str) -> Path:
 
     PATH is not asked: pynetdicom puts programs named like DCMTK's into the virtual environment.
     """
-    found = _programs_of(package).get(name)
-    if found is None:
-        missing(f"{name} of {package}", f"apt-get install {package}, or './gantry test' as root")
-    assert found is not None
-    return found
+    for path in _files_of(package):
+        if path.name == name and path.parent.name in ("bin", "sbin"):
+            return path
+    missing(f"{name} of {package}", _way_out(package))
+
+
+def plugin(package: str, name: str) -> Path:
+    """The path of a library of the package that one of its programs loads when told to."""
+    for path in _files_of(package):
+        if path.name == name:
+            return path
+    missing(f"{name} of {package}", _way_out(package))
 
 
 @dataclass(frozen=True)
