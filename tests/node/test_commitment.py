@@ -1,4 +1,4 @@
-"""Storage commitment over the wire, both roles: Orthanc and pynetdicom on the other side."""
+"""Storage commitment over the wire, both roles: pynetdicom on the other side."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from pynetdicom.presentation import build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
 from tests.checklists.made import CT, instance_uid, store_all
-from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port, peer_table
-from tests.peers.orthanc import Orthanc
 
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
 STORAGE = [CT]
@@ -304,23 +302,6 @@ def test_ps34_109_an_unknown_transaction_is_answered_and_changes_nothing(
         assert len(node.ask("queue")["items"]) == 1
 
 
-def test_orthanc_commits_to_what_it_was_sent(tmp_path: Path, start_peer: Any) -> None:
-    node_port = free_port()
-    orthanc = start_peer(
-        Orthanc(tmp_path / "orthanc", modalities={"GANTRY": ("127.0.0.1", node_port)})
-    )
-    archive = CommittingArchive(orthanc.port, 0)
-    node = box(tmp_path / "node", archive)
-    text = node.configuration.read_text().replace(f"port = {node.port}", f"port = {node_port}")
-    node.configuration.write_text(text.replace('name = "FAR"', 'name = "FAR"\ntitle = "ORTHANC"'))
-    node.port = node_port
-    with node:
-        assert store_all(node.port, (1, CT), (2, CT)) == [0, 0]
-        until(lambda: node.log.count("commitment answered") == 2, lambda: node.log)
-        assert "failed=0" in node.log
-        until(lambda: not node.ask("queue")["items"], lambda: node.log)
-
-
 def requester(port: int, references: list[tuple[str, str]], listen: int) -> tuple[int, list[Any]]:
     """pynetdicom as a modality that asks us, and listens for the result."""
     events: list[Any] = []
@@ -400,22 +381,3 @@ def test_requests_that_cannot_be_are_refused(tmp_path: Path) -> None:
         twice = [(CT, instance_uid(1))] * 2
         assert requester(node.port, twice, listen)[0] == 0x0115
         assert requester(node.port, [], listen)[0] == 0x0115
-
-
-def test_our_command_asks_and_waits_for_the_answer(tmp_path: Path, start_peer: Any) -> None:
-    from tests.peers.sample_files import samples
-
-    port = free_port()
-    orthanc = start_peer(Orthanc(tmp_path / "orthanc", modalities={"ASKER": ("127.0.0.1", port)}))
-    sample = next(each for each in samples() if each.path.name == "CT_small.dcm").path
-    other = next(each for each in samples() if each.path.name == "MR_small.dcm").path
-    address = f"127.0.0.1:{orthanc.port}"
-    assert gantry("send", address, sample, "--called", "ORTHANC").returncode == 0
-    words = ("--called", "ORTHANC", "--calling", "ASKER", "--port", str(port), "--wait", "10")
-    done = gantry("commit", address, sample, *words)
-    assert done.returncode == 0, done.output
-    assert "1 committed, 0 failed" in done.output
-    partly = gantry("commit", address, sample, other, *words)
-    assert partly.returncode == 1
-    assert "1 committed, 1 failed" in partly.output
-    assert "0112H" in partly.output
