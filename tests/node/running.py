@@ -28,6 +28,7 @@ class NodeProcess:
         self.control = folder / "control"
         self.configuration = folder / "gantry.toml"
         self._accept = accept
+        self.program: tuple[str, ...] = ("-m", "agent.cli.main")
         self.write(more)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -47,8 +48,7 @@ class NodeProcess:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-m",
-                    "agent.cli.main",
+                    *self.program,
                     "run",
                     "--config",
                     str(self.configuration),

@@ -19,7 +19,8 @@ from tests.checklists.made import CT, instance_uid, store_all
 from tests.node.running import NodeProcess, free_port, peer_table
 
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
-STORAGE = [CT]
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
+STORAGE = [CT, ULTRASOUND]
 
 
 def until(holds: Any, why: Any = str, seconds: float = 20.0) -> None:
