@@ -13,6 +13,7 @@ from agent.errors import LocalError
 from agent.objects.iod import Iod
 from agent.objects.iods import iod_of
 from agent.objects.pixels import PixelDescription, colour, grey
+from agent.objects.planar_packing import PlanarPacking
 from agent.objects.single_bit import SingleBitPacking
 from hal.capture.pixel_formats import PIXEL_FORMATS, PixelFormat
 
@@ -81,20 +82,29 @@ def packing(
     *,
     full_range: bool = True,
     aspect_ratio: tuple[int, int] | None = None,
-) -> Packing | SingleBitPacking:
+    origin: tuple[int, int] = (0, 0),
+) -> Packing | PlanarPacking | SingleBitPacking:
     """How frames of this format become native frames of objects of this SOP class.
 
     YCbCr 4:2:2 stays YBR_FULL_422 where the IOD allows that in native form, else it becomes RGB
-    (with numpy). `full_range` False says that luma is 16 to 235 and chroma 16 to 240, as most
-    video is. Objects of one bit take grey of 8 bits, cut in its middle. Raises LocalError when
-    the IOD allows nothing that the format can become.
+    (with numpy); so does 4:2:0. `full_range` False says that luma is 16 to 235 and chroma 16 to
+    240, as most video is. Objects of one bit take grey of 8 bits, cut in its middle. `origin` is
+    where a region of that size begins in frames of several planes, of which no other can cut it
+    out. Raises LocalError when the IOD allows nothing that the format can become.
     """
     found = PIXEL_FORMATS.get(pixel_format)
-    if found is None or found.compressed or found.planar:
+    if found is None or found.compressed:
         raise LocalError(
             f"Frames in {pixel_format} cannot be packed.",
             value=pixel_format,
-            way_out="Capture in GREY, Y10, Y12, Y16, RGB24, BGR24, YUYV or UYVY.",
+            way_out="Capture in GREY, Y10, Y12, Y16, RGB24, BGR24, YUYV, UYVY or NV12.",
+        )
+    if width % found.group_width:
+        raise LocalError(
+            f"{pixel_format} has whole groups of pixels in a row.",
+            value=width,
+            limit=found.group_width,
+            way_out="Choose an even width.",
         )
     iod = iod_of(sop_class_uid)
     if found.bits_stored == 8 and found.colour == "grey" and _holds_single_bits(iod):
@@ -109,6 +119,10 @@ def packing(
     if aspect_ratio is not None and aspect_ratio[0] != aspect_ratio[1]:
         pixels = _with_aspect_ratio(pixels, aspect_ratio)
     iod.check(pixels, encapsulated=False)
+    if found.planar:
+        pack = _pack_of(PIXEL_FORMATS["YUYV"], pixels, full_range)
+        assert pack is not None
+        return PlanarPacking(pixels, pack, *origin)
     return Packing(found, width, pixels, _pack_of(found, pixels, full_range))
 
 

@@ -31,7 +31,8 @@ class _Packing(Protocol):
 class RegionPacking:
     """A packing of a region, with some rectangles of it blacked out.
 
-    `packing` is one for frames of the region's size. Raises LocalError for a region or mask that
+    `packing` is one for frames of the region's size; of a format with several planes it cuts the
+    region out itself (its `origin`). Raises LocalError for a region or mask that
     does not lie in the frame, or whose left side is within a group of pixels.
     """
 
@@ -50,7 +51,7 @@ class RegionPacking:
                 raise LocalError(
                     "A region or mask does not lie in the frame.", value=tuple(each), limit=frame
                 )
-        if region.left % found.group_width or found.planar:
+        if region.left % found.group_width:
             raise LocalError(
                 f"A region of {pixel_format} begins with a whole group of pixels.",
                 value=region.left,
@@ -65,12 +66,14 @@ class RegionPacking:
             Rectangle(mask.left - region.left, mask.top - region.top, mask.width, mask.height)
             for mask in masks
         ]
+        self._cuts = not found.planar
         self._offset = found.row_length(region.left) if region.left else 0
 
     def strips(self, view: memoryview, stride: int) -> Iterator[memoryview]:
         """The region in pieces, in order; each is valid until the next is asked for."""
         first = 0
-        with view[self._region.top * stride + self._offset :] as part:
+        start = self._region.top * stride + self._offset if self._cuts else 0
+        with view[start:] as part:
             for strip in self._packing.strips(part, stride):
                 rows = len(strip) // self._row
                 hidden = [each for each in self._masks if _meets(each, first, first + rows)]

@@ -33,6 +33,7 @@ from agent.objects.iods import (
 from agent.objects.jpeg_frames import KeptFrames, jpeg_pixels
 from agent.objects.packing import Packing, packing
 from agent.objects.pixels import PixelDescription
+from agent.objects.planar_packing import PlanarPacking
 from agent.objects.recording import blocking, record
 from agent.objects.region import Rectangle, RegionPacking
 from agent.objects.single_bit import SingleBitPacking
@@ -56,7 +57,7 @@ region, and each mask, is left, top, width and height in pixels of the frame."""
 
 _PATIENCE = 5.0
 
-Frames: TypeAlias = Packing | SingleBitPacking | RegionPacking | KeptFrames
+Frames: TypeAlias = Packing | PlanarPacking | SingleBitPacking | RegionPacking | KeptFrames
 """What makes frames of an object of what a device gives."""
 
 
@@ -184,7 +185,12 @@ class Camera:
             return KeptFrames(self._compressed_pixels(device)), JPEG_BASELINE
         region = self._region or Rectangle(0, 0, form.width, form.height)
         packed = packing(
-            form.pixel_format, region.width, region.height, sop_class, full_range=form.full_range
+            form.pixel_format,
+            region.width,
+            region.height,
+            sop_class,
+            full_range=form.full_range,
+            origin=(region.left, region.top),
         )
         if self._region is None and not self._masks:
             return packed, EXPLICIT_VR_LITTLE_ENDIAN

@@ -228,10 +228,10 @@ def render(
     """Write frame `number` into the buffer in that format, rows `stride` bytes apart.
 
     Bytes of the buffer beyond each row are left alone. Raises ValueError for a format that the
-    patterns cannot make (compressed and planar ones).
+    patterns cannot make (compressed ones).
     """
     row = PIXEL_FORMATS[pixel_format]
-    rows = np.frombuffer(buffer, dtype=np.uint8, count=stride * pattern.height)
+    rows = np.frombuffer(buffer, dtype=np.uint8)[: stride * pattern.height]
     length = row.row_length(pattern.width)
     target = rows.reshape(pattern.height, stride)[:, :length]
     if row.colour == "grey":
@@ -249,27 +249,50 @@ def render(
         if row.samples != ("R", "G", "B"):
             image = image[:, :, ::-1]
         target[:] = image.reshape(pattern.height, -1)
-    elif row.samples in (("Y", "Cb", "Y", "Cr"), ("Cb", "Y", "Cr", "Y")) and not row.planar:
+    elif row.planar:
+        behind = np.frombuffer(buffer, dtype=np.uint8, offset=len(rows))
+        _pack_420(image, target, behind.reshape(-1, stride)[:, :length])
+    elif row.samples in (("Y", "Cb", "Y", "Cr"), ("Cb", "Y", "Cr", "Y")):
         _pack_422(image, target, luma_first=row.samples[0] == "Y")
     else:
         raise ValueError(f"the patterns cannot be made as {pixel_format}")
 
 
-def _pack_422(image: Colour, target: NDArray[np.uint8], *, luma_first: bool) -> None:
-    # The full range equations of PS3.3 C.7.6.3.1.2 (those of JFIF), in units of 1/65536.
-    wide = image.astype(np.int32)
+# The full range equations of PS3.3 C.7.6.3.1.2 (those of JFIF), in units of 1/65536.
+
+
+def _luma(wide: NDArray[np.int32]) -> NDArray[np.int32]:
     red, green, blue = wide[:, :, 0], wide[:, :, 1], wide[:, :, 2]
-    luma = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-    pairs = wide[:, 0::2] + wide[:, 1::2]
-    red, green, blue = pairs[:, :, 0], pairs[:, :, 1], pairs[:, :, 2]
-    half = (128 << 17) + 65535
-    blueness = (-11059 * red - 21709 * green + 32768 * blue + half) >> 17
-    redness = (32768 * red - 27439 * green - 5329 * blue + half) >> 17
+    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+
+
+def _chroma(sums: NDArray[np.int32], shift: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Cb and Cr of sums of 2**shift pixels each."""
+    red, green, blue = sums[:, :, 0], sums[:, :, 1], sums[:, :, 2]
+    half = (128 << 16 + shift) + (32768 << shift) - 1
+    blueness = (-11059 * red - 21709 * green + 32768 * blue + half) >> 16 + shift
+    redness = (32768 * red - 27439 * green - 5329 * blue + half) >> 16 + shift
+    return np.clip(blueness, 0, 255), np.clip(redness, 0, 255)
+
+
+def _pack_422(image: Colour, target: NDArray[np.uint8], *, luma_first: bool) -> None:
+    wide = image.astype(np.int32)
+    luma = _luma(wide)
+    blueness, redness = _chroma(wide[:, 0::2] + wide[:, 1::2], 1)
     first = 0 if luma_first else 1
     target[:, first::4] = luma[:, 0::2]
     target[:, first + 2 :: 4] = luma[:, 1::2]
-    target[:, 1 - first :: 4] = np.clip(blueness, 0, 255)
-    target[:, 3 - first :: 4] = np.clip(redness, 0, 255)
+    target[:, 1 - first :: 4] = blueness
+    target[:, 3 - first :: 4] = redness
+
+
+def _pack_420(image: Colour, target: NDArray[np.uint8], behind: NDArray[np.uint8]) -> None:
+    wide = image.astype(np.int32)
+    target[:] = _luma(wide)
+    pairs = wide[:, 0::2] + wide[:, 1::2]
+    blueness, redness = _chroma(pairs[0::2] + pairs[1::2], 2)
+    behind[:, 0::2] = blueness
+    behind[:, 1::2] = redness
 
 
 def read_frame_number(

@@ -53,13 +53,19 @@ class PixelFormat:
         return width * self.bits_per_pixel // 8
 
     def frame_length(self, width: int, height: int, stride: int | None = None) -> int:
-        """Bytes of a whole frame whose rows (of the first plane) are `stride` bytes apart."""
+        """Bytes of a whole frame whose rows (of the first plane) are `stride` bytes apart.
+
+        Raises ValueError as `row_length`, for a stride that is too short, and for an odd height
+        where two rows share their chroma.
+        """
         row = self.row_length(width)
         if stride is None:
             stride = row
         if stride < row:
             raise ValueError(f"a stride of {stride} is less than a row of {row} bytes")
         if self.planar:
+            if height % 2:
+                raise ValueError(f"{self.name} needs an even height: {height}")
             return stride * height * self.bits_per_pixel // self.bits_allocated
         return stride * height
 

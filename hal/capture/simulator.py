@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Incident", "Scripted", "SimulatedCapture"]
 
-_FORMATS = ("GREY", "Y10", "Y12", "Y16", "RGB24", "BGR24", "YUYV", "UYVY")
+_FORMATS = ("GREY", "Y10", "Y12", "Y16", "RGB24", "BGR24", "YUYV", "UYVY", "NV12")
 _SIZES = ((160, 120), (320, 240), (640, 480), (720, 576), (1280, 720), (1920, 1080))
 _RATES = (
     FrameRate(5),
@@ -182,6 +182,7 @@ class SimulatedCapture(CaptureDevice):
             raise FormatRefused(f"{rate.numerator}/{rate.denominator} frames a second is no rate")
         try:
             row = PIXEL_FORMATS[wanted.pixel_format].row_length(width)
+            PIXEL_FORMATS[wanted.pixel_format].frame_length(width, height)
         except ValueError as error:
             raise FormatRefused(str(error)) from None
         alignment = self._stride_alignment

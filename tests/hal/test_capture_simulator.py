@@ -26,7 +26,7 @@ from tests.hal.capture_contract import CaptureContract
 from tests.hal.clocks import StoppedClock
 
 RATE = FrameRate(25)
-FORMATS = ("GREY", "Y10", "Y12", "Y16", "RGB24", "BGR24", "YUYV", "UYVY")
+FORMATS = ("GREY", "Y10", "Y12", "Y16", "RGB24", "BGR24", "YUYV", "UYVY", "NV12")
 
 
 class TestSimulatorKeepsTheContract(CaptureContract):
@@ -199,7 +199,8 @@ def test_a_device_put_back_can_be_opened_again():
 @pytest.mark.parametrize(
     "wanted",
     [
-        CaptureFormat("NV12", 160, 120, RATE),
+        CaptureFormat("NV12", 160, 121, RATE),
+        CaptureFormat("NV12", 161, 120, RATE),
         CaptureFormat("GREY", 79, 120, RATE),
         CaptureFormat("YUYV", 161, 120, RATE),
         CaptureFormat("GREY", 160, 9000, RATE),

@@ -57,7 +57,11 @@ CASES = [
     (SECONDARY_CAPTURE_IMAGE, "BGR24", "RGB"),
     (SECONDARY_CAPTURE_IMAGE, "YUYV", "YBR_FULL_422"),
     (SECONDARY_CAPTURE_IMAGE, "UYVY", "YBR_FULL_422"),
+    (SECONDARY_CAPTURE_IMAGE, "NV12", "YBR_FULL_422"),
+    (SECONDARY_CAPTURE_IMAGE, "Y10", "MONOCHROME2"),
+    (ULTRASOUND_MULTI_FRAME_IMAGE, "NV12", "RGB"),
     (MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE, "GREY", "MONOCHROME2"),
+    (MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE, "Y10", "MONOCHROME2"),
     (MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE, "Y12", "MONOCHROME2"),
     (MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE, "Y16", "MONOCHROME2"),
     (MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE, "RGB24", "RGB"),
@@ -102,8 +106,8 @@ def capture(folder, sop_class_uid, pixel_format, frames, **instance):
     captured = []
     for _ in range(frames):
         with device.dequeue() as frame:
-            rows = numpy.frombuffer(frame.view, dtype=numpy.uint8).reshape(HEIGHT, frame.stride)
-            width = {"GREY": 1, "RGB24": 3, "BGR24": 3}.get(pixel_format, 2) * WIDTH
+            rows = numpy.frombuffer(frame.view, dtype=numpy.uint8).reshape(-1, frame.stride)
+            width = {"GREY": 1, "NV12": 1, "RGB24": 3, "BGR24": 3}.get(pixel_format, 2) * WIDTH
             captured.append(rows[:, :width].copy())
             del rows
             file.writer.begin_frame()
@@ -118,7 +122,7 @@ def capture(folder, sop_class_uid, pixel_format, frames, **instance):
 
 def expected(pixel_format, rows):
     """What the captured bytes mean, by another way than the code's."""
-    if pixel_format in ("Y12", "Y16"):
+    if pixel_format in ("Y10", "Y12", "Y16"):
         return rows.copy().view("<u2")
     if pixel_format == "GREY":
         return rows
@@ -126,6 +130,9 @@ def expected(pixel_format, rows):
         return rows.reshape(HEIGHT, WIDTH, 3)
     if pixel_format == "BGR24":
         return rows.reshape(HEIGHT, WIDTH, 3)[:, :, ::-1]
+    if pixel_format == "NV12":
+        shared = rows[HEIGHT:].reshape(HEIGHT // 2, WIDTH // 2, 2)
+        return numpy.dstack((rows[:HEIGHT], shared.repeat(2, axis=0).repeat(2, axis=1)))
     quads = rows.reshape(HEIGHT, WIDTH // 2, 4)
     luma, chroma = (quads[:, :, 0::2], quads[:, :, 1::2])
     if pixel_format == "UYVY":
@@ -158,7 +165,7 @@ def test_objects_hold_what_was_captured_and_dciodvfy_finds_no_error(
         meant = expected(pixel_format, rows)
         if read.BitsAllocated == 1:
             meant = meant >= 128
-        if photometric == "RGB" and pixel_format in ("YUYV", "UYVY"):
+        if photometric == "RGB" and pixel_format in ("YUYV", "UYVY", "NV12"):
             meant = in_rgb(meant)
             assert numpy.abs(shown.astype(int) - meant.astype(int)).max() <= 1
         else:
