@@ -46,6 +46,7 @@ from agent.workflow.procedure_keeping import (
     CommitmentKeeping,
     StepKeeping,
 )
+from agent.workflow.record_retention import RecordRetention
 from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
 from agent.workflow.supervision import supervised
@@ -133,6 +134,9 @@ class Node:
         self._load = load
         self._memory = MemoryWatch(configuration.limits.memory)
         self.retentions: dict[str, Retention] = {}
+        self.records = RecordRetention(
+            lambda: self.configuration, self.archives, pool, lambda: self.calendar.earliest
+        )
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
         self.pool = pool
@@ -212,6 +216,7 @@ class Node:
             ("clock", self.calendar.run),
             ("memory", self._memory.run),
             ("worklist", self.worklist.run),
+            ("record retention", self.records.run),
             ("watchdog", self._beat),
             ("metrics", self._write_metrics),
         ):

@@ -170,6 +170,7 @@ class _Questions:
         """Let retention look now, instead of when it is due."""
         for retention in self._node.retentions.values():
             await retention.tidy()
+        await self._node.records.tidy()
         return {}
 
     async def corrections(self, request: Request) -> Any:

@@ -17,9 +17,6 @@ from agent.archive.decision import COMMIT, DELIVER, JobPlan
 if TYPE_CHECKING:
     from agent.archive.store import Store
 
-_REMEMBERED = 30 * 86400.0
-"""Seconds for which the UID of a transaction that was asked of us cannot be used again."""
-
 
 class Item(NamedTuple):
     """An object of a transaction, and the job that asks for it."""
@@ -129,13 +126,9 @@ def answered(
 
 def asked_of_us(store: Store, transaction_uid: str, plan: JobPlan) -> bool:
     """A peer asks us; the job answers it. False where the transaction was there before."""
-    now = time.time()
-    store.index.execute(
-        "DELETE FROM commitment WHERE asked_of_us AND asked < ?", (now - _REMEMBERED,)
-    )
     added = store.index.execute(
         "INSERT OR IGNORE INTO commitment VALUES (?, ?, ?, 1)",
-        (transaction_uid, plan.destination, now),
+        (transaction_uid, plan.destination, time.time()),
     ).rowcount
     if added:
         store.queue.add(plan)

@@ -27,7 +27,8 @@ class ExaminationRow(NamedTuple):
     content: str
 
 
-_COLUMNS = "id, state, device, begun, changed, study_instance_uid, content"
+IN_PROGRESS = "IN PROGRESS"
+COLUMNS = "id, state, device, begun, changed, study_instance_uid, content"
 
 
 def save(
@@ -82,7 +83,7 @@ def examinations(folder: str, state: str = "", limit: int = 100) -> list[Examina
     where, values = ("WHERE state = ?", [state]) if state else ("", [])
     rows = ask(
         folder,
-        f"SELECT {_COLUMNS} FROM examination {where} ORDER BY id DESC LIMIT ?",
+        f"SELECT {COLUMNS} FROM examination {where} ORDER BY id DESC LIMIT ?",
         (*values, limit),
     )
     return [ExaminationRow(*row) for row in rows]
@@ -92,5 +93,5 @@ def examination(folder: str, number: int) -> ExaminationRow | None:
     """One of them, or None."""
     from agent.archive.reader_worker import ask
 
-    rows = ask(folder, f"SELECT {_COLUMNS} FROM examination WHERE id = ?", (number,))
+    rows = ask(folder, f"SELECT {COLUMNS} FROM examination WHERE id = ?", (number,))
     return ExaminationRow(*rows[0]) if rows else None

@@ -9,6 +9,7 @@ from agent.archive.commitments import FailedItem, Item
 from agent.archive.correction_client import CorrectionClient
 from agent.archive.decision import JobPlan
 from agent.archive.examinations import ExaminationRow
+from agent.archive.forgetting import Period
 from agent.archive.procedure_steps import pack, unpack
 from agent.archive.worker_entries import answer
 from agent.dataset.attributes import Attributes
@@ -31,10 +32,30 @@ class ProcedureClient(CorrectionClient):
         before: str = await self._call("change_step", uid, pack(modification))
         return before
 
-    async def forget_steps(self, before: float) -> int:
-        """Delete steps that nobody changed since this time."""
-        count: int = await self._call("forget_steps", before)
+    async def forget_steps(self, period: Period, after: str, limit: int) -> tuple[int, str]:
+        """Delete steps that are over, see `agent.archive.forgetting.forget_steps`."""
+        return cast("tuple[int, str]", await self._call("forget_steps", period, after, limit))
+
+    async def ended_examinations(
+        self, period: Period, after: int, limit: int
+    ) -> list[ExaminationRow]:
+        """Examinations that are over, last changed in this time, from this number on."""
+        found = await self._look("ended_examinations", period, after, limit)
+        return cast("list[ExaminationRow]", found)
+
+    async def forget_examinations(
+        self, ended: Sequence[tuple[int, tuple[int, ...]]], period: Period
+    ) -> int:
+        """Delete those of them about which nothing waits; each with the orders of its steps."""
+        count: int = await self._call("forget_examinations", tuple(ended), period)
         return count
+
+    async def forget_commitments(self, period: Period, limit: int) -> int:
+        """Delete transactions of this time that nothing waits for; returns how many."""
+        stale = await self._look("stale_commitments", period, limit)
+        if stale:
+            await self._call("forget_commitments", stale)
+        return len(stale)
 
     async def step(self, uid: str) -> Attributes | None:
         """A step, or None."""

@@ -63,11 +63,6 @@ def change(store: Store, sop_instance_uid: str, modification: bytes) -> str:
     return before
 
 
-def forget(store: Store, before: float) -> int:
-    """Delete steps that nobody changed since; returns how many. N-GET answers 0112H from then."""
-    return store.index.execute("DELETE FROM step WHERE changed < ?", (before,)).rowcount
-
-
 def step(folder: str, sop_instance_uid: str) -> bytes | None:
     """A question to a reader worker: the attributes of a step, or None."""
     from agent.archive.reader_worker import ask

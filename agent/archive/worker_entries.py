@@ -25,6 +25,8 @@ _QUESTIONS = {
     "presence": "agent.archive.commitments",
     "examinations": "agent.archive.examinations",
     "examination": "agent.archive.examinations",
+    "ended_examinations": "agent.archive.forgetting",
+    "stale_commitments": "agent.archive.forgetting",
 }
 
 
@@ -60,6 +62,15 @@ def set_step_status(folder: str, study_instance_uid: str, step_id: str, status: 
     from agent.archive import worklist_store
 
     return worklist_store.set_step_status(folder, study_instance_uid, step_id, status)
+
+
+def forget_entries(
+    folder: str, titles: tuple[str, ...], own_before: float, others_before: float
+) -> int:
+    """Delete old entries; see `agent.archive.worklist_forgetting.forget_entries`."""
+    from agent.archive import worklist_forgetting
+
+    return worklist_forgetting.forget_entries(folder, titles, own_before, others_before)
 
 
 def sync(*, descriptors: list[int]) -> None:

@@ -70,7 +70,7 @@ def find_entries(
     remarks: list[str] = []
     number = 0
     for path in _paths(Path(folder), called_title):
-        entries, said = _entries_of(path)
+        entries, said = entries_of(path)
         if not after:
             remarks += said
         for entry in entries:
@@ -91,7 +91,7 @@ def find_entries(
 
 def read_entries(folder: str, called_title: str = "") -> list[dict[str, object]]:
     """All entries as JSON, for people."""
-    return [to_json(e) for path in _paths(Path(folder), called_title) for e in _entries_of(path)[0]]
+    return [to_json(e) for path in _paths(Path(folder), called_title) for e in entries_of(path)[0]]
 
 
 def add_entry(folder: str, entry: Attributes) -> str:
@@ -120,7 +120,7 @@ def add_entry(folder: str, entry: Attributes) -> str:
 def set_step_status(folder: str, study_instance_uid: str, step_id: str, status: str) -> bool:
     """A modality reported the step: our own entry says so from now on. Whether there was one."""
     for path in _paths(Path(folder), ""):
-        entries = _entries_of(path)[0]
+        entries = entries_of(path)[0]
         for entry in entries:
             step = entry.item_of(STEP)
             if entry.text("StudyInstanceUID") != study_instance_uid:
@@ -161,14 +161,23 @@ def _write(path: Path, entry: Attributes) -> None:
 
 def _paths(folder: Path, called_title: str) -> Iterator[Path]:
     """Files of entries, in the order of their names; those for the called entity after the rest."""
-    for place in (folder, folder / called_title if called_title else None):
+    # A caller may send any title; a path is none.
+    is_name = called_title not in ("", ".", "..") and "/" not in called_title
+    for place in (folder, folder / called_title if is_name else None):
         if place is None or not place.is_dir():
             continue
         with _shared(place / LOCK_FILE):
-            names = sorted(each.name for each in place.iterdir())
-        for name in names:
-            if not name.startswith(".") and name.endswith((".wl", ".dcm", ".json")):
-                yield place / name
+            files = files_in(place)
+        yield from files
+
+
+def files_in(place: Path) -> list[Path]:
+    """The files of a folder that hold entries, by their names."""
+    return sorted(
+        each
+        for each in place.iterdir()
+        if not each.name.startswith(".") and each.name.endswith((".wl", ".dcm", ".json"))
+    )
 
 
 @contextlib.contextmanager
@@ -186,7 +195,8 @@ def _shared(lock: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
+def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
+    """The entries of a file, one for each step, and what is wrong with others."""
     try:
         status = path.stat()
     except OSError:

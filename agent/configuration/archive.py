@@ -40,6 +40,18 @@ class Retention:
         "what goes first when space is needed",
         default="oldest",
     )
+    examinations: float = key(
+        duration(3600, 3650 * 86400, zero="for ever"),
+        "how long an examination that is over can be listed, shown and gone on with, once all of "
+        "it is reported and delivered; its objects go by the keys above",
+        default=90 * 86400.0,
+    )
+    commitments: float = key(
+        duration(3600, 3650 * 86400, zero="for ever"),
+        "how long Transaction UIDs of storage commitment are known: of those asked of us (PS3.4 "
+        "J.3.2), and of our own that nothing waits for",
+        default=30 * 86400.0,
+    )
 
 
 @section

@@ -64,6 +64,16 @@ class WorklistAnswers:
         default="",
         default_text="`worklist` in the state folder",
     )
+    keep: float = key(
+        duration(3600, 3650 * 86400, zero="for ever"),
+        "how long entries that were made here are kept after their day; never one under way",
+        default=30 * 86400.0,
+    )
+    keep_of_others: float = key(
+        duration(3600, 3650 * 86400, zero="for ever"),
+        "how long files that others put there are kept so",
+        default=0.0,
+    )
 
 
 @section
@@ -77,7 +87,9 @@ class StepAnswers:
         ListOf(Text(64)), "peers that are notified of each change (PS3.4 F.9)", default=()
     )
     keep: float = key(
-        duration(3600, 31536000), "how long one is kept after its last change", default=30 * 86400.0
+        duration(3600, 3650 * 86400, zero="for ever"),
+        "how long one is kept after its end; never one in progress or still to be reported",
+        default=30 * 86400.0,
     )
 
 

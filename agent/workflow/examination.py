@@ -14,7 +14,7 @@ from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
-from agent.archive.decision import JobPlan
+from agent.archive.decision import JobPlan, order_of
 from agent.archive.records import Instance
 from agent.configuration.configuration import Configuration
 from agent.configuration.intake import Capture
@@ -42,7 +42,7 @@ from agent.workflow.performed_step import (
     step_begun,
     step_ended,
 )
-from agent.workflow.step_report import StepReport, order_of
+from agent.workflow.step_report import StepReport
 from agent.workflow.worklist_watch import WorklistWatch
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.commitments import FailedItem
-from agent.archive.decision import RESULT, JobPlan
+from agent.archive.decision import RESULT, JobPlan, order_of
 from agent.archive.worker_entries import set_step_status
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
@@ -19,7 +19,7 @@ from agent.loop.workers import WorkerPool
 from agent.network.association import Association
 from agent.services.performed_procedure_step import EVENTS, FINAL, IN_PROGRESS, STATUS, KeptStep
 from agent.services.storage_commitment import CommitmentResult, Reference
-from agent.workflow.step_report import StepReport, order_of
+from agent.workflow.step_report import StepReport
 
 _WORTH_SENDING_AGAIN = frozenset((0x0110, 0x0112, 0x0213))
 """Failure Reasons that another delivery can mend: no such object, processing failed, resources."""

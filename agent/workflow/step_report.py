@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -45,10 +44,3 @@ class StepReport:
         """The job that sends it."""
         kind = REPORT if self.operation in ("create", "set") else NOTIFY
         return JobPlan(kind, peer, delay=delay, payload=self.pack())
-
-
-def order_of(uid: str) -> int:
-    """The number that keeps the jobs about one step in their order: two steps of one number would
-    only wait for each other."""
-    data = uid.encode()
-    return (zlib.crc32(data) << 24 | zlib.crc32(data[::-1]) >> 8) or 1
