@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -286,9 +287,22 @@ class Errands:
         observation.warning("errand refused", peer=self.peer.name, job=job.id, status=said)
         early = job.kind == REPORT and response.status == _NO_SUCH_SOP_INSTANCE
         if may_pass(response.status) or early:
-            await archive.retry(job.id, reason=said, status=response.status)
+            await self._try_again(archive, job, said, response.status)
         else:
             await archive.hold(job.id, said, status=response.status)
+
+    async def _try_again(self, archive: Archive, job: Job, reason: str, status: int = 0) -> None:
+        """By the peer's own policy, which may give it up to a person."""
+        outcome = after_failure(
+            self._policy,
+            attempts=job.attempts + 1,
+            age=time.time() - job.created,
+            chance=random.random(),
+        )
+        if isinstance(outcome, Again):
+            await archive.retry(job.id, reason=reason, status=status, delay=outcome.delay)
+        else:
+            await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
 
     async def _ask_commitment(
         self, archive: Archive, association: Association, jobs: list[Job]
@@ -306,7 +320,7 @@ class Errands:
             )
         except GantryError as error:
             for job in jobs:
-                await archive.retry(job.id, reason=str(error))
+                await self._try_again(archive, job, str(error))
             raise
         if response.category in (Category.SUCCESS, Category.WARNING):
             self._linger_until = now() + table.linger
@@ -319,7 +333,7 @@ class Errands:
         await archive.retire_commitment(transaction)
         for job in jobs:
             if may_pass(response.status):
-                await archive.retry(job.id, reason=said, status=response.status)
+                await self._try_again(archive, job, said, response.status)
             else:
                 await archive.hold(job.id, said, status=response.status)
 

@@ -32,20 +32,16 @@ def until(holds: Any, why: Any = str, seconds: float = 20.0) -> None:
 
 @dataclass
 class CommittingArchive:
-    """pynetdicom as an archive: stores, and answers requests as it is told.
-
-    `result` gives event and information of a request; where: on the "same" association or on a
-    "new" one to `caller`."""
+    """pynetdicom as an archive: stores, and answers requests when it is told to."""
 
     port: int
     caller: int
-    where: str = "new"
     lost: set[str] = field(default_factory=set)
     answers: list[int] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
     asked: list[Dataset] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    silent: bool = False
+    stored_on: list[Any] = field(default_factory=list)
+    asked_on: list[Any] = field(default_factory=list)
     reason: int = 0x0112
     server: Any = None
 
@@ -68,10 +64,12 @@ class CommittingArchive:
             self.server = None
 
     def _store(self, event: Any) -> int:
+        self.stored_on.append(event.assoc)
         self.stored.append(str(event.request.AffectedSOPInstanceUID))
         return 0
 
     def _action(self, event: Any) -> tuple[int, None]:
+        self.asked_on.append(event.assoc)
         self.asked.append(event.action_information)
         status = self.answers.pop(0) if self.answers else 0
         return status, None
@@ -106,12 +104,16 @@ class CommittingArchive:
             ext_neg=[build_role(StorageCommitmentPushModel, scp_role=True)],
         )
         assert association.is_established
+        status = self.report_on(association, asked)
+        association.release()
+        return status
+
+    def report_on(self, association: Any, asked: Dataset) -> int:
+        """On this association."""
         event, information = self.result_of(asked)
         status, _ = association.send_n_event_report(
             information, event, StorageCommitmentPushModel, WELL_KNOWN
         )
-        association.release()
-        self.statuses.append(status.Status)
         return int(status.Status)
 
 
