@@ -24,7 +24,7 @@ from agent.configuration.entity import Entity
 from agent.control import ControlSocket
 from agent.errors import LocalError, StatusReaction
 from agent.front_door import FrontDoor
-from agent.loop import Limit, Signals, TaskGroup, current_loop, sleep
+from agent.loop import Event, Limit, Signals, TaskGroup, current_loop, sleep
 from agent.loop.memory import give_back
 from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
@@ -130,6 +130,7 @@ class Node:
         self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve)
         self._examinations: Examinations | None = None
         self._operator: Operator | None = None
+        self._reloaded = Event()
         self._template = template
         self._load = load
         self._memory = MemoryWatch(configuration.limits.memory)
@@ -196,12 +197,7 @@ class Node:
         self.intake = Intake(configuration, self.archives, self._template, self._wake)
         group.start(self._deliver(self.delivery), "delivery")
         group.start(self.intake.run(), "intake")
-        if configuration.serials or configuration.panel.kind:
-            # Hardware that operates the box is imported where there is some.
-            from agent.workflow.operator import Operator
-
-            self._operator = Operator(lambda: self.configuration, lambda: self.examinations)
-            group.start(self._operator.run(), "operator")
+        group.start(self._operate(), "operator")
         for table in configuration.archives:
             self._start_retention(group, table)
         if configuration.node.control:
@@ -221,6 +217,18 @@ class Node:
             ("metrics", self._write_metrics),
         ):
             group.start(supervised(run, name), name)
+
+    async def _operate(self) -> None:
+        """Hardware that operates the box is imported when there is some: at start, or later."""
+        while not (self.configuration.serials or self.configuration.panel.kind):
+            self._reloaded.clear()
+            await self._reloaded.wait()
+        from agent.workflow.operator import Operator
+
+        self._operator = Operator(
+            lambda: self.configuration, lambda: self.examinations, self._template
+        )
+        await self._operator.run()
 
     async def _deliver(self, delivery: Delivery) -> None:
         await self.calendar.wait_until_set()
@@ -333,6 +341,7 @@ class Node:
         self.delivery.reload(fresh)
         self.intake.reload(fresh)
         self.worklist.reload()
+        self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()
         if self.door is not None:

@@ -79,6 +79,11 @@ class Calls:
         self._incoming = incoming if incoming is not None else Incoming()
         self._out = bytearray()
 
+    @property
+    def descriptor(self) -> int:
+        """Readable when there is a call, or the node is gone; for workers that wait for more."""
+        return self._end.fileno()
+
     def receive(self, limit: int = 64) -> list[Call]:
         """At least one call, with all that wait behind it up to `limit`; [] when the node is gone.
 

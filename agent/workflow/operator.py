@@ -3,6 +3,9 @@
 A code that names an order begins its examination, a pedal captures, a word of an injector starts
 or stops; lamps show how it went. An act that fails costs nobody else anything: it is logged, and
 the lamp for attention blinks until the next one succeeds.
+
+Serial devices live in workers (`agent.workflow.operator_worker`). The panel does not: its lines are
+those of the board, and to request or set them is a system call that waits for nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from agent import observation
 from agent.configuration.configuration import Configuration
+from agent.configuration.intake import Panel as PanelTable
 from agent.configuration.intake import Serial
-from agent.errors import DeviceError, GantryError
+from agent.errors import DeviceError, GantryError, LocalError
 from agent.loop import (
     Channel,
     Event,
@@ -24,9 +28,12 @@ from agent.loop import (
     current_loop,
     now,
     readable,
+    shielded,
     timeout,
 )
+from agent.loop.workers import Service, Template
 from agent.workflow.examination_entry import KEYS
+from agent.workflow.operator_worker import serve_serial
 from agent.workflow.supervision import supervised
 from hal.panel.base import ButtonPressed, Panel, PanelError, Pattern
 from hal.panel.base import open_driver as open_panel
@@ -37,12 +44,9 @@ from hal.serial.base import (
     PedalPressed,
     PortReturned,
     PortVanished,
-    SerialDevice,
-    SerialError,
     SerialEvent,
     Silence,
 )
-from hal.serial.base import open_driver as open_serial
 
 if TYPE_CHECKING:
     from agent.workflow.examination import Examinations
@@ -51,6 +55,9 @@ ACTS = observation.metrics.counter("gantry_operator_acts_total", "Acts of operat
 
 _WAITING = 8
 """Acts of one device that may wait while one is being done; a foot is quicker than a disk."""
+
+_OPENING, _CLOSING = 30.0, 2.0
+"""Seconds in which a port opens, or closes; an adapter that takes longer is broken."""
 
 _WORDS = {
     "start": "start",
@@ -74,11 +81,13 @@ class Operator:
         self,
         configuration: Callable[[], Configuration],
         examinations: Callable[[], Examinations],
+        template: Template,
     ) -> None:
         self._configuration = configuration
         self._examinations = examinations
+        self._template = template
         self._changed = Event()
-        self._running: dict[str, tuple[Serial, Task[None]]] = {}
+        self._running: dict[str, tuple[Serial | PanelTable, Task[None]]] = {}
         self._panel: Panel | None = None
         self._names: dict[str, str] = {}
         self._in_progress = False
@@ -88,52 +97,67 @@ class Operator:
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled. A reload starts and ends devices here; the panel stays as it is."""
+        """Until cancelled. A reload starts and ends devices and the panel here."""
         async with TaskGroup() as group:
-            if self._configuration().panel.kind:
-                group.start(supervised(self._run_panel, "panel"), "panel")
             while True:
                 self._changed.clear()
-                wanted = {each.name: each for each in self._configuration().serials}
-                for name, (table, task) in list(self._running.items()):
-                    if wanted.get(name) != table:
-                        del self._running[name]
-                        task.cancel()
-                for name, table in wanted.items():
-                    if name not in self._running:
-                        task = group.start(self._operate(table), f"serial {name}")
-                        self._running[name] = (table, task)
+                await self._follow(group)
                 await self._changed.wait()
 
-    async def _operate(self, table: Serial) -> None:
-        async def serve() -> None:
-            await self._serve(table)
+    async def _follow(self, group: TaskGroup) -> None:
+        configuration = self._configuration()
+        wanted: dict[str, Serial | PanelTable] = {
+            f"serial {each.name}": each for each in configuration.serials
+        }
+        if configuration.panel.kind:
+            wanted["panel"] = configuration.panel
+        over = [name for name, (table, _) in self._running.items() if wanted.get(name) != table]
+        for name in over:
+            self._running[name][1].cancel()
+        for name in over:
+            # The port or the lines must be free before somebody else takes them.
+            with suppress(LocalError):
+                await self._running[name][1].join()
+            del self._running[name]
+        for name, table in wanted.items():
+            if name not in self._running:
+                task = group.start(self._operate(table), name)
+                self._running[name] = (table, task)
 
-        await supervised(serve, "serial", device=table.name)
+    async def _operate(self, table: Serial | PanelTable) -> None:
+        async def serve() -> None:
+            if isinstance(table, Serial):
+                await self._serve(table)
+            else:
+                await self._run_panel(table)
+
+        if isinstance(table, Serial):
+            await supervised(serve, "serial", device=table.name)
+        else:
+            await supervised(serve, "panel")
 
     # One device.
 
     async def _serve(self, table: Serial) -> None:
-        try:
-            device = open_serial(table.kind, **table.settings)
-            device.open()
-        except (SerialError, OSError) as error:
-            raise DeviceError(
-                f"the device {table.name} cannot be used: {error}",
-                way_out="Correct [serial.settings], or free the port.",
-            ) from error
+        service = await Service.start(
+            self._template,
+            serve_serial,
+            table.kind,
+            dict(table.settings),
+            name=f"serial {table.name}",
+        )
         acts: Channel[SerialEvent] = Channel(_WAITING)
         try:
+            await _open(service)
             async with TaskGroup() as group:
                 # Doing takes as long as a capture; listening goes on meanwhile.
                 group.start(self._do_all(table, acts), f"acts of {table.name}")
                 while True:
-                    await _until_due(device)
-                    for event in device.events():
+                    for event in await service.call("events"):
                         if not acts.put_nowait(event):
                             observation.warning("operator too quick", device=table.name)
         finally:
-            _let_go(device)
+            await _end(service)
 
     async def _do_all(self, table: Serial, acts: Channel[SerialEvent]) -> None:
         async for event in acts:
@@ -181,8 +205,7 @@ class Operator:
 
     # The panel.
 
-    async def _run_panel(self) -> None:
-        table = self._configuration().panel
+    async def _run_panel(self, table: PanelTable) -> None:
         try:
             panel = open_panel(table.kind, **table.settings)
             panel.open()
@@ -236,7 +259,27 @@ def _act_of(table: Serial, event: SerialEvent) -> tuple[str, Mapping[str, str]]:
     return "", {}
 
 
-async def _until_due(device: SerialDevice | Panel) -> None:
+async def _open(service: Service) -> None:
+    try:
+        with timeout(_OPENING):
+            await service.call("open")
+    except TimedOut as error:
+        raise DeviceError(
+            "the port does not open",
+            limit=_OPENING,
+            way_out="Pull its adapter and plug it in again.",
+        ) from error
+
+
+async def _end(service: Service) -> None:
+    service.close()
+    with shielded(), suppress(TimedOut), timeout(_CLOSING):
+        await service.closed()
+    if not service.ended:
+        service.kill()
+
+
+async def _until_due(device: Panel) -> None:
     """Until its descriptor is readable, or its deadline has come."""
     due = device.deadline()
     descriptor = device.descriptor
@@ -252,7 +295,7 @@ async def _until_due(device: SerialDevice | Panel) -> None:
                 current_loop().forget(descriptor)
 
 
-def _let_go(device: SerialDevice | Panel) -> None:
+def _let_go(device: Panel) -> None:
     descriptor = device.descriptor
     if descriptor is not None:
         current_loop().forget(descriptor)
