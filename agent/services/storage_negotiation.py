@@ -23,6 +23,10 @@ from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_FIRST_ORDER,
+    JPEG_LS_LOSSLESS,
+    JPEG_LS_NEAR_LOSSLESS,
     encoding_of,
 )
 from agent.network.negotiation import ContextNeed, ExtendedAnswer
@@ -34,6 +38,9 @@ NATIVE = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_
 
 _IMAGE = "Image Storage"
 """In the name of each class whose instances have pixel data that codecs take (Table B.5-1)."""
+
+_DEFAULTS = {JPEG_LOSSLESS: JPEG_LOSSLESS_FIRST_ORDER, JPEG_LS_NEAR_LOSSLESS: JPEG_LS_LOSSLESS}
+"""Who proposes one of these proposes the default of its family too (PS3.5 10.2, 10.5)."""
 
 SCU_ONLY = bytes((3, 0, 0, 0, 2, 0))
 """Table B.3-1 as a pure SCU fills it: no level, no signature level, no coercion of its own."""
@@ -119,6 +126,7 @@ def transfer_syntaxes_for(sop_class: str, stored: str, proposal: Proposal) -> tu
     possible = [stored]
     native = stored in (*NATIVE, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
     if proposal.conversion and (native or is_available(stored)):
+        possible += _default_of(sop_class, stored, proposal)
         possible += [syntax for syntax in NATIVE if syntax != stored]
         if DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN in proposal.preferred:
             possible.append(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
@@ -128,10 +136,21 @@ def transfer_syntaxes_for(sop_class: str, stored: str, proposal: Proposal) -> tu
     return tuple(syntax for syntax in wanted if syntax not in proposal.never)
 
 
+def _default_of(sop_class: str, stored: str, proposal: Proposal) -> list[str]:
+    """The default of a stored syntax's family, which then loses nothing more."""
+    default = _DEFAULTS.get(stored, "")
+    wanted = default and default not in proposal.preferred and is_available(default)
+    return [default] if wanted and _is_image(sop_class) else []
+
+
+def _is_image(sop_class: str) -> bool:
+    row = SOP_CLASSES.get(sop_class)
+    return row is not None and _IMAGE in row.name
+
+
 def _compressed(sop_class: str, stored: str, proposal: Proposal) -> list[str]:
     """What the peer likes and we can make. Of what has lost something, no further loss is made."""
-    row = SOP_CLASSES.get(sop_class)
-    if row is None or _IMAGE not in row.name:
+    if not _is_image(sop_class):
         return []
     lossy = proposal.lossy and not encoding_of(stored).lossy
     return [

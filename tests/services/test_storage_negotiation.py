@@ -93,6 +93,20 @@ def test_what_can_be_decoded_is_proposed_native_besides() -> None:
     ]
 
 
+@pytest.mark.parametrize("stored, default", [("57", "70"), ("81", "80")])
+def test_ps35_10_2_and_10_5_the_default_of_the_family_is_proposed_too(
+    stored: str, default: str
+) -> None:
+    pytest.importorskip("agent.codecs.kernel")
+    family = "1.2.840.10008.1.2.4."
+    needs = context_needs([(CT, family + stored)])
+    assert [each.transfer_syntaxes for each in needs] == [
+        (family + stored,),
+        (family + default,),
+        (EXPLICIT, IMPLICIT, BIG),
+    ]
+
+
 def test_each_compressed_syntax_that_the_peer_likes_has_a_context_of_its_own() -> None:
     likes = Proposal(preferred=(RLE_LOSSLESS, DEFLATED_IMAGE_FRAME, IMPLICIT))
     needs = context_needs([(CT, EXPLICIT)], likes)
