@@ -153,13 +153,15 @@ def _compressed(sop_class: str, stored: str, proposal: Proposal) -> list[str]:
     if not _is_image(sop_class):
         return []
     lossy = proposal.lossy and not encoding_of(stored).lossy
-    return [
+    made = [
         syntax
         for syntax in proposal.preferred
         if syntax not in (stored, *NATIVE)
         and is_available(syntax)
         and (lossy or not encoding_of(syntax).lossy)
     ]
+    defaults = (_DEFAULTS[syntax] for syntax in made if syntax in _DEFAULTS)
+    return made + [syntax for syntax in defaults if syntax not in (stored, *made)]
 
 
 def context_needs(

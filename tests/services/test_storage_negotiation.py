@@ -105,6 +105,8 @@ def test_ps35_10_2_and_10_5_the_default_of_the_family_is_proposed_too(
         (family + default,),
         (EXPLICIT, IMPLICIT, BIG),
     ]
+    likes = Proposal(preferred=(family + stored,), lossy=True)
+    assert family + default in transfer_syntaxes_for(CT, EXPLICIT, likes)
 
 
 def test_each_compressed_syntax_that_the_peer_likes_has_a_context_of_its_own() -> None:
