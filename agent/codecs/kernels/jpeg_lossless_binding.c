@@ -1,6 +1,6 @@
 #include <stdalign.h>
 
-#include "binding.h"
+#include "row_binding.h"
 #include "jpeg_lossless.h"
 
 /* A binding's view of `lossless_parameters`: a tuple of six numbers, in the order of the struct. */
@@ -73,35 +73,6 @@ static PyObject *count(PyObject *module, PyObject *arguments) {
     return result < 0 ? kernel_misused() : PyLong_FromUnsignedLong(seen);
 }
 
-static PyObject *encode(PyObject *module, PyObject *arguments) {
-    (void)module;
-    Py_buffer state, rows, out;
-    if (!PyArg_ParseTuple(arguments, "w*y*w*:lossless_encode", &state, &rows, &out)) return NULL;
-    ptrdiff_t written = KERNEL_MISUSED;
-    const int fits = holds_encoder(&state);
-    if (fits)
-        written =
-            lossless_encode(state.buf, rows.buf, (size_t)rows.len, out.buf, (size_t)out.len);
-    PyBuffer_Release(&state);
-    PyBuffer_Release(&rows);
-    PyBuffer_Release(&out);
-    if (!fits) return NULL;
-    return written == KERNEL_MISUSED ? kernel_misused() : PyLong_FromSsize_t(written);
-}
-
-static PyObject *finish(PyObject *module, PyObject *arguments) {
-    (void)module;
-    Py_buffer state, out;
-    if (!PyArg_ParseTuple(arguments, "w*w*:lossless_finish", &state, &out)) return NULL;
-    ptrdiff_t written = KERNEL_MISUSED;
-    const int fits = holds_encoder(&state);
-    if (fits) written = lossless_finish(state.buf, out.buf, (size_t)out.len);
-    PyBuffer_Release(&state);
-    PyBuffer_Release(&out);
-    if (!fits) return NULL;
-    return written < 0 ? kernel_misused() : PyLong_FromSsize_t(written);
-}
-
 static PyObject *decoder_begin(PyObject *module, PyObject *arguments) {
     (void)module;
     Py_buffer state;
@@ -140,24 +111,35 @@ static PyObject *decoder_component(PyObject *module, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static ptrdiff_t encode_rows(void *state, const uint8_t *rows, size_t length, uint8_t *out,
+                             size_t size) {
+    return lossless_encode(state, rows, length, out, size);
+}
+
+static ptrdiff_t finish_rows(void *state, uint8_t *out, size_t size) {
+    return lossless_finish(state, out, size);
+}
+
+static int decode_rows(void *state, const uint8_t *data, size_t length, int last, uint8_t *out,
+                       size_t size, size_t *consumed, size_t *rows) {
+    return lossless_decode(state, data, length, last, out, size, consumed, rows);
+}
+
+static const row_kernel kernel = {holds_encoder, holds_decoder, encode_rows, finish_rows, decode_rows};
+
+static PyObject *encode(PyObject *module, PyObject *arguments) {
+    (void)module;
+    return rows_encode(&kernel, arguments);
+}
+
+static PyObject *finish(PyObject *module, PyObject *arguments) {
+    (void)module;
+    return rows_finish(&kernel, arguments);
+}
+
 static PyObject *decode(PyObject *module, PyObject *arguments) {
     (void)module;
-    Py_buffer state, data, out;
-    int last;
-    if (!PyArg_ParseTuple(arguments, "w*y*pw*:lossless_decode", &state, &data, &last, &out))
-        return NULL;
-    size_t consumed = 0, rows = 0;
-    int result = KERNEL_MISUSED;
-    const int fits = holds_decoder(&state);
-    if (fits)
-        result = lossless_decode(state.buf, data.buf, (size_t)data.len, last, out.buf,
-                                 (size_t)out.len, &consumed, &rows);
-    PyBuffer_Release(&state);
-    PyBuffer_Release(&data);
-    PyBuffer_Release(&out);
-    if (!fits) return NULL;
-    if (result == KERNEL_MISUSED) return kernel_misused();
-    return Py_BuildValue("inn", result, (Py_ssize_t)consumed, (Py_ssize_t)rows);
+    return rows_decode(&kernel, arguments);
 }
 
 PyMethodDef jpeg_lossless_methods[] = {
