@@ -99,11 +99,10 @@ class _ProcedureQuestions:
 
     async def capture(self, request: Request) -> Any:
         """Objects for the one in progress."""
+        from agent.workflow.wanted_captures import WantedCaptures
+
         return await self._node.examinations.capture(
-            device=request.get("device") or "",
-            stills=int(request.get("stills", 1)),
-            clips=int(request.get("clips", 0)),
-            frames=int(request.get("frames", 25)),
+            WantedCaptures.of(request), device=request.get("device") or ""
         )
 
     async def series(self, request: Request) -> Any:

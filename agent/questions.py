@@ -152,12 +152,11 @@ class _Questions:
     async def capture(self, request: Request) -> Any:
         if self._node.intake is None:
             raise LocalError("the node is not ready yet")
+        from agent.workflow.wanted_captures import WantedCaptures
+
         acquisition = self._node.intake.acquisition(request.get("device") or "")
         return await acquisition.acquire(
-            acquisition.examination(request),
-            stills=int(request.get("stills", 1)),
-            clips=int(request.get("clips", 0)),
-            frames=int(request.get("frames", 25)),
+            acquisition.examination(request), WantedCaptures.of(request)
         )
 
     async def reidentify(self, request: Request) -> Any:

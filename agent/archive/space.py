@@ -75,6 +75,18 @@ class Space:
             return StatusReaction(statuses.disk_full, "Out of disk space")
         return None
 
+    def spare(self) -> int:
+        """Bytes that files which are no objects may take before objects are refused.
+
+        Raises StorageError when the volume cannot be asked.
+        """
+        usage = self.usage()
+        spare = usage.free - self._settings.reserve
+        if not usage.quota:
+            used = usage.total - usage.free
+            spare = min(spare, int(self._settings.high_watermark * usage.total) - used)
+        return max(0, spare)
+
     def excess(self, watermark: float) -> int:
         """Bytes in use above this part of the quota, or else of the file system; 0: none.
 

@@ -7,6 +7,7 @@ import json
 
 from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
+from agent.cli.wanted import add_wanted_options, wanted_of
 from agent.control import ask
 
 
@@ -14,9 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_control_option(parser)
     add_json_option(parser)
     parser.add_argument("device", nargs="?", default="", help="its name (default: the first)")
-    parser.add_argument("--stills", type=int, default=1, help="single images (default 1)")
-    parser.add_argument("--clips", type=int, default=0, help="clips after them (default 0)")
-    parser.add_argument("--frames", type=int, default=25, help="frames of a clip (default 25)")
+    add_wanted_options(parser)
     for name, what in (
         ("patient-id", "Patient ID"),
         ("patient-name", "Patient's Name, as DICOM writes it: Family^Given"),
@@ -35,13 +34,11 @@ def run(options: argparse.Namespace) -> int:
     made = ask(
         options.control,
         "capture",
+        **wanted_of(options),
         **{
             name: given[name]
             for name in (
                 "device",
-                "stills",
-                "clips",
-                "frames",
                 "patient_id",
                 "patient_name",
                 "birth_date",

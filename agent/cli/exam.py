@@ -10,6 +10,7 @@ from typing import Any
 from agent.cli.attribute_words import parted
 from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
+from agent.cli.wanted import add_wanted_options, wanted_of
 from agent.control import ask
 from agent.errors import ConfigurationError
 
@@ -40,9 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="without a worklist entry; the words say what is known of the patient",
     )
-    parser.add_argument("--stills", type=int, default=1, help="single images (default 1)")
-    parser.add_argument("--clips", type=int, default=0, help="clips after them (default 0)")
-    parser.add_argument("--frames", type=int, default=25, help="frames of a clip (default 25)")
+    add_wanted_options(parser)
+    parser.add_argument(
+        "--last",
+        metavar="SECONDS",
+        nargs="?",
+        const="all",
+        help="a clip of what was before, where `keep` is set (default: all that is kept)",
+    )
     parser.add_argument(
         "--discontinue",
         metavar="REASON",
@@ -63,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
         more["keys"] = dict(parted(word) for word in words)
         more.update(operator=options.operator, emergency=options.emergency)
     elif act == "capture":
-        more.update(stills=options.stills, clips=options.clips, frames=options.frames)
+        more.update(wanted_of(options))
+        if options.last is not None:
+            more["last"] = options.last
     elif act == "series":
         more["description"] = " ".join(words)
     elif act in ("accept", "reject"):

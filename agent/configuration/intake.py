@@ -121,13 +121,36 @@ class Capture:
         "frames are compressed while they are captured",
         default=CaptureCompression(),
     )
+    keep: float = key(
+        duration(1, 600, zero="nothing is kept"),
+        "while an examination is in progress, so much of what the device shows is kept on disk, "
+        "for clips of what was before (`last`); it takes at most half of what is free there",
+        default=0.0,
+    )
     archive: str = key(
         Text(64), "the archive that it stores to", default="", default_text="the first one"
     )
 
 
 @section
-class Serial:
+class Amounts:
+    """How much an act of an operator captures."""
+
+    clip: int = key(count(1, 1000000), "frames of a clip", default=75)
+    clip_time: float = key(
+        duration(0.01, 3600, zero="as many frames as `clip` says"), "a clip's time", default=0.0
+    )
+    burst: int = key(count(1, 1000), "stills of a burst", default=5)
+    every: float = key(duration(0, 3600), "from one still of a burst to the next", default=1.0)
+    last: float = key(
+        duration(0.01, 600, zero="all that is kept"),
+        "how much of what was before goes into a clip of it",
+        default=0.0,
+    )
+
+
+@section
+class Serial(Amounts):
     """A device on a serial line by which an operator, or a machine, says what is to be done."""
 
     name: str = key(identifier(), "its name in this configuration")
@@ -150,16 +173,16 @@ class Serial:
     )
     actions: Mapping[str, Any] = key(
         Settings("a table of pedals, buttons and words of the device with what they lead to"),
-        "what a pedal or a word leads to: still, clip, series, finish, discontinue or nothing",
+        "what a pedal or a word leads to: still, burst, clip, last (a clip of what was before), "
+        "series, finish, discontinue or nothing",
         default={},
         default_text="every pedal captures a still; words act as they are called",
         example='{ left = "still", right = "clip" }',
     )
-    clip: int = key(count(1, 1000000), "frames of a clip", default=75)
 
 
 @section
-class Panel:
+class Panel(Amounts):
     """Lamps and buttons on the box: ready, busy, attention."""
 
     kind: str = key(

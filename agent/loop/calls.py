@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import select
 import socket
 import traceback
 from typing import Any
@@ -106,6 +107,19 @@ class Calls:
                 name, arguments = message.value
                 found.append(Call(self, message.number, name, arguments, message.descriptors))
         return found
+
+    def wait(self, descriptor: int | None, seconds: float | None) -> bool:
+        """Until a call may be waiting (True), or this descriptor is readable or the time is over
+        (False). For workers that have more to do than what they are asked.
+
+        Answers that wait are sent first. True when the node is gone as well: `receive` says so.
+        """
+        if not self.flush() or self._incoming.whole:
+            return True
+        mine = self._end.fileno()
+        others = [] if descriptor is None else [descriptor]
+        found, _, _ = select.select([mine, *others], [], [], seconds)
+        return mine in found
 
     def _receive(self, *, wait: bool) -> bool:
         try:

@@ -111,6 +111,14 @@ class Incoming:
         self._data += _BUFFER[:length]
         return length > 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether `take` has a message."""
+        if len(self._data) < _HEADER.size:
+            return False
+        length = _HEADER.unpack_from(self._data)[0]
+        return len(self._data) >= _HEADER.size + int(length)
+
     def take(self) -> Message | None:
         """The next whole message; None when there is none yet."""
         if len(self._data) < _HEADER.size:

@@ -7,18 +7,19 @@ is told, and the device stays as it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.decision import Origin
+from agent.archive.reception import Reception
 from agent.configuration.configuration import Configuration
 from agent.configuration.intake import Capture
 from agent.dataset.uid import new_uid
-from agent.errors import LocalError, StorageError
-from agent.loop import Limit, shielded
+from agent.errors import StorageError
+from agent.loop import Limit, TaskGroup, shielded
 from agent.loop.workers import Service, Template
 from agent.objects.description import (
     ExaminationIdentity,
@@ -28,13 +29,13 @@ from agent.objects.description import (
     StudyIdentity,
 )
 from agent.services.offer import implementation_of
-from agent.workflow.acquisition_worker import (
-    FORM,
-    CaptureSettings,
-    Exposed,
-    Exposure,
-    serve_capture,
-)
+from agent.workflow.acquisition_worker import serve_capture
+from agent.workflow.capture_settings import FORM, CaptureSettings, Exposed, Exposure
+from agent.workflow.keeping import Keeping
+from agent.workflow.wanted_captures import WantedCaptures
+
+_BEING_KEPT = 8
+"""Objects of a burst that may wait to be safe while the next are taken."""
 
 CAPTURED = observation.metrics.counter("gantry_captured_total", "Objects captured", "device")
 
@@ -95,6 +96,7 @@ class Acquisition:
         self._template = template
         self._stored = stored
         self._device = Limit(1)
+        self.keeping = Keeping(table, archive, self._start, self._device)
 
     @staticmethod
     def examination(told: Mapping[str, Any]) -> Examination:
@@ -102,53 +104,67 @@ class Acquisition:
         names = [each.name for each in fields(Examination)]
         return Examination(**{name: str(told[name]) for name in names if told.get(name)})
 
-    async def acquire(
-        self, examination: Examination, *, stills: int = 1, clips: int = 0, frames: int = 25
-    ) -> list[Exposed]:
-        """Capture a series of `stills` single images, then `clips` of `frames` frames each.
+    async def acquire(self, examination: Examination, wanted: WantedCaptures) -> list[Exposed]:
+        """Capture a series.
 
         Every object is in the archive when this returns. Raises DeviceError, LocalError for what
         the objects cannot hold, StorageError when one was not kept; those before it are kept.
         """
-        identity = self._identity(examination)
-        return await self.acquire_as(identity, stills=stills, clips=clips, frames=frames)
+        return await self.acquire_as(self._identity(examination), wanted)
 
     async def acquire_as(
         self,
         identity: ExaminationIdentity,
+        wanted: WantedCaptures,
         *,
         first: int = 1,
-        stills: int = 1,
-        clips: int = 0,
-        frames: int = 25,
+        number: int = 0,
     ) -> list[Exposed]:
-        """As `acquire`, for what is known of patient, study and series; numbered from `first`."""
-        if stills < 0 or clips < 0 or stills + clips < 1 or (clips and frames < 1):
-            raise LocalError("nothing is asked for", value=(stills, clips, frames))
+        """As `acquire`, for what is known of patient, study and series; numbered from `first`. What
+        was before is that of examination `number`."""
         await self._device.acquire()
         try:
-            service = await Service.start(
-                self._template, serve_capture, self._settings, name=f"capture {self.table.name}"
-            )
+            if wanted.last:
+                self.keeping.check(number)
+            exposures = wanted.exposures(identity, first, lambda: new_uid(self._uid_root))
+            kept = self.keeping.service
+            if kept is not None:
+                return await self._expose_all(kept, exposures)
+            service = await self._start()
             try:
-                return [
-                    await self._expose(
-                        service,
-                        Exposure(
-                            identity,
-                            new_uid(self._uid_root),
-                            first + index,
-                            frames if index >= stills else 0,
-                        ),
-                    )
-                    for index in range(stills + clips)
-                ]
+                return await self._expose_all(service, exposures)
             finally:
                 service.close()
                 with shielded():
                     await service.closed()
         finally:
             self._device.release()
+
+    async def _start(self) -> Service:
+        name = f"capture {self.table.name}"
+        return await Service.start(self._template, serve_capture, self._settings, name=name)
+
+    async def _expose_all(self, service: Service, exposures: Iterable[Exposure]) -> list[Exposed]:
+        """One after the other; in a burst the next is taken while those before it are kept."""
+        made: list[Exposed] = []
+        room = Limit(_BEING_KEPT)
+        waiting: set[Reception] = set()
+        try:
+            async with TaskGroup() as group:
+                for exposure in exposures:
+                    await room.acquire()
+                    reception, exposed = await self._expose(service, exposure)
+                    waiting.add(reception)
+                    made.append(exposed)
+                    keep = self._keep(reception, exposed, room, waiting)
+                    if exposure.after is None:
+                        await keep
+                    else:
+                        group.start(keep, "keep")
+        finally:
+            for each in waiting:
+                each.discard()
+        return made
 
     def _identity(self, examination: Examination) -> ExaminationIdentity:
         moment = Moment.at(time.time())
@@ -174,13 +190,22 @@ class Acquisition:
             ),
         )
 
-    async def _expose(self, service: Service, exposure: Exposure) -> Exposed:
+    async def _expose(self, service: Service, exposure: Exposure) -> tuple[Reception, Exposed]:
         # The worker writes the whole file, its file meta information too.
         reception = self._archive.receive(b"")
         try:
             exposed: Exposed = await service.call(
                 "expose", exposure, descriptors=(reception.descriptor,)
             )
+        except BaseException:
+            reception.discard()
+            raise
+        return reception, exposed
+
+    async def _keep(
+        self, reception: Reception, exposed: Exposed, room: Limit, waiting: set[Reception]
+    ) -> None:
+        try:
             verdict = await self._archive.commit(
                 reception,
                 Origin(
@@ -192,6 +217,8 @@ class Acquisition:
             )
         finally:
             reception.discard()
+            waiting.discard(reception)
+            room.release()
         if not verdict.is_stored:
             raise StorageError(
                 f"the captured object was not kept: {verdict.comment}", value=verdict.status
@@ -207,4 +234,3 @@ class Acquisition:
         )
         if verdict.jobs:
             self._stored()
-        return exposed

@@ -24,7 +24,7 @@ from agent.errors import LocalError
 from agent.loop import Limit
 from agent.services.instance_availability import AvailableObject, availability
 from agent.workflow.acquisition import Acquisition
-from agent.workflow.acquisition_worker import Exposed
+from agent.workflow.capture_settings import Exposed
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
     COMPLETED,
@@ -43,6 +43,7 @@ from agent.workflow.performed_step import (
     step_ended,
 )
 from agent.workflow.step_report import StepReport
+from agent.workflow.wanted_captures import WantedCaptures
 from agent.workflow.worklist_watch import WorklistWatch
 
 
@@ -121,9 +122,7 @@ class Examinations:
         finally:
             self._changing.release()
 
-    async def capture(
-        self, *, device: str = "", stills: int = 1, clips: int = 0, frames: int = 25
-    ) -> list[Exposed]:
+    async def capture(self, wanted: WantedCaptures, *, device: str = "") -> list[Exposed]:
         """Objects for the examination in progress; every one is in the archive when this returns.
 
         Raises as `Acquisition.acquire_as`, and LocalError where nothing is in progress.
@@ -134,11 +133,7 @@ class Examinations:
         made = await stored_objects(archive, record)
         first = 1 + sum(each.series_instance_uid == series.uid for each in made)
         return await acquisition.acquire_as(
-            identity_of(record, series, acquisition.table),
-            first=first,
-            stills=stills,
-            clips=clips,
-            frames=frames,
+            identity_of(record, series, acquisition.table), wanted, first=first, number=record.id
         )
 
     async def new_series(self, *, device: str = "", description: str = "") -> ExaminationRecord:
@@ -208,6 +203,7 @@ class Examinations:
                 if each.series_instance_uid in {series.uid for series in step.series}
             ]
             await archive.save_examination(record.row(), self._messages_at_end(record, mine, table))
+            self._acquisition(table.name).keeping.look_again()
             uids = [each.sop_instance_uid for each in mine]
             await archive.release_of_study(record.study_instance_uid, uids)
             self._wake_all()
@@ -287,6 +283,7 @@ class Examinations:
         report = StepReport("create", record.step.uid, attributes)
         messages = self._to_peers(report, configuration.steps.peers)
         row = await archive.save_examination(record.row(), messages)
+        self._acquisition(table.name).keeping.look_again()
         self._wake_all()
         begun = ExaminationRecord.of(row)
         observation.info(

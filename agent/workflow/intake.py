@@ -39,6 +39,7 @@ class Intake:
         self._changed = Event()
         self._pickups: dict[str, tuple[Folder, Task[None]]] = {}
         self._acquisitions: dict[str, Acquisition] = {}
+        self._keeping: dict[str, tuple[Acquisition, Task[None]]] = {}
 
     def reload(self, configuration: Configuration) -> None:
         """Follow another configuration; what did not change goes on undisturbed."""
@@ -64,6 +65,7 @@ class Intake:
                 self._changed.clear()
                 self._follow_folders(group)
                 self._follow_captures()
+                self._follow_keeping(group)
                 await self._changed.wait()
 
     def _follow_folders(self, group: TaskGroup) -> None:
@@ -103,3 +105,15 @@ class Intake:
                     self._template,
                     self._stored,
                 )
+
+    def _follow_keeping(self, group: TaskGroup) -> None:
+        """Each device that keeps what it shows has a task that does."""
+        for name, (acquisition, task) in list(self._keeping.items()):
+            if self._acquisitions.get(name) is not acquisition:
+                del self._keeping[name]
+                task.cancel()
+        for name, acquisition in self._acquisitions.items():
+            if acquisition.table.keep and name not in self._keeping:
+                run = acquisition.keeping.run
+                task = group.start(supervised(run, "keeping", device=name), f"keeping {name}")
+                self._keeping[name] = (acquisition, task)

@@ -10,14 +10,15 @@ those of the board, and to request or set them is a system call that waits for n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import observation
 from agent.configuration.configuration import Configuration
+from agent.configuration.intake import Amounts, Serial
 from agent.configuration.intake import Panel as PanelTable
-from agent.configuration.intake import Serial
 from agent.errors import DeviceError, GantryError, LocalError
 from agent.loop import (
     Channel,
@@ -50,6 +51,7 @@ from hal.serial.base import (
 
 if TYPE_CHECKING:
     from agent.workflow.examination import Examinations
+    from agent.workflow.wanted_captures import WantedCaptures
 
 ACTS = observation.metrics.counter("gantry_operator_acts_total", "Acts of operators", "act")
 
@@ -66,7 +68,9 @@ _WORDS = {
     "freeze": "still",
     "capture": "still",
     "still": "still",
+    "burst": "burst",
     "clip": "clip",
+    "last": "last",
     "series": "series",
     "finish": "finish",
     "discontinue": "discontinue",
@@ -163,16 +167,16 @@ class Operator:
         async for event in acts:
             act, values = _act_of(table, event)
             if act:
-                await self._do(table.name, table.capture, act, values, table.clip)
+                await self._do(table.name, table.capture, act, values, table)
 
     async def _do(
-        self, source: str, capture: str, act: str, values: Mapping[str, str], clip: int
+        self, source: str, capture: str, act: str, values: Mapping[str, str], amounts: Amounts
     ) -> None:
         ACTS.of(act).add()
         observation.info("operator", device=source, act=act)
         self._show(busy=Pattern.FAST)
         try:
-            await self._act(capture, act, values, clip)
+            await self._act(capture, act, values, amounts)
         except GantryError as error:
             observation.warning("operator's act failed", device=source, act=act, error=error)
             self._show(attention=Pattern.FAST)
@@ -180,7 +184,9 @@ class Operator:
             self._show(attention=Pattern.OFF)
         self._show(busy=Pattern.SLOW if self._in_progress else Pattern.OFF)
 
-    async def _act(self, capture: str, act: str, values: Mapping[str, str], clip: int) -> None:
+    async def _act(
+        self, capture: str, act: str, values: Mapping[str, str], amounts: Amounts
+    ) -> None:
         examinations = self._examinations()
         if act == "start":
             name = values.get("OperatorsName", "")
@@ -192,16 +198,16 @@ class Operator:
                     keys, device=capture, operator=self._names.get(capture, "")
                 )
                 self._in_progress = True
-        elif act == "still":
-            await examinations.capture(device=capture)
-        elif act == "clip":
-            await examinations.capture(device=capture, stills=0, clips=1, frames=clip)
+        elif act in ("still", "burst", "clip", "last"):
+            await examinations.capture(_wanted(act, amounts), device=capture)
         elif act == "series":
             await examinations.new_series(device=capture)
         elif act in ("finish", "discontinue"):
             reason = "110513" if act == "discontinue" else ""
             await examinations.finish(device=capture, discontinue=reason)
             self._in_progress = False
+        else:
+            raise DeviceError(f"there is no act {act}", way_out="Correct `actions`.")
 
     # The panel.
 
@@ -219,8 +225,8 @@ class Operator:
                 for event in panel.events():
                     if isinstance(event, ButtonPressed):
                         act = str(table.actions.get(event.button, ""))
-                        if act:
-                            await self._do("panel", "", act, {}, 75)
+                        if act and act != "nothing":
+                            await self._do("panel", "", act, {}, table)
         finally:
             self._panel = None
             _let_go(panel)
@@ -229,6 +235,18 @@ class Operator:
         if self._panel is not None:
             for lamp, pattern in lamps.items():
                 self._panel.show(lamp, pattern)
+
+
+def _wanted(act: str, amounts: Amounts) -> WantedCaptures:
+    from agent.workflow.wanted_captures import WantedCaptures
+
+    if act == "clip":
+        return WantedCaptures(stills=0, clips=1, frames=amounts.clip, seconds=amounts.clip_time)
+    if act == "last":
+        return WantedCaptures(stills=0, last=amounts.last or math.inf)
+    if act == "burst":
+        return WantedCaptures(stills=amounts.burst, interval=amounts.every)
+    return WantedCaptures()
 
 
 def _act_of(table: Serial, event: SerialEvent) -> tuple[str, Mapping[str, str]]:

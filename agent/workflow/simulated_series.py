@@ -15,7 +15,8 @@ from agent.objects.description import (
     StudyIdentity,
 )
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from agent.workflow.acquisition_worker import Camera, CaptureSettings, Exposure
+from agent.workflow.camera import Camera
+from agent.workflow.capture_settings import CaptureSettings, Exposure
 
 _SETTINGS = CaptureSettings(
     "simulator",

@@ -140,7 +140,7 @@ def test_any_bytes_come_through(data: bytes) -> None:
 def test_a_motion_jpeg_camera_is_a_jpeg_baseline_encoder(
     jpeg: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent.workflow import acquisition_worker
+    from agent.workflow import camera, capture_settings
     from hal.capture.base import CaptureDevice, CaptureFormat, Frame, SignalState
 
     sent = without_tables(jpeg)
@@ -194,10 +194,10 @@ def test_a_motion_jpeg_camera_is_a_jpeg_baseline_encoder(
         def dropped(self) -> int:
             return 0
 
-    monkeypatch.setattr(acquisition_worker, "open_driver", lambda *_, **__: Camera())
+    monkeypatch.setattr(camera, "open_driver", lambda *_, **__: Camera())
     from tests.objects.examples import examination
 
-    settings = acquisition_worker.CaptureSettings(
+    settings = capture_settings.CaptureSettings(
         kind="v4l2",
         implementation_class_uid="1.2.3",
         implementation_version_name="TEST",
@@ -206,8 +206,8 @@ def test_a_motion_jpeg_camera_is_a_jpeg_baseline_encoder(
     )
     path = tmp_path / "made.dcm"
     with path.open("w+b") as file:
-        exposed = acquisition_worker.Camera(settings).expose(
-            acquisition_worker.Exposure(examination(), "1.2.3.4", 1, 3), file.fileno()
+        exposed = camera.Camera(settings).expose(
+            capture_settings.Exposure(examination(), "1.2.3.4", 1, 3), file.fileno()
         )
     assert exposed.frames == 3
     made = dcmread(path)
