@@ -50,6 +50,7 @@ from agent.workflow.record_retention import RecordRetention
 from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
 from agent.workflow.supervision import supervised
+from agent.workflow.turns import Turns
 from agent.workflow.worklist_answers import FolderWorklist
 from agent.workflow.worklist_watch import WorklistWatch
 from hal.watchdog import ServiceNotifier
@@ -127,7 +128,8 @@ class Node:
         self.door: FrontDoor | None = None
         self.started = time.time()
         self.calendar = CalendarWatch(configuration.clock)
-        self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve)
+        self._turns = Turns()
+        self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve, self._turns)
         self._examinations: Examinations | None = None
         self._operator: Operator | None = None
         self._reloaded = Event()
@@ -192,7 +194,11 @@ class Node:
     def _start_work(self, group: TaskGroup) -> None:
         configuration = self.configuration
         self.delivery = Delivery(
-            configuration, self.archives, resolve=self._resolve, pool=self._codecs
+            configuration,
+            self.archives,
+            resolve=self._resolve,
+            pool=self._codecs,
+            turns=self._turns,
         )
         self.intake = Intake(configuration, self.archives, self._template, self._wake)
         group.start(self._deliver(self.delivery), "delivery")
@@ -261,7 +267,9 @@ class Node:
             if peer is not None:
                 from agent.workflow.onward import OnwardKeeper
 
-                keeper = OnwardKeeper(keeper, entity, peer, configuration, self._resolve)
+                keeper = OnwardKeeper(
+                    keeper, entity, peer, configuration, self._resolve, self._turns
+                )
             keepers[entity.name] = keeper
         size = configuration.limits.object_size
         return _Support(self, configuration, keepers, *implementation, size)

@@ -23,6 +23,7 @@ from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.converted_copy import Converter
 from agent.workflow.destination import Destination
 from agent.workflow.supervision import supervised
+from agent.workflow.turns import Turns
 
 if TYPE_CHECKING:
     from agent.workflow.errands import Errands
@@ -42,12 +43,17 @@ class Delivery:
         *,
         resolve: Resolve | None = None,
         pool: WorkerPool | None = None,
+        turns: Turns | None = None,
     ) -> None:
-        """`pool` converts objects; without it they go out in their own transfer syntax only."""
+        """`pool` converts objects; without it they go out in their own transfer syntax only.
+
+        `turns` are those of all associations of the node.
+        """
         self._configuration = configuration
         self._archives = archives
         self._resolve = resolve
         self._pool = pool
+        self._turns = turns or Turns()
         self._limit = Limit(configuration.delivery.associations)
         self._running: dict[str, list[tuple[Destination, Task[None]]]] = {}
         self._errands: dict[str, tuple[Errands, Task[None]]] = {}
@@ -96,7 +102,12 @@ class Delivery:
         for name, peer in wanted.items():
             if name not in self._errands:
                 errands = Errands(
-                    peer, self._configuration, self._archives, self._resolve, self.wake_errands
+                    peer,
+                    self._configuration,
+                    self._archives,
+                    self._resolve,
+                    self.wake_errands,
+                    self._turns,
                 )
                 run = supervised(errands.run, "errands", told=errands.note_fault, peer=name)
                 self._errands[name] = (errands, group.start(run, f"errands to {name}"))
@@ -123,6 +134,7 @@ class Delivery:
                 self._archives,
                 self._limit,
                 self._resolve,
+                self._turns,
                 bandwidth,
                 idle,
                 converter,

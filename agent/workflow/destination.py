@@ -37,6 +37,7 @@ from agent.workflow.converted_copy import Converter
 from agent.workflow.opening import Opening
 from agent.workflow.outgoing import Outgoing, open_outgoing
 from agent.workflow.settlement import FAILED, OpenJobs, Settlement
+from agent.workflow.turns import Turns
 
 # With an unlimited window: each operation has a file open.
 _MOST_AT_ONCE = 64
@@ -58,6 +59,7 @@ class Destination:
         archives: Mapping[str, Archive],
         associations: Limit,
         resolve: Resolve | None,
+        turns: Turns,
         bandwidth: Bandwidth,
         idle: Limit,
         converter: Converter | None = None,
@@ -74,7 +76,7 @@ class Destination:
         self._kept_objects = 0
         self._bandwidth = bandwidth
         self._idle = idle
-        self._opening = Opening(peer, resolve)
+        self._opening = Opening(peer, resolve, turns)
         retry = peer.retry or configuration.delivery.retry
         self._policy = RetryPolicy(
             retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age

@@ -54,6 +54,7 @@ from agent.services.storage_commitment import (
 from agent.workflow.opening import Opening
 from agent.workflow.procedure_keeping import CommitmentKeeping
 from agent.workflow.step_report import StepReport
+from agent.workflow.turns import Turns
 
 KINDS = (REPORT, NOTIFY, COMMIT, RESULT)
 _MOST_AT_ONCE = 200
@@ -74,6 +75,7 @@ class Errands:
         archives: Mapping[str, Archive],
         resolve: Resolve | None,
         wake: Callable[[str], None],
+        turns: Turns,
     ) -> None:
         """`wake` is told the name of a peer for which there is something to do, or to deliver."""
         self.peer = peer
@@ -84,7 +86,7 @@ class Errands:
         self._wake = wake
         self._work = Event()
         self._hurried = Event()
-        self._opening = Opening(peer, resolve)
+        self._opening = Opening(peer, resolve, turns)
         self._association: Association | None = None
         self._contexts: frozenset[str] = frozenset()
         self._linger_until = 0.0
@@ -323,7 +325,9 @@ class Errands:
                 await self._try_again(archive, job, str(error))
             raise
         if response.category in (Category.SUCCESS, Category.WARNING):
-            self._linger_until = now() + table.linger
+            # Where there is one association only, others may be waiting for it.
+            lone = self.peer.quirks.single_association
+            self._linger_until = now() + (0.0 if lone else table.linger)
             observation.info(
                 "commitment asked", peer=self.peer.name, objects=len(items), uid=transaction
             )

@@ -28,6 +28,7 @@ from agent.services.keeping import Keeper, Verdict
 from agent.services.storage import c_store
 from agent.services.storage_negotiation import Proposal, context_needs
 from agent.workflow.opening import Opening
+from agent.workflow.turns import Turns
 
 __all__ = ["OnwardKeeper"]
 
@@ -42,12 +43,13 @@ class OnwardKeeper:
         peer: Peer,
         configuration: Configuration,
         resolve: Resolve | None,
+        turns: Turns,
     ) -> None:
         self._keeper = keeper
         self._statuses = entity.status
         self._peer = peer
         self._configuration = configuration
-        self._opening = Opening(peer, resolve)
+        self._opening = Opening(peer, resolve, turns)
         self._turn = Limit(1)
         self._kept: Association | None = None
         self._used = 0

@@ -9,7 +9,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.connection import Socket
 from agent.configuration.peer import Peer
 from agent.errors import UnreachableError
-from agent.loop import now
+from agent.loop import current_loop, now
 from agent.network.association import Association
 from agent.network.connection import Resolve
 from agent.network.presentation_context import PresentationContextProposal
@@ -24,13 +24,15 @@ from agent.services.offer import implementation_of
 from agent.services.storage import capability_of
 from agent.services.storage_negotiation import common_extended_items, extended_items
 from agent.workflow.fail_over import FailOver
+from agent.workflow.turns import Turns, until_closed
 
 
 class Opening:
     """Calls one peer, and remembers which of its addresses answers."""
 
-    def __init__(self, peer: Peer, resolve: Resolve | None) -> None:
+    def __init__(self, peer: Peer, resolve: Resolve | None, turns: Turns) -> None:
         self._peer = peer
+        self._turns = turns
         self._resolve = resolve
         self._fail_over = FailOver(peer.addresses, peer.first_again)
 
@@ -44,7 +46,8 @@ class Opening:
     ) -> Association:
         """An association with the first address that answers.
 
-        `roles` and `extended` are proposed as they are, besides what storage negotiates.
+        `roles` and `extended` are proposed as they are, besides what storage negotiates. Where the
+        peer can hold one association only, it is opened when the one before is closed.
 
         Raises UnreachableError when none does; AssociationRejected and PeerError as
         `open_association`: an address that answers and says no is not passed over.
@@ -55,6 +58,24 @@ class Opening:
             list(dict.fromkeys(each.abstract_syntax for each in proposals)),
         )
         information = replace(information, roles=roles, extended=(*information.extended, *extended))
+        turn = self._turns.of(self._peer)
+        if turn is None:
+            return await self._call(configuration, proposals, information)
+        await turn.acquire()
+        try:
+            association = await self._call(configuration, proposals, information)
+        except BaseException:
+            turn.release()
+            raise
+        current_loop().start_background(until_closed(association, turn), "turn")
+        return association
+
+    async def _call(
+        self,
+        configuration: Configuration,
+        proposals: Sequence[PresentationContextProposal],
+        information: UserInformation,
+    ) -> Association:
         last: UnreachableError | None = None
         for address in self._fail_over.order(now()):
             try:

@@ -84,6 +84,9 @@ def step_ended(
     made.set(STATUS, step.status)
     made.set("PerformedProcedureStepEndDate", date)
     made.set("PerformedProcedureStepEndTime", clock)
+    # Who listens for the end alone learns what was done, too.
+    made.set("PerformedProcedureStepDescription", description_of(record))
+    made.set("PerformedProtocolCodeSequence", _protocol_codes(record))
     if step.status == DISCONTINUED:
         made.set(
             "PerformedProcedureStepDiscontinuationReasonCodeSequence",
@@ -98,6 +101,17 @@ def step_ended(
         ],
     )
     return with_character_set(made, _character_set(record))
+
+
+def _protocol_codes(record: ExaminationRecord) -> list[Attributes]:
+    """Of all scheduled steps, each once."""
+    codes: list[Attributes] = []
+    for entry in record.entries:
+        for step in entry.items_of(SPS):
+            for code in step.items_of("ScheduledProtocolCodeSequence"):
+                if code not in codes:
+                    codes.append(code)
+    return codes
 
 
 def _series(

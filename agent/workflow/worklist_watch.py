@@ -34,6 +34,7 @@ from agent.services.modality_worklist import (
     worklist_need,
 )
 from agent.workflow.opening import Opening
+from agent.workflow.turns import Turns
 
 AGE = observation.metrics.gauge(
     "gantry_worklist_heard_seconds", "Time of the last answer to our worklist query", "peer"
@@ -50,6 +51,7 @@ class WorklistWatch:
         configuration: Callable[[], Configuration],
         pool: WorkerPool,
         resolve: Resolve | None = None,
+        turns: Turns | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +62,7 @@ class WorklistWatch:
         self._configuration = configuration
         self._pool = pool
         self._resolve = resolve
+        self._turns = turns or Turns()
         self._clock = clock
         self._asking = Limit(1)
         self._changed = Event()
@@ -176,7 +179,7 @@ class WorklistWatch:
 
     def _opening_to(self, peer: object) -> Opening:
         if self._opening is None or self._opening[0] != peer:
-            self._opening = (peer, Opening(peer, self._resolve))  # type: ignore[arg-type]
+            self._opening = (peer, Opening(peer, self._resolve, self._turns))  # type: ignore[arg-type]
         return self._opening[1]
 
     def _keys(self) -> dict[str, str]:

@@ -189,3 +189,28 @@ def test_rv_44_a_request_that_is_refused_has_failed_and_is_repeated_or_held(
         until(lambda: len(archive.asked) == 2, lambda: node.log)
         assert archive.report(archive.asked[1]) == 0
         until(lambda: not node.ask("queue")["items"], lambda: node.log)
+
+
+def test_a_peer_of_one_association_gets_objects_and_requests_in_turn(
+    tmp_path: Path, archive: CommittingArchive
+) -> None:
+    held: set[Any] = set()
+    most = [0]
+
+    def begin(event: Any) -> None:
+        held.add(event.assoc)
+        most[0] = max(most[0], len(held))
+
+    archive.server.bind(evt.EVT_ACCEPTED, begin)
+    archive.server.bind(evt.EVT_RELEASED, lambda event: held.discard(event.assoc))
+    with box(tmp_path, archive) as node:
+        text = node.configuration.read_text()
+        node.kill()
+        node.configuration.write_text(
+            text.replace("[peer.retry]", "[peer.quirks]\nsingle_association = true\n[peer.retry]")
+        )
+        node.start()
+        for number in range(1, 4):
+            assert store_all(node.port, (number, CT)) == [0]
+        until(lambda: len(archive.asked) == 3, lambda: node.log)
+    assert most == [1]

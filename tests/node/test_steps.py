@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
-from pynetdicom import AE, evt
+from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES, evt
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_role
 from pynetdicom.sop_class import (
@@ -43,12 +43,14 @@ class Ris:
     events: list[tuple[str, int]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     roles: list[tuple[Any, Any]] = field(default_factory=list)
+    event_classes: list[str] = field(default_factory=list)
+    syntaxes: tuple[str, ...] = tuple(DEFAULT_TRANSFER_SYNTAXES)
     server: Any = None
 
     def start(self) -> Ris:
         application = AE(ae_title="RIS")
         application.add_supported_context(
-            ModalityPerformedProcedureStep, scu_role=True, scp_role=False
+            ModalityPerformedProcedureStep, list(self.syntaxes), scu_role=True, scp_role=False
         )
         application.add_supported_context(
             ModalityPerformedProcedureStepNotification, scu_role=True, scp_role=True
@@ -90,6 +92,7 @@ class Ris:
         return self._status(), None
 
     def _event(self, event: Any) -> tuple[int, None]:
+        self.event_classes.append(str(event.context.abstract_syntax))
         self.events.append((str(event.request.AffectedSOPInstanceUID), event.request.EventTypeID))
         return 0, None
 
