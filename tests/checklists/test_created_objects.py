@@ -1,0 +1,259 @@
+"""Objects that are created, as iConnect Access and MxView describe them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pydicom
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from agent.objects.annotations import Annotation, GraphicObject, TextObject
+from agent.objects.cross_sectional import (
+    CT_IMAGE,
+    MR_IMAGE,
+    POSITRON_EMISSION_TOMOGRAPHY_IMAGE,
+)
+from agent.objects.description import (
+    InstanceDescription,
+    PatientIdentity,
+    SeriesIdentity,
+    StudyIdentity,
+)
+from agent.objects.given import elements_of
+from agent.objects.iods import SECONDARY_CAPTURE_IMAGE
+from agent.objects.pixels import grey
+from agent.objects.presentation_state_iods import GRAYSCALE_SOFTCOPY_PRESENTATION_STATE
+from agent.objects.presentation_states import PresentationState, Window, write_presentation_state
+from agent.objects.references import InstanceReference
+from agent.objects.shown_images import ShownImage, area_of, states_of
+from tests.cli_of import gantry
+from tests.node.running import NodeProcess, peer_table
+from tests.objects.examples import (
+    GEOMETRY,
+    MOMENT,
+    ObjectFile,
+    device,
+    examination,
+    file_meta_of,
+)
+from tests.objects.judging import by_dcmtk, errors_of, read_pnm
+from tests.peers.dcmtk import DcmtkStoreScp
+from tests.peers.programs import program
+
+ROWS, COLUMNS = 48, 64
+STUDY = "1.2.826.0.1.3680043.9.9.77"
+NOTES = Annotation(
+    "NOTES",
+    texts=(TextObject("here", anchor=(10.0, 10.0)),),
+    graphics=(GraphicObject("POLYLINE", (1.0, 1.0, 20.0, 20.0, 30.0, 5.0)),),
+)
+ICONNECT_STATE = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientWeight"),
+    *("AdditionalPatientHistory", "StudyDate", "StudyTime", "AccessionNumber"),
+    *("ReferringPhysicianName", "StudyDescription", "StudyInstanceUID", "StudyID", "SeriesDate"),
+    *("SeriesTime", "Modality", "SeriesInstanceUID", "SeriesNumber", "Manufacturer"),
+    *("InstitutionName", "InstanceNumber", "ContentLabel", "ContentDescription"),
+    *("PresentationCreationDate", "PresentationCreationTime", "ContentCreatorName"),
+    *("ReferencedSeriesSequence", "DisplayedAreaSelectionSequence", "GraphicAnnotationSequence"),
+    *("ImageHorizontalFlip", "ImageRotation", "GraphicLayerSequence", "RescaleIntercept"),
+    *("RescaleSlope", "RescaleType", "SoftcopyVOILUTSequence", "PresentationLUTShape"),
+    *("SOPClassUID", "SOPInstanceUID", "SpecificCharacterSet"),
+)
+"""The table of the statement, 6.4."""
+
+
+def image_of(number: int, series: str = "1.2.3") -> InstanceReference:
+    return InstanceReference(SECONDARY_CAPTURE_IMAGE, f"{series}.{number}", series)
+
+
+def written(folder: Path, state: PresentationState) -> Path:
+    path = folder / "state.dcm"
+    identity = examination(
+        patient=PatientIdentity("Doe^Jane", "P-1", None, "19700131", "F", None, "055Y", 1.7, 70.0),
+        study=StudyIdentity(STUDY, "20250102", "130000", "S1", "A1", "Weiss^Anna", "Head"),
+        series=SeriesIdentity("1.2.826.0.1.3680043.9.9.79", 8, None, "20250102", "131415"),
+        additional=elements_of({"AdditionalPatientHistory": "none"}),
+    )
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_presentation_state(
+            descriptor,
+            GRAYSCALE_SOFTCOPY_PRESENTATION_STATE,
+            state,
+            identity,
+            device(),
+            InstanceDescription("1.2.3.4.5", 1, MOMENT, MOMENT),
+            file_meta=file_meta_of(GRAYSCALE_SOFTCOPY_PRESENTATION_STATE, "1.2.3.4.5"),
+        )
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def shown(image: InstanceReference, **how: Any) -> ShownImage:
+    return ShownImage(image, ROWS, COLUMNS, Window(128.0, 64.0), **how)
+
+
+def test_ic_47_a_state_has_the_attributes_of_the_table_and_passes_both_checkers(
+    tmp_path: Path,
+) -> None:
+    (state,) = states_of(
+        "GSPS",
+        [shown(image_of(1), rotation=90, annotations=(NOTES,))],
+        description="WebAccess GSPS",
+        creator="Doe^John",
+        rescale=(0.0, 1.0, "US"),
+    )
+    path = written(tmp_path, state)
+    read = pydicom.dcmread(path)
+    assert [keyword for keyword in ICONNECT_STATE if keyword not in read] == []
+    (area,) = read.DisplayedAreaSelectionSequence
+    assert "PresentationPixelMagnificationRatio" not in area
+    (annotation,) = read.GraphicAnnotationSequence
+    (text,), (line,) = annotation.TextObjectSequence, annotation.GraphicObjectSequence
+    assert (text.AnchorPointAnnotationUnits, text.AnchorPointVisibility) == ("PIXEL", "N")
+    assert (line.GraphicAnnotationUnits, line.NumberOfGraphicPoints) == ("PIXEL", 3)
+    assert errors_of(path) == []
+    judged = subprocess.run(
+        [program("dcmtk", "dcmpschk"), path], capture_output=True, text=True, check=False
+    )
+    assert "Test passed" in judged.stderr, judged.stderr
+
+
+def test_ic_48_as_few_states_as_rotation_and_flip_allow_one_series_each(tmp_path: Path) -> None:
+    same = [shown(image_of(number), annotations=(NOTES,)) for number in range(1, 4)]
+    turned = [shown(image_of(4), rotation=180), shown(image_of(5), rotation=180)]
+    flipped = [shown(image_of(6), rotation=180, flipped=True)]
+    other = [shown(image_of(1, "1.2.4"))]
+    mixed = [same[0], turned[0], other[0], same[1], flipped[0], turned[1], same[2]]
+    states = states_of("GSPS", mixed)
+    assert [len(state.images) for state in states] == [3, 2, 1, 1]
+    for state in states:
+        path = written(tmp_path, state)
+        assert errors_of(path) == []
+        read = pydicom.dcmread(path)
+        (series,) = read.ReferencedSeriesSequence
+        assert [each.ReferencedSOPInstanceUID for each in series.ReferencedImageSequence] == [
+            image.sop_instance_uid for image in state.images
+        ]
+    assert len(states[0].annotations) == 3
+    assert len(states_of("GSPS", same)) == 1
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_ic_51_the_area_is_the_whole_image_however_it_is_turned(
+    tmp_path: Path, rotation: int, flipped: bool
+) -> None:
+    source = ObjectFile(tmp_path, SECONDARY_CAPTURE_IMAGE, grey(ROWS, COLUMNS))
+    values = numpy.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS).astype("u1")
+    source.writer.write_frame(values.tobytes())
+    source.finish()
+    series = str(pydicom.dcmread(source.path).SeriesInstanceUID)
+    image = InstanceReference(SECONDARY_CAPTURE_IMAGE, source.sop_instance_uid, series)
+    one = dataclasses.replace(
+        shown(image, rotation=rotation, flipped=flipped), window=Window(128.0, 256.0)
+    )
+    turned = numpy.rot90(values, -rotation // 90)
+    turned = numpy.fliplr(turned) if flipped else turned
+    area = area_of(one)
+    assert area.size_mode == "SCALE TO FIT"
+    for corner, seen in ((area.top_left, turned[0, 0]), (area.bottom_right, turned[-1, -1])):
+        assert values[corner[1] - 1, corner[0] - 1] == seen
+    (state,) = states_of("GSPS", [one])
+    target = tmp_path / "shown.pgm"
+    by_dcmtk("dcmp2pgm", "-q", "-p", written(tmp_path, state), source.path, target)
+    result = read_pnm(target).astype(int)
+    assert result.shape == turned.shape
+    assert numpy.abs(result - turned).max() <= 1
+
+
+DERIVED = {
+    SECONDARY_CAPTURE_IMAGE: ("DERIVED", "SECONDARY"),
+    CT_IMAGE: ("DERIVED", "SECONDARY", "AXIAL"),
+    MR_IMAGE: ("DERIVED", "SECONDARY", "OTHER"),
+    # C.8.9.4.1.1 allows this kind no other second value.
+    POSITRON_EMISSION_TOMOGRAPHY_IMAGE: ("DERIVED", "PRIMARY"),
+}
+
+
+def derived(folder: Path, sop_class: str, source: Dataset) -> Path:
+    """An image made of another: as a viewer saves one."""
+    pixels = grey(ROWS, COLUMNS, bits_stored=16)
+    file = ObjectFile(
+        folder,
+        sop_class,
+        pixels,
+        identity=examination(
+            study=StudyIdentity(source.StudyInstanceUID, source.StudyDate, source.StudyTime),
+            series=SeriesIdentity("1.2.826.0.1.3680043.9.9.78", 9),
+        ),
+        image_type=DERIVED[sop_class],
+        derivation_description="saved by a viewer",
+        source_images=(InstanceReference(source.SOPClassUID, source.SOPInstanceUID),),
+        geometry=None
+        if sop_class == SECONDARY_CAPTURE_IMAGE
+        else dataclasses.replace(GEOMETRY, frame_of_reference_uid=source.FrameOfReferenceUID),
+    )
+    file.writer.write_frame(bytes(pixels.frame_length))
+    file.finish()
+    return file.path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Dataset:
+    """A CT image that another device has made."""
+    path = pydicom.data.get_testdata_file("CT_small.dcm", read=False)
+    return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+@pytest.mark.parametrize("sop_class", list(DERIVED))
+def test_ic_50_a_derived_image_has_uids_of_its_own_and_the_study_and_space_of_its_source(
+    tmp_path: Path, source: Dataset, sop_class: str
+) -> None:
+    path = derived(tmp_path, sop_class, source)
+    read = pydicom.dcmread(path)
+    assert read.SOPInstanceUID != source.SOPInstanceUID
+    assert read.SeriesInstanceUID != source.SeriesInstanceUID
+    assert read.StudyInstanceUID == source.StudyInstanceUID
+    assert tuple(read.ImageType) == DERIVED[sop_class]
+    assert read.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    if sop_class != SECONDARY_CAPTURE_IMAGE:
+        assert read.FrameOfReferenceUID == source.FrameOfReferenceUID
+    assert errors_of(path) == []
+
+
+def test_ic_49_created_objects_are_uncompressed_and_states_go_to_their_own_address(
+    tmp_path: Path, source: Dataset, start_peer: Any
+) -> None:
+    images = start_peer(DcmtkStoreScp(tmp_path / "images"))
+    states = start_peer(DcmtkStoreScp(tmp_path / "states"))
+    folder = tmp_path / "made"
+    folder.mkdir()
+    made = [derived(folder, each, source) for each in DERIVED]
+    state = written(folder, states_of("GSPS", [shown(image_of(1))])[0])
+    tables = peer_table("IMAGES", images.port).partition("[[route]]")[0]
+    tables += peer_table("STATES", states.port).partition("[[route]]")[0]
+    tables += (
+        '[[route]]\nname = "states"\ndeliver = ["STATES"]\nlast = true\n'
+        '[route.match]\nmodality = ["PR"]\n'
+        '[[route]]\nname = "others"\ndeliver = ["IMAGES"]\n'
+    )
+    with NodeProcess(tmp_path / "node", tables) as node:
+        gantry("send", f"127.0.0.1:{node.port}", folder, "--called", "GANTRY").check()
+        stored = images.wait_for_files(len(made))
+        (kept,) = states.wait_for_files(1)
+        node.wait_until_delivered("STATES")
+    assert len(images.received()) == len(made)
+    assert pydicom.dcmread(kept).SOPClassUID == pydicom.dcmread(state).SOPClassUID
+    uncompressed = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
+    assert {pydicom.dcmread(each).file_meta.TransferSyntaxUID for each in (*stored, kept)} <= (
+        uncompressed
+    )
