@@ -27,12 +27,15 @@ from agent.objects.description import (
     StudyIdentity,
 )
 from agent.objects.given import elements_of
+from agent.objects.icon import icon_elements
 from agent.objects.iods import SECONDARY_CAPTURE_IMAGE
+from agent.objects.overlay import Overlay, burn_in
 from agent.objects.pixels import grey
 from agent.objects.presentation_state_iods import GRAYSCALE_SOFTCOPY_PRESENTATION_STATE
 from agent.objects.presentation_states import PresentationState, Window, write_presentation_state
 from agent.objects.references import InstanceReference
 from agent.objects.shown_images import ShownImage, area_of, states_of
+from agent.objects.waveform_iods import GENERAL_ECG
 from tests.cli_of import gantry
 from tests.node.running import NodeProcess, peer_table
 from tests.objects.examples import (
@@ -44,6 +47,7 @@ from tests.objects.examples import (
     file_meta_of,
 )
 from tests.objects.judging import by_dcmtk, errors_of, read_pnm
+from tests.objects.test_waveforms import ECG, WaveformFile
 from tests.peers.dcmtk import DcmtkStoreScp
 from tests.peers.programs import program
 
@@ -257,3 +261,148 @@ def test_ic_49_created_objects_are_uncompressed_and_states_go_to_their_own_addre
     assert {pydicom.dcmread(each).file_meta.TransferSyntaxUID for each in (*stored, kept)} <= (
         uncompressed
     )
+
+
+MXVIEW_CT = (
+    *("PatientName", "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientSex"),
+    *("ReferencedPatientSequence", "StudyDate", "StudyTime", "AccessionNumber"),
+    *("ReferringPhysicianName", "StudyDescription", "StudyInstanceUID", "StudyID"),
+    *("ReferencedStudySequence", "ProcedureCodeSequence", "PatientWeight", "PatientAge"),
+    *("Modality", "OperatorsName", "ProtocolName", "PatientPosition", "SeriesInstanceUID"),
+    *("SeriesNumber", "SeriesDescription", "PerformedProcedureStepDescription"),
+    *("FrameOfReferenceUID", "PositionReferenceIndicator", "Manufacturer", "InstitutionName"),
+    *("StationName", "ManufacturerModelName", "SoftwareVersions", "ImageType"),
+    *("AcquisitionDate", "ContentDate", "AcquisitionTime", "ContentTime", "InstanceNumber"),
+    *("SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "SliceLocation"),
+    *("PixelSpacing", "Rows", "Columns", "PixelRepresentation", "PixelData", "KVP"),
+    *("ScanOptions", "ExposureTime", "XRayTubeCurrent", "ConvolutionKernel"),
+    *("AcquisitionNumber", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated"),
+    *("BitsStored", "HighBit", "RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth"),
+    *("InstanceCreationDate", "InstanceCreationTime", "SpecificCharacterSet", "SOPClassUID"),
+    *("SOPInstanceUID", "MedicalAlerts", "AdditionalPatientHistory", "Allergies"),
+    *("SpecialNeeds", "PregnancyStatus", "PatientState", "ContrastBolusAgent"),
+)
+"""Table 8.1 of the statement, as far as a box that digitises can know it."""
+MXVIEW_GIVEN: dict[str, object] = {
+    "OtherPatientIDs": "P-2",
+    "ReferencedPatientSequence": [
+        {"ReferencedSOPClassUID": "1.2.840.10008.3.1.2.1.1", "ReferencedSOPInstanceUID": "1.2.5"}
+    ],
+    "ReferencedStudySequence": [
+        {"ReferencedSOPClassUID": "1.2.840.10008.3.1.2.3.1", "ReferencedSOPInstanceUID": "1.2.6"}
+    ],
+    "ProcedureCodeSequence": [
+        {"CodeValue": "CT1", "CodingSchemeDesignator": "99TEST", "CodeMeaning": "Head"}
+    ],
+    "PatientPosition": "HFS",
+    "KVP": 120,
+    "ScanOptions": "AXIAL",
+    "ExposureTime": 1000,
+    "XRayTubeCurrent": 200,
+    "ConvolutionKernel": "B",
+    "AcquisitionNumber": 1,
+    "WindowCenter": 2048,
+    "WindowWidth": 4096,
+    "MedicalAlerts": "none",
+    "Allergies": "none",
+    "AdditionalPatientHistory": "none",
+    "SpecialNeeds": "none",
+    "PregnancyStatus": 4,
+    "PatientState": "awake",
+    "ContrastBolusAgent": "none",
+}
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_mx_50_a_ct_image_has_its_attributes_and_icon_and_overlay_or_burnt_in_graphics(
+    tmp_path: Path, beside: bool
+) -> None:
+    pixels = grey(ROWS, COLUMNS, bits_stored=12)
+    values = (numpy.arange(ROWS * COLUMNS) % 3000).reshape(ROWS, COLUMNS).astype("<u2")
+    drawn = numpy.zeros((ROWS, COLUMNS), "u1")
+    drawn[10:20, 5:50] = 1
+    graphics = Overlay(ROWS, COLUMNS, drawn.tobytes(), description="Größe")
+    frame = values.tobytes()
+    more = elements_of(MXVIEW_GIVEN)
+    if beside:
+        more |= icon_elements(frame, pixels, side=32) | graphics.elements()
+    else:
+        frame = burn_in(frame, pixels, graphics)
+    series = SeriesIdentity(
+        "1.2.826.0.1.3680043.9.9.80",
+        1,
+        description="Head",
+        protocol_name="Head",
+        operators_name="Doe^Jane",
+        performed_procedure_step_description="Head",
+    )
+    patient = PatientIdentity("Müller^Jörg", "P-1", None, "19700131", "M", None, "055Y", 1.7, 70.0)
+    file = ObjectFile(
+        tmp_path,
+        CT_IMAGE,
+        pixels,
+        identity=dataclasses.replace(examination(series=series, patient=patient), additional=more),
+        geometry=dataclasses.replace(
+            GEOMETRY, slice_location=20.0, position_reference_indicator="SN"
+        ),
+        burned_in_annotation=not beside,
+    )
+    file.writer.write_frame(frame)
+    file.finish()
+    read = pydicom.dcmread(file.path)
+    assert [keyword for keyword in MXVIEW_CT if keyword not in read] == []
+    assert errors_of(file.path) == []
+    if not beside:
+        assert "IconImageSequence" not in read
+        assert not [element for element in read if element.tag.group >> 8 == 0x60]
+        assert (read.pixel_array == numpy.where(drawn, 4095, values)).all()
+        return
+    assert (read.pixel_array == values).all()
+    assert (read.overlay_array(0x6000) == drawn).all()
+    (icon,) = read.IconImageSequence
+    assert (icon.Rows, icon.Columns) == (ROWS // 2, COLUMNS // 2)
+    shrunk = values[::2, ::2].astype(float)
+    shown_icon = numpy.frombuffer(icon.PixelData, "u1").reshape(icon.Rows, icon.Columns)
+    assert numpy.abs(shown_icon - shrunk * 255 / shrunk.max()).max() <= 1
+    # DCMTK draws the overlay over the image where it is told to.
+    target = tmp_path / "shown.pgm"
+    by_dcmtk("dcmj2pnm", "+op", "+Ww", "2048", "4096", "+O", "1", "+Omr", file.path, target)
+    assert (read_pnm(target)[drawn == 1] == 255).all()
+
+
+MXVIEW_ECG = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"),
+    *("AccessionNumber", "ReferringPhysicianName", "StudyInstanceUID", "StudyID", "Modality"),
+    *("SeriesInstanceUID", "SeriesNumber", "SynchronizationFrameOfReferenceUID"),
+    *("SynchronizationTrigger", "AcquisitionTimeSynchronized", "Manufacturer", "InstanceNumber"),
+    *("ContentDate", "ContentTime", "AcquisitionDateTime", "WaveformSequence"),
+    *("AcquisitionContextSequence", "SOPClassUID", "SOPInstanceUID"),
+)
+MXVIEW_GROUP = (
+    *("WaveformOriginality", "NumberOfWaveformChannels", "NumberOfWaveformSamples"),
+    *("SamplingFrequency", "ChannelDefinitionSequence", "WaveformBitsAllocated"),
+    *("WaveformSampleInterpretation", "WaveformData"),
+)
+
+
+def test_mx_50_an_ecg_has_its_attributes(tmp_path: Path) -> None:
+    given = {
+        "SynchronizationFrameOfReferenceUID": "1.2.7",
+        "SynchronizationTrigger": "EXTERNAL",
+        "AcquisitionTimeSynchronized": "N",
+    }
+    identity = examination(additional=elements_of(given))
+    file = WaveformFile(tmp_path, GENERAL_ECG, identity)
+    file.writer.begin_group(ECG)
+    file.writer.write(bytes(2 * 12 * 500))
+    file.writer.end_group()
+    file.finish()
+    read = pydicom.dcmread(file.path)
+    assert read.Modality == "ECG"
+    assert [keyword for keyword in MXVIEW_ECG if keyword not in read] == []
+    (group,) = read.WaveformSequence
+    assert [keyword for keyword in MXVIEW_GROUP if keyword not in group] == []
+    for channel in group.ChannelDefinitionSequence:
+        for keyword in ("ChannelSourceSequence", "ChannelSampleSkew", "WaveformBitsStored"):
+            assert keyword in channel
+    assert errors_of(file.path) == []

@@ -139,6 +139,10 @@ MXVIEW_KEYS = (
     "ReferringPhysicianName",
     "ReferencedStudySequence",
     "RequestingPhysician",
+    "RequestedProcedureID",
+    "NamesOfIntendedRecipientsOfResults",
+    "RequestedProcedureComments",
+    "ImagingServiceRequestComments",
 )
 MXVIEW_STEP_KEYS = (
     "Modality",
@@ -148,6 +152,8 @@ MXVIEW_STEP_KEYS = (
     "ScheduledProcedureStepID",
     "ScheduledProcedureStepDescription",
     "ScheduledPerformingPhysicianName",
+    "ScheduledProtocolCodeSequence",
+    "ScheduledProcedureStepLocation",
 )
 
 

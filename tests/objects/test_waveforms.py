@@ -37,13 +37,13 @@ VOICE = MultiplexGroup(
 
 
 class WaveformFile:
-    def __init__(self, folder, sop_class_uid, **options):
+    def __init__(self, folder, sop_class_uid, identity=None, **options):
         self.path = folder / "waveform.dcm"
         self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         self.writer = begin_waveform(
             self.descriptor,
             sop_class_uid,
-            examination(),
+            identity or examination(),
             device(),
             InstanceDescription("1.2.3.4", 1, MOMENT, MOMENT),
             file_meta=file_meta_of(sop_class_uid, "1.2.3.4", *options.values()),
