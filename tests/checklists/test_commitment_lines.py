@@ -80,6 +80,29 @@ def test_mx_35_the_association_stays_for_the_result_and_no_longer(
         assert 1.5 < time.monotonic() - asked_at < 6
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_ps34_110_where_objects_can_be_had_is_understood_inside_the_items_and_outside(
+    tmp_path: Path, archive: CommittingArchive, inside: bool
+) -> None:
+    with box(tmp_path, archive) as node:
+        assert store_all(node.port, (1, CT)) == [0]
+        until(lambda: "commitment asked" in node.log, lambda: node.log)
+        (asked,) = archive.asked
+        plain = archive.result_of
+
+        def result_of(about: Dataset) -> tuple[int, Dataset]:
+            event, information = plain(about)
+            place = information.ReferencedSOPSequence[0] if inside else information
+            place.RetrieveAETitle = "ELSEWHERE"
+            place.StorageMediaFileSetID = "SET1"
+            place.StorageMediaFileSetUID = "1.2.3"
+            return event, information
+
+        archive.result_of = result_of  # type: ignore[method-assign]
+        assert archive.report(asked) == 0
+        until(lambda: not node.ask("queue")["items"], lambda: node.log)
+
+
 class Asker:
     """pynetdicom as a modality that asks us, and is away at times."""
 

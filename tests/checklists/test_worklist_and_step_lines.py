@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (
@@ -22,6 +22,7 @@ from pynetdicom.sop_class import (
 
 from agent.archive.worklist_store import add_entry
 from agent.dataset.json_model import to_json
+from agent.objects.waveform_iods import GENERAL_ECG
 from agent.services.modality_worklist import RETURN_KEYS, STEP
 from agent.services.performed_procedure_step_table import ROWS
 from tests.checklists.test_profiles import ProfileNode
@@ -30,6 +31,7 @@ from tests.node.running import NodeProcess, free_port
 from tests.node.test_examination import CAPTURE, Clinic
 from tests.node.test_steps import Modality, Ris, begun, completed, relay, until
 from tests.node.test_worklist import entry
+from tests.objects.test_waveforms import ECG, WaveformFile
 from tests.peers.dcmtk import DcmtkStoreScp
 
 KINDS = {
@@ -164,6 +166,42 @@ def test_cd_27_steps_are_taken_passed_on_read_and_notified_on_a_class_for_each(
     assert ris.said[1][2].PerformedProcedureStepStatus == final
     assert ris.events == [(uid, 1), (uid, {"COMPLETED": 2, "DISCONTINUED": 3}[final])]
     assert set(ris.event_classes) == {ModalityPerformedProcedureStepNotification}
+
+
+@pytest.mark.parametrize("discontinue", ["", "110501"])
+def test_mx_16_waveforms_are_listed_apart_from_images(
+    tmp_path: Path, start_peer: Any, discontinue: str
+) -> None:
+    pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs"))
+    with Clinic(tmp_path, pacs.port) as clinic:
+        add_entry(str(clinic.worklist), entry(1))
+        begun = clinic.start()
+        clinic.exam("capture")
+        (image,) = (dcmread(path) for path in pacs.wait_for_files(1))
+        file = WaveformFile(tmp_path, GENERAL_ECG)
+        file.writer.begin_group(ECG)
+        file.writer.write(bytes(2 * 12 * 500))
+        file.writer.end_group()
+        file.finish()
+        ecg = dcmread(file.path)
+        ecg.StudyInstanceUID, ecg.SeriesInstanceUID = (
+            image.StudyInstanceUID,
+            image.SeriesInstanceUID,
+        )
+        ecg.save_as(file.path)
+        gantry("send", f"127.0.0.1:{clinic.box.port}", file.path, "--called", "GANTRY").check()
+        clinic.exam("finish", discontinue=discontinue)
+        until(lambda: len(clinic.steps.said) == 2, lambda: clinic.box.log)
+    _, uid, change = clinic.steps.said[1]
+    assert uid == begun["step"]
+    (series,) = change.PerformedSeriesSequence
+    (listed,) = series.ReferencedImageSequence
+    (apart,) = series.ReferencedNonImageCompositeSOPInstanceSequence
+    assert listed.ReferencedSOPInstanceUID == image.SOPInstanceUID
+    assert (apart.ReferencedSOPClassUID, apart.ReferencedSOPInstanceUID) == (
+        ecg.SOPClassUID,
+        ecg.SOPInstanceUID,
+    )
 
 
 def test_rv_37_the_query_has_its_keys_where_the_standard_has_them_and_all_return_keys(

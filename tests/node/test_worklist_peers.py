@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pynetdicom import AE, build_context
+from pynetdicom.sop_class import ModalityWorklistInformationFind
 
 from agent.archive.worklist_store import add_entry
 from agent.dataset.attributes import Attributes
@@ -18,7 +20,7 @@ from agent.services.modality_worklist import RETURN_KEYS, STEP, worklist_identif
 from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port
 from tests.node.test_steps import until
-from tests.node.test_worklist import SERVES, TODAY, ask_pynetdicom, wl_file
+from tests.node.test_worklist import SERVES, TODAY, ask_pynetdicom, entry, query, wl_file
 from tests.peers.dcmtk import DcmtkWorklistScp
 from tests.peers.orthanc import Orthanc, worklist_plugin
 
@@ -174,10 +176,27 @@ def ris(tmp_path: Path) -> Any:
 
 
 def test_cd_26_pynetdicom_gets_each_attribute_from_us(ris: NodeProcess) -> None:
-    query = Dataset.from_json(json.dumps(to_json(worklist_identifier({}))))
-    (found,) = ask_pynetdicom(ris.port, query)
+    asked = Dataset.from_json(json.dumps(to_json(worklist_identifier({}))))
+    (found,) = ask_pynetdicom(ris.port, asked)
     found.decode()
     assert differences(full_entry(), from_json(found.to_json_dict())) == []
+
+
+def test_cd_26_a_broad_query_and_one_by_patient_are_answered_on_either_of_two_contexts(
+    ris: NodeProcess,
+) -> None:
+    add_entry(str(ris.folder / "state" / "worklist"), entry(2))
+    application = AE(ae_title="US1")
+    twice = [build_context(ModalityWorklistInformationFind) for _ in range(2)]
+    association = application.associate("127.0.0.1", ris.port, contexts=twice, ae_title="GANTRY")
+    assert association.is_established
+    assert len(association.accepted_contexts) == 2
+    broad, one = query(Modality="US"), query()
+    one.PatientID = "P2"
+    for asked, expected in ((broad, 2), (one, 1)):
+        answers = list(association.send_c_find(asked, ModalityWorklistInformationFind))
+        assert [status.Status for status, _ in answers] == [0xFF00] * expected + [0]
+    association.release()
 
 
 def test_cd_26_orthanc_gets_each_attribute_from_us(
@@ -187,9 +206,9 @@ def test_cd_26_orthanc_gets_each_attribute_from_us(
         Orthanc(tmp_path / "orthanc", modalities={"GANTRY": ("127.0.0.1", ris.port)})
     )
     # Orthanc has names of its own for some attributes, so it is asked by tag.
-    query = _by_tag(worklist_identifier({}))
+    asked = _by_tag(worklist_identifier({}))
     (found,) = asker.rest(
-        "/modalities/GANTRY/find-worklist", method="POST", body={"Query": query, "Short": True}
+        "/modalities/GANTRY/find-worklist", method="POST", body={"Query": asked, "Short": True}
     )
     assert found == _by_tag(full_entry(), str)
 
