@@ -14,12 +14,11 @@ from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes, tag_of
 from agent.dataset.sop_classes import MODALITY_PERFORMED_PROCEDURE_STEP
 from agent.dataset.uid import is_valid_uid, new_uid
-from agent.errors import LocalError, PeerError, StatusReaction
+from agent.errors import LocalError, PeerError
 from agent.network import command as c
 from agent.network.association import Association, IncomingRequest, Response
 from agent.network.commands import (
     N_CREATE_RQ,
-    N_EVENT_REPORT_RQ,
     N_GET_RQ,
     N_SET_RQ,
     n_create_rq,
@@ -279,20 +278,6 @@ class StepProvider:
             attribute_identifiers=tuple(lacking),
             data_set=encoded(given, request.context),
         )
-
-
-class NotificationReceiver:
-    """Takes notifications of steps that another keeps, as SCU (F.9.3)."""
-
-    def begin(self, request: IncomingRequest) -> MemorySink | None:
-        return sink_for(request, frozenset((N_EVENT_REPORT_RQ,)), "PS3.4 F.9.1")
-
-    async def perform(self, request: IncomingRequest) -> Response:
-        event = request.command.elements.get(c.EVENT_TYPE_ID, 0)
-        if event not in EVENTS.values():
-            comment = "There is no such event"
-            raise PeerError(comment, clause="PS3.4 F.9.2", reaction=StatusReaction(0x0113, comment))
-        return Response(SUCCESS)
 
 
 def _provider(entity: Entity, support: Support) -> StepProvider:

@@ -13,6 +13,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
+from pynetdicom.presentation import build_role
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepNotification,
@@ -166,6 +167,50 @@ def test_cd_27_steps_are_taken_passed_on_read_and_notified_on_a_class_for_each(
     assert ris.said[1][2].PerformedProcedureStepStatus == final
     assert ris.events == [(uid, 1), (uid, {"COMPLETED": 2, "DISCONTINUED": 3}[final])]
     assert set(ris.event_classes) == {ModalityPerformedProcedureStepNotification}
+
+
+LISTENS = '[[entity.service]]\nname = "step-notification"\nroles = ["scu"]\n'
+
+
+def test_cd_27_notifications_of_others_are_taken_as_scu_and_unknown_events_refused(
+    tmp_path: Path,
+) -> None:
+    uid = generate_uid()
+    with NodeProcess(tmp_path, LISTENS) as node:
+        application = AE(ae_title="RIS")
+        application.add_requested_context(ModalityPerformedProcedureStepNotification)
+        role = build_role(ModalityPerformedProcedureStepNotification, scp_role=True)
+        association = application.associate(
+            "127.0.0.1", node.port, ae_title="GANTRY", ext_neg=[role]
+        )
+        assert association.is_established
+        answers = [
+            association.send_n_event_report(
+                None, event, ModalityPerformedProcedureStepNotification, uid
+            )[0].Status
+            for event in (1, 2, 3, 4, 5, 6)
+        ]
+        association.release()
+        assert answers == [0, 0, 0, 0, 0, 0x0113]
+        assert node.log.count(f"step notified step={uid}") == 5
+
+
+def test_cd_27_a_node_of_ours_notifies_another_one(tmp_path: Path) -> None:
+    uid = generate_uid()
+    with NodeProcess(tmp_path / "listener", LISTENS) as listener:
+        notifier = NodeProcess(
+            tmp_path / "notifier",
+            '[[entity.service]]\nname = "performed-step"\nroles = ["scp"]\n'
+            '[entity.steps]\nnotify = ["OTHER"]\n'
+            f'[[peer]]\nname = "OTHER"\ntitle = "GANTRY"\nservices = ["performed-step"]\n'
+            f'addresses = ["127.0.0.1:{listener.port}"]\n',
+        )
+        with notifier as node:
+            device = Modality(node.port)
+            assert device.create(begun(), uid).Status == 0
+            assert device.set(completed(), uid).Status == 0
+            until(lambda: listener.log.count("step notified") == 2, lambda: node.log)
+    assert listener.log.index("IN PROGRESS") < listener.log.index("COMPLETED")
 
 
 @pytest.mark.parametrize("discontinue", ["", "110501"])
