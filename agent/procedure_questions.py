@@ -28,6 +28,7 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "exam-series": questions.series,
         "exam-review": questions.review,
         "exam-finish": questions.finish,
+        "exam-reconcile": questions.reconcile,
         "exam-list": questions.listing,
         "exam-show": questions.show,
     }
@@ -128,6 +129,11 @@ class _ProcedureQuestions:
             device=request.get("device") or "", discontinue=request.get("discontinue") or ""
         )
         return _summary(over)
+
+    async def reconcile(self, request: Request) -> Any:
+        """Give an emergency the worklist entry that `keys` pick."""
+        keys = {str(name): str(value) for name, value in (request.get("keys") or {}).items()}
+        return await self._node.examinations.reconcile(int(request["id"]), keys)
 
     async def listing(self, request: Request) -> Any:
         """The last ones."""

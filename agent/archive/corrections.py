@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.archive import arrival, index_failure, rewriting
@@ -23,6 +23,11 @@ from agent.dataset.byte_source import FileBytes
 from agent.dataset.character_set import encode_text
 from agent.dataset.file_meta import read_file_meta
 from agent.dataset.head import scan_head
+from agent.dataset.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    TransferSyntax,
+    encoding_of,
+)
 from agent.errors import LocalError
 
 PATIENT, STUDY, SERIES, INSTANCE = "patient", "study", "series", "instance"
@@ -108,7 +113,26 @@ def stage(store: Store, number: int, changes: Mapping[int, str], who: str) -> in
     Raises LocalError for attributes that are not to be changed, or texts that the character set
     of the object has no code for; StorageError where the disk fails.
     """
-    for tag in changes:
+
+    def encode(syntax: TransferSyntax, charset: bytes) -> dict[int, bytes | None]:
+        return {
+            tag: encode_text(text, tags.known_value_representation(tag), charset)
+            for tag, text in changes.items()
+        }
+
+    return stage_changed(store, number, changes, encode, who)
+
+
+def stage_changed(
+    store: Store,
+    number: int,
+    changed: Iterable[int],
+    encode: Callable[[TransferSyntax, bytes], Mapping[int, bytes | None]],
+    who: str,
+    value_representations: Mapping[int, str] | None = None,
+) -> int:
+    """As `stage`, with values that `encode` gives for the object's encoding and character set."""
+    for tag in changed:
         if tag in _NEVER_CHANGED:
             raise LocalError(
                 f"{tags.format_tag(tag)} of a stored object cannot be changed.",
@@ -135,12 +159,10 @@ def stage(store: Store, number: int, changes: Mapping[int, str], who: str) -> in
                 store.folder,
                 descriptor,
                 meta,
-                {
-                    tag: encode_text(text, tags.known_value_representation(tag), charset)
-                    for tag, text in changes.items()
-                },
+                encode(_plain(meta.encoding), charset),
                 change_record,
                 settings.statuses,
+                value_representations or {},
             )
         finally:
             os.close(descriptor)
@@ -154,6 +176,11 @@ def stage(store: Store, number: int, changes: Mapping[int, str], who: str) -> in
         store.abandon((new_number,))
         raise index_failure.of_any(error, "re-identify the object", settings.statuses) from error
     return new_number
+
+
+def _plain(syntax: TransferSyntax) -> TransferSyntax:
+    """How the data set is encoded beneath deflation."""
+    return encoding_of(EXPLICIT_VR_LITTLE_ENDIAN) if syntax.deflated else syntax
 
 
 def swap(store: Store, pairs: Sequence[tuple[int, int]]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from agent.archive.commitments import FailedItem, Item
@@ -13,6 +13,7 @@ from agent.archive.forgetting import Period
 from agent.archive.procedure_steps import pack, unpack
 from agent.archive.worker_entries import answer
 from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import LocalError
 from agent.loop.workers import WorkerPool
 
@@ -100,6 +101,35 @@ class ProcedureClient(CorrectionClient):
         """Keep an examination as it is now, with the messages that follow from the change."""
         saved: ExaminationRow = await self._call("save_examination", row, tuple(messages))
         return saved
+
+    async def reconcile(
+        self,
+        row: ExaminationRow,
+        series: Sequence[str],
+        changes: Attributes,
+        *,
+        who: str,
+        detail: Mapping[str, object],
+    ) -> tuple[int, Mapping[str, int]]:
+        """Give the objects of these series other values, and keep the examination, all at once.
+
+        Returns how many objects, and how many are sent again to each destination. Raises
+        LocalError for values that an object's character set cannot hold: nothing has changed then.
+        """
+        packed = pack(with_character_set(changes))
+        staged: list[tuple[int, int]] = []
+        try:
+            for uid in series:
+                for number in await self._numbers("series", uid):
+                    new: int = await self._call("restage", number, packed, who)
+                    staged.append((number, new))
+            done = await self._call("reconcile", tuple(staged), row, who, detail)
+            staged.clear()
+        finally:
+            if staged:
+                await self._call("abandon", tuple(new for _, new in staged))
+        await self._sweep()
+        return done.objects, done.again
 
     async def release_of_study(self, study_instance_uid: str, uids: Sequence[str]) -> int:
         """Objects of a study were reviewed: what was held for that goes out."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from agent.archive import incoming
 from agent.archive.settings import StorageStatuses
@@ -73,22 +74,25 @@ def rewrite(
     changes: Mapping[int, bytes | None],
     record: ChangeRecord,
     statuses: StorageStatuses,
+    value_representations: Mapping[int, str] = MappingProxyType({}),
 ) -> incoming.IncomingFile:
     """A new nameless file in the archive's `folder`: the object with `changes` of its top level.
 
-    The preamble is zeros. Memory: the head up to (0400,0561), and a block of 1 MiB. Raises
+    `value_representations` are those of changes that `agent.dataset.tags` does not know. The
+    preamble is zeros. Memory: the head up to (0400,0561), and a block of 1 MiB. Raises
     PeerError where the data set is damaged, StorageError or OSError where the disk fails.
     """
     syntax = meta.encoding
     source = decoded(FileBytes(descriptor, meta.data_set_offset), syntax)
     plain = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN) if syntax.deflated else syntax
     head = scan_head(source, plain, frozenset(changes))
-    recorded = _record(source, plain, head, changes, record)
+    vrs = {**value_representations, **head.vrs}
+    recorded = _record(source, plain, head.values, vrs, changes, record)
     new_head, resume = rewrite_head(
         source,
         plain,
         {**changes, **({} if recorded is None else {tags.ORIGINAL_ATTRIBUTES_SEQUENCE: recorded})},
-        value_representations={tags.ORIGINAL_ATTRIBUTES_SEQUENCE: "SQ"},
+        value_representations={**value_representations, tags.ORIGINAL_ATTRIBUTES_SEQUENCE: "SQ"},
     )
     group_2 = os.pread(descriptor, meta.data_set_offset, 0)
     if meta.has_preamble:
@@ -123,7 +127,8 @@ def digest(descriptor: int, offset: int) -> bytes:
 def _record(
     source: ByteSource,
     syntax: TransferSyntax,
-    head: Head,
+    values: Mapping[int, bytes],
+    vrs: Mapping[int, str],
     changes: Mapping[int, bytes | None],
     record: ChangeRecord,
 ) -> bytes | None:
@@ -134,8 +139,8 @@ def _record(
     old = b"".join(
         encode_element(
             tag,
-            head.vrs.get(tag, tags.known_value_representation(tag)),
-            head.values.get(tag, b""),
+            vrs.get(tag, tags.known_value_representation(tag)),
+            values.get(tag, b""),
             syntax,
         )
         for tag in sorted(changes)

@@ -27,7 +27,9 @@ from agent.loop.memory import give_back
 _GROUP = 64
 _LARGE = 1 << 20
 
-_ALONE = frozenset(("open", "set_receiver", "statistics", "sweep", "stage", "abandon", "check"))
+_ALONE = frozenset(
+    ("open", "set_receiver", "statistics", "sweep", "stage", "restage", "abandon", "check")
+)
 """Calls that are no part of a transaction of others."""
 
 
@@ -131,6 +133,9 @@ class StorageWorker:
                 call.reply(store.sweep())
             elif call.name == "stage":
                 call.reply(corrections.stage(store, *call.arguments))
+            elif call.name == "restage":
+                reconciliation = import_module("agent.archive.reconciliation")
+                call.reply(reconciliation.stage(store, *call.arguments))
             elif call.name == "abandon":
                 store.abandon(*call.arguments)
                 call.reply(None)
@@ -233,6 +238,7 @@ CHANGES: dict[str, Callable[..., Any]] = {
     "commitment_answered": _later("commitments", "answered"),
     "commitment_asked": _later("commitments", "asked_of_us"),
     "save_examination": _later("examinations", "save"),
+    "reconcile": _later("reconciliation", "reconcile"),
     "release_of_study": _later("examinations", "release_of_study"),
     "delete": corrections.delete,
     "numbers_of": corrections.numbers_of,

@@ -22,6 +22,7 @@ _ACTS = (
     ("reject", "delete an object"),
     ("finish", "complete or discontinue it"),
     ("append", "go on with one that is over, as a new step"),
+    ("reconcile", "give an emergency its entry: NUMBER AccessionNumber=..., or --entry"),
     ("list", "the last examinations"),
     ("show", "one of them, whole"),
 )
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--emergency",
         action="store_true",
         help="without a worklist entry; the words say what is known of the patient",
+    )
+    parser.add_argument(
+        "--entry",
+        metavar="ID",
+        default="",
+        help="with reconcile: the Scheduled Procedure Step ID of the worklist entry",
     )
     add_wanted_options(parser)
     parser.add_argument(
@@ -79,6 +86,11 @@ def run(options: argparse.Namespace) -> int:
         act = "review"
     elif act == "finish":
         more["discontinue"] = options.discontinue
+    elif act == "reconcile":
+        more["id"] = int(_the_word(words[:1], act, "NUMBER"))
+        more["keys"] = dict(parted(word) for word in words[1:])
+        if options.entry:
+            more["keys"]["ScheduledProcedureStepID"] = options.entry
     elif act in ("append", "show"):
         more["id"] = int(_the_word(words, act, "NUMBER"))
     else:
@@ -121,11 +133,27 @@ def _print(act: str, said: Any) -> None:
                     print(f"    {each['sop_instance_uid']}{waits}")
     elif act != "review":
         print(_line(said))
+    if act == "reconcile":
+        _print_reconciled(said)
+
+
+def _print_reconciled(said: dict[str, Any]) -> None:
+    print(f"{said['objects']} objects changed")
+    if not said["objects"]:
+        print("none is here any more: have what was delivered corrected where it is")
+    former = said["former_patient_name"] or said["former_patient_id"] or "an unknown patient"
+    for peer, count in said["again"].items():
+        print(
+            f"{count} sent again to {peer}, which has them as {former}, study"
+            f" {said['replaced_study_instance_uid']}: have that removed or corrected there"
+        )
+    print("the performed steps stay as they were reported; the RIS reconciles them")
 
 
 def _line(each: dict[str, Any]) -> str:
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(each["begun"]))
     how = "" if each["scheduled"] else "  unscheduled"
+    how = "  reconciled" if each["reconciled"] else how
     return (
         f"{each['id']}  {each['state']}  {at}  {each['device']}  {each['patient_id'] or '-'}"
         f"  {each['patient_name'] or '-'}  {each['accession_number'] or '-'}"

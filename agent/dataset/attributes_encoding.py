@@ -8,6 +8,7 @@ from agent.dataset import tags
 from agent.dataset.attributes import SINGLE_TEXTS, Attribute, Attributes, Value
 from agent.dataset.byte_source import MemoryBytes, decoded
 from agent.dataset.character_set import decode_text, encode_text
+from agent.dataset.element_encoding import item_header
 from agent.dataset.reader import (
     Element,
     FragmentStart,
@@ -128,6 +129,24 @@ def _write(
             writer.end_sequence()
         else:
             writer.element(tag, vr, encode_value(vr, values, charset, syntax))
+
+
+def encode_items(
+    items: Sequence[Attributes], character_set: str, transfer_syntax: TransferSyntax
+) -> bytes:
+    """The value of a sequence of defined length, for a data set in this character set.
+
+    Raises LocalError for what the character set, a VR or the transfer syntax cannot hold.
+    """
+    made = b""
+    for item in items:
+        parts: list[bytes] = []
+        writer = DataSetWriter(parts.append, transfer_syntax)
+        _write(item, writer, character_set, transfer_syntax)
+        writer.close()
+        data = b"".join(parts)
+        made += item_header(len(data), transfer_syntax.little_endian) + data
+    return made
 
 
 def encode_value(

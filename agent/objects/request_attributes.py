@@ -234,11 +234,7 @@ def description_from_worklist(
     attributes win. Raises LocalError for a keyword that is none and a value that does not fit,
     ConfigurationError for a template with a key that it cannot have.
     """
-    entries = _entries(entry)
-    values = _placed(entries, [(row.entry, row.objects) for row in ROWS])
-    if not any(item.get("RequestedProcedureID") for item in _items(values, _REQUEST)):
-        # Nobody asked for it: there is no request to name (PS3.3 Table 10-9: type 1C).
-        values.pop(_REQUEST, None)
+    values = attributes_of_objects(entry)
     patient = {_PATIENT_FIELDS[key]: _taken(values, key) for key in _PATIENT_FIELDS}
     for name in ("size", "weight"):
         patient[name] = _number(patient[name])
@@ -256,6 +252,15 @@ def description_from_worklist(
         {**elements_of(values), **_reference(performed), **attributes_of(template)},
         character_set_of(template),
     )
+
+
+def attributes_of_objects(entry: Entry | Sequence[Entry]) -> dict[str, object]:
+    """What the objects say of patient and order, by keyword; what is empty is left out."""
+    values = _placed(_entries(entry), [(row.entry, row.objects) for row in ROWS])
+    if not any(item.get("RequestedProcedureID") for item in _items(values, _REQUEST)):
+        # Nobody asked for it: there is no request to name (PS3.3 Table 10-9: type 1C).
+        values.pop(_REQUEST, None)
+    return values
 
 
 def performed_step_attributes(

@@ -42,6 +42,7 @@ from agent.workflow.performed_step import (
     step_begun,
     step_ended,
 )
+from agent.workflow.reconciliation import reconcile
 from agent.workflow.step_report import StepReport
 from agent.workflow.wanted_captures import WantedCaptures
 from agent.workflow.worklist_watch import WorklistWatch
@@ -211,6 +212,21 @@ class Examinations:
                 "examination over", examination=record.id, status=step.status, objects=len(mine)
             )
             return record
+        finally:
+            self._changing.release()
+
+    async def reconcile(self, number: int, keys: Mapping[str, str]) -> dict[str, Any]:
+        """Give an emergency that is over the worklist entries that these keys pick.
+
+        Raises LocalError as `pick_entries` and `agent.workflow.reconciliation.reconcile`.
+        """
+        await self._changing.acquire()
+        try:
+            archive, record = await self._found(number)
+            entries = await pick_entries(self._worklist, keys)
+            done = await reconcile(archive, record, entries, self._clock())
+            self._wake_all()
+            return done
         finally:
             self._changing.release()
 

@@ -43,7 +43,9 @@ class PerformedStep:
 @dataclass(slots=True)
 class ExaminationRecord:
     """One examination. `entries` are the worklist entries that it fulfils: none when it was not
-    scheduled, several in the group case. `patient` has what was told of an unscheduled patient."""
+    scheduled, several in the group case. `patient` has what was told of an unscheduled patient.
+    `reconciled` is when the entries were found afterwards (seconds since 1970, 0: they were not),
+    `former_study_instance_uid` the study under which its steps were reported before that."""
 
     id: int
     device: str
@@ -53,6 +55,8 @@ class ExaminationRecord:
     patient: Attributes = field(default_factory=Attributes)
     steps: list[PerformedStep] = field(default_factory=list)
     operator: str = ""
+    reconciled: float = 0.0
+    former_study_instance_uid: str = ""
 
     @property
     def step(self) -> PerformedStep:
@@ -78,6 +82,8 @@ class ExaminationRecord:
             "patient": to_json(self.patient),
             "steps": [asdict(each) for each in self.steps],
             "operator": self.operator,
+            "reconciled": self.reconciled,
+            "former": self.former_study_instance_uid,
         }
         return ExaminationRow(
             self.id,
@@ -106,4 +112,6 @@ class ExaminationRecord:
             from_json(content["patient"]),
             steps,
             content["operator"],
+            content.get("reconciled", 0.0),
+            content.get("former", ""),
         )

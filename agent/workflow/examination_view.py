@@ -26,6 +26,8 @@ def summary(record: ExaminationRecord) -> dict[str, Any]:
         "study_instance_uid": record.study_instance_uid,
         "step": record.step.uid,
         "scheduled": bool(record.entries),
+        "reconciled": record.reconciled,
+        "former_study_instance_uid": record.former_study_instance_uid,
     }
 
 
