@@ -26,11 +26,15 @@ _INTERRUPTION = 1.0
 class LookBack:
     """The frames of a device, kept in a ring as `packing` makes them."""
 
-    def __init__(self, device: FrameSource, packing: Strips, ring: FrameRing) -> None:
+    def __init__(
+        self, device: FrameSource, packing: Strips, ring: FrameRing, period: float
+    ) -> None:
+        """`period` is the seconds from one frame to the next, as the device says."""
         self.device = device
         """The device; another when it was opened again."""
         self._packing = packing
         self._ring = ring
+        self._period = period
         self.trouble: GantryError | None = None
         """Why nothing is kept any more."""
 
@@ -90,9 +94,10 @@ class LookBack:
         if self.trouble is not None:
             raise self.trouble
         found = self._ring.between(moment - seconds, moment)
+        longest = max(_INTERRUPTION, 3 * self._period)
         begin = 0
         for number in range(1, len(found)):
-            if found[number].timestamp - found[number - 1].timestamp > self._longest(found):
+            if found[number].timestamp - found[number - 1].timestamp > longest:
                 begin = number
         if not found:
             raise DeviceError(
@@ -100,11 +105,6 @@ class LookBack:
                 way_out="Check that the source is switched on and the cable is in.",
             )
         return found[begin:]
-
-    @staticmethod
-    def _longest(found: list[RingFrame]) -> float:
-        span = found[-1].timestamp - found[0].timestamp
-        return max(_INTERRUPTION, 3 * span / (len(found) - 1))
 
     def write(self, found: list[RingFrame], writer: ObjectWriter) -> Recording:
         """Write these frames; the device goes on being attended. The writer is left unfinished.

@@ -132,7 +132,7 @@ class Acquisition:
                 return await self._expose_all(kept, exposures)
             service = await self._start()
             try:
-                return await self._expose_all(service, exposures)
+                return await self._expose_all(service, exposures, wanted.objects)
             finally:
                 service.close()
                 with shielded():
@@ -144,8 +144,14 @@ class Acquisition:
         name = f"capture {self.table.name}"
         return await Service.start(self._template, serve_capture, self._settings, name=name)
 
-    async def _expose_all(self, service: Service, exposures: Iterable[Exposure]) -> list[Exposed]:
-        """One after the other; in a burst the next is taken while those before it are kept."""
+    async def _expose_all(
+        self, service: Service, exposures: Iterable[Exposure], last: int = 0
+    ) -> list[Exposed]:
+        """One after the other; in a burst the next is taken while those before it are kept.
+
+        After `last` of them the worker ends: the device is free, and the memory, while the object
+        is made safe.
+        """
         made: list[Exposed] = []
         room = Limit(_BEING_KEPT)
         waiting: set[Reception] = set()
@@ -156,6 +162,9 @@ class Acquisition:
                     reception, exposed = await self._expose(service, exposure)
                     waiting.add(reception)
                     made.append(exposed)
+                    if len(made) == last:
+                        service.close()
+                        await service.closed()
                     keep = self._keep(reception, exposed, room, waiting)
                     if exposure.after is None:
                         await keep

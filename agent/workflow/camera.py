@@ -239,7 +239,8 @@ class Camera:
             )
         keep.seconds = min(keep.seconds, keep.size / length * self._form.rate.period)
         ring = FrameRing(keep.descriptor, keep.size, keep.seconds)
-        keep.shape, keep.back = shape, LookBack(device, shape.frames, ring)
+        period = self._form.rate.period
+        keep.shape, keep.back = shape, LookBack(device, shape.frames, ring, period)
         return keep.back
 
     # The device.

@@ -11,7 +11,7 @@ numpy is imported by this module, and this module only when a simulator is confi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,12 @@ class Pattern(ABC):
         self.seed = seed
 
     @abstractmethod
-    def grey(self, number: int) -> Grey: ...
+    def grey(self, number: int) -> Grey:
+        """A plane that is the caller's."""
 
     @abstractmethod
-    def colour(self, number: int) -> Colour: ...
+    def colour(self, number: int) -> Colour:
+        """An image that is the caller's."""
 
     def _grey_as_colour(self, number: int) -> Colour:
         plane = (self.grey(number) >> 8).astype(np.uint8)
@@ -122,6 +124,20 @@ class Counter(Pattern):
         return self._grey_as_colour(number)
 
 
+def _exponential(count: int, seed: int) -> NDArray[np.float64]:
+    """Random numbers, as the power of fully developed speckle is distributed.
+
+    A hash of their places: `numpy.random` takes megabytes that nothing else here needs.
+    """
+    mixed = np.arange(count, dtype=np.uint32) + np.uint32(seed * 0x9E3779B9 & 0xFFFFFFFF)
+    for factor, shift in ((0x85EBCA6B, 16), (0xC2B2AE35, 13), (0x27D4EB2F, 16)):
+        mixed ^= mixed >> np.uint32(shift)
+        mixed *= np.uint32(factor)
+    mixed ^= mixed >> np.uint32(15)
+    uniform = (mixed.astype(np.float64) + 0.5) / 2.0**32
+    return np.asarray(-np.log(uniform), dtype=np.float64)
+
+
 class Ultrasound(Pattern):
     """A sector scan of a beating chamber in speckle, with colour flow where colour is asked for.
 
@@ -133,12 +149,12 @@ class Ultrasound(Pattern):
     _DEPTHS = 320
     _BEAT = 32
     _HALF_ANGLE = 0.70
+    _BAND = 32
 
     def __init__(self, width: int, height: int, seed: int) -> None:
         super().__init__(width, height, seed)
-        random = np.random.RandomState(seed)  # the stream of MT19937 is fixed over versions
-        shape = (self._DEPTHS * 2, self._BEAMS)
-        scatter = random.standard_normal(shape) ** 2 + random.standard_normal(shape) ** 2
+        lengths = _exponential(self._DEPTHS * 2 * self._BEAMS, seed)
+        scatter = lengths.reshape(self._DEPTHS * 2, self._BEAMS)
         # Neighbouring echoes interfere: speckle is wider than a sample, more so across beams.
         scatter = scatter + np.roll(scatter, 1, axis=1) + 0.5 * np.roll(scatter, 1, axis=0)
         self._speckle = np.sqrt(scatter / scatter.max()).astype(np.float32)
@@ -146,13 +162,25 @@ class Ultrasound(Pattern):
         self._angle = np.linspace(-1, 1, self._BEAMS, dtype=np.float32)[np.newaxis, :]
         self._beam_of_pixel = self._sector()
 
-    def _sector(self) -> NDArray[np.int32]:
+    def _sector(self) -> NDArray[np.uint16]:
         """For each pixel the sample of the beam image; outside the sector the one after the last.
 
         The apex lies in the middle of the upper edge, below the cells of the frame's number.
         """
-        y = np.arange(self.height, dtype=np.float32)[:, np.newaxis] - 0.04 * self.height
-        x = np.arange(self.width, dtype=np.float32)[np.newaxis, :] - self.width / 2
+        found = np.empty((self.height, self.width), dtype=np.uint16)
+        for rows in self._bands():
+            found[rows] = self._sector_of(rows)
+        return found
+
+    def _bands(self) -> Iterator[slice]:
+        """Some rows at a time: what numpy makes in between is as small as a band."""
+        for first in range(0, self.height, self._BAND):
+            yield slice(first, min(self.height, first + self._BAND))
+
+    def _sector_of(self, rows: slice) -> NDArray[np.int32]:
+        lines = np.arange(rows.start, rows.stop, dtype=np.float32)
+        y = lines[:, np.newaxis] - np.float32(0.04 * self.height)
+        x = np.arange(self.width, dtype=np.float32)[np.newaxis, :] - np.float32(self.width / 2)
         radius = np.hypot(x, y)
         angle = np.arctan2(x, y)
         depth = (radius / (0.94 * self.height) * self._DEPTHS).astype(np.int32)
@@ -177,7 +205,10 @@ class Ultrasound(Pattern):
     def grey(self, number: int) -> Grey:
         level, _ = self._beams(number)
         samples = np.append((level * 65535).astype(np.uint16).ravel(), np.uint16(0))
-        return samples.take(self._beam_of_pixel)
+        plane = np.empty((self.height, self.width), dtype=np.uint16)
+        for rows in self._bands():
+            plane[rows] = samples.take(self._beam_of_pixel[rows])
+        return plane
 
     def colour(self, number: int) -> Colour:
         level, flow = self._beams(number)
@@ -187,7 +218,10 @@ class Ultrasound(Pattern):
         towards, away = speed > 0.15, speed < -0.15
         samples[:-1][towards] = (230, 40, 20)
         samples[:-1][away] = (20, 60, 230)
-        return samples.take(self._beam_of_pixel, axis=0)
+        image = np.empty((self.height, self.width, 3), dtype=np.uint8)
+        for rows in self._bands():
+            image[rows] = samples.take(self._beam_of_pixel[rows], axis=0)
+        return image
 
 
 PATTERNS: dict[str, Callable[[int, int, int], Pattern]] = {
@@ -235,15 +269,15 @@ def render(
     length = row.row_length(pattern.width)
     target = rows.reshape(pattern.height, stride)[:, :length]
     if row.colour == "grey":
-        plane = pattern.grey(number).copy()
+        plane = pattern.grey(number)
         _burn(plane, number, 0xFFFF)
+        plane >>= np.uint16(16 - row.bits_stored)
         if row.bits_allocated == 8:
-            target[:] = plane >> 8
+            target[:] = plane
         else:
-            plane >>= np.uint16(16 - row.bits_stored)
-            target[:] = plane.astype("<u2").view(np.uint8)
+            target[:] = plane.astype("<u2", copy=False).view(np.uint8)
         return
-    image = pattern.colour(number).copy()
+    image = pattern.colour(number)
     _burn(image, number, 255)
     if row.colour == "rgb":
         if row.samples != ("R", "G", "B"):

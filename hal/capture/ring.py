@@ -35,8 +35,9 @@ class BufferRing:
         return len(self._free)
 
     def take(self) -> int | None:
-        """A free buffer's number, or None."""
-        return self._free.popleft() if self._free else None
+        """A free buffer's number, or None. The one that was used last comes first: pages of buffers
+        that are never needed are never touched."""
+        return self._free.pop() if self._free else None
 
     def put(self, number: int) -> None:
         """A buffer that was taken but never lent is free again."""
