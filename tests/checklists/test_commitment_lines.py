@@ -229,9 +229,8 @@ def test_a_peer_of_one_association_gets_objects_and_requests_in_turn(
     with box(tmp_path, archive) as node:
         text = node.configuration.read_text()
         node.kill()
-        node.configuration.write_text(
-            text.replace("[peer.retry]", "[peer.quirks]\nsingle_association = true\n[peer.retry]")
-        )
+        lone = '[peer.quirks]\nsingle_association = true\n[peer.window]\nidle = "0.3 s"\n'
+        node.configuration.write_text(text.replace("[peer.retry]", f"{lone}[peer.retry]"))
         node.start()
         for number in range(1, 4):
             assert store_all(node.port, (number, CT)) == [0]
