@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from hal.capture.pixel_formats import PIXEL_FORMATS
+from hal.capture.pixel_formats import PIXEL_FORMATS, PixelFormat
 
 Grey = NDArray[np.uint16]
 """Rows x columns, the full range 0 to 65535 whatever the format."""
@@ -25,6 +25,7 @@ Colour = NDArray[np.uint8]
 
 _BITS = 40  # 32 of the number, 8 that check it
 _MARK = 0x5A
+_BAND = 32
 
 
 class Pattern(ABC):
@@ -42,6 +43,23 @@ class Pattern(ABC):
     @abstractmethod
     def colour(self, number: int) -> Colour:
         """An image that is the caller's."""
+
+    def grey_bands(self, number: int) -> Iterator[tuple[slice, Grey]]:
+        """The plane, some rows at a time."""
+        plane = self.grey(number)
+        for rows in self._bands():
+            yield rows, plane[rows]
+
+    def colour_bands(self, number: int) -> Iterator[tuple[slice, Colour]]:
+        """The image, some rows at a time."""
+        image = self.colour(number)
+        for rows in self._bands():
+            yield rows, image[rows]
+
+    def _bands(self) -> Iterator[slice]:
+        """What numpy makes in between is as small as a band; its rows are whole pairs."""
+        for first in range(0, self.height, _BAND):
+            yield slice(first, min(self.height, first + _BAND))
 
     def _grey_as_colour(self, number: int) -> Colour:
         plane = (self.grey(number) >> 8).astype(np.uint8)
@@ -149,7 +167,6 @@ class Ultrasound(Pattern):
     _DEPTHS = 320
     _BEAT = 32
     _HALF_ANGLE = 0.70
-    _BAND = 32
 
     def __init__(self, width: int, height: int, seed: int) -> None:
         super().__init__(width, height, seed)
@@ -171,11 +188,6 @@ class Ultrasound(Pattern):
         for rows in self._bands():
             found[rows] = self._sector_of(rows)
         return found
-
-    def _bands(self) -> Iterator[slice]:
-        """Some rows at a time: what numpy makes in between is as small as a band."""
-        for first in range(0, self.height, self._BAND):
-            yield slice(first, min(self.height, first + self._BAND))
 
     def _sector_of(self, rows: slice) -> NDArray[np.int32]:
         lines = np.arange(rows.start, rows.stop, dtype=np.float32)
@@ -203,14 +215,18 @@ class Ultrasound(Pattern):
         return np.clip(level, 0, 1).astype(np.float32), flow.astype(np.float32)
 
     def grey(self, number: int) -> Grey:
-        level, _ = self._beams(number)
-        samples = np.append((level * 65535).astype(np.uint16).ravel(), np.uint16(0))
-        plane = np.empty((self.height, self.width), dtype=np.uint16)
-        for rows in self._bands():
-            plane[rows] = samples.take(self._beam_of_pixel[rows])
-        return plane
+        return np.concatenate([band for _, band in self.grey_bands(number)])
 
     def colour(self, number: int) -> Colour:
+        return np.concatenate([band for _, band in self.colour_bands(number)])
+
+    def grey_bands(self, number: int) -> Iterator[tuple[slice, Grey]]:
+        level, _ = self._beams(number)
+        samples = np.append((level * 65535).astype(np.uint16).ravel(), np.uint16(0))
+        for rows in self._bands():
+            yield rows, samples.take(self._beam_of_pixel[rows])
+
+    def colour_bands(self, number: int) -> Iterator[tuple[slice, Colour]]:
         level, flow = self._beams(number)
         samples = np.zeros((self._DEPTHS * self._BEAMS + 1, 3), dtype=np.uint8)
         samples[:-1] = (level * 255).astype(np.uint8).reshape(-1, 1)
@@ -218,10 +234,8 @@ class Ultrasound(Pattern):
         towards, away = speed > 0.15, speed < -0.15
         samples[:-1][towards] = (230, 40, 20)
         samples[:-1][away] = (20, 60, 230)
-        image = np.empty((self.height, self.width, 3), dtype=np.uint8)
         for rows in self._bands():
-            image[rows] = samples.take(self._beam_of_pixel[rows], axis=0)
-        return image
+            yield rows, samples.take(self._beam_of_pixel[rows], axis=0)
 
 
 PATTERNS: dict[str, Callable[[int, int, int], Pattern]] = {
@@ -265,31 +279,39 @@ def render(
     patterns cannot make (compressed ones).
     """
     row = PIXEL_FORMATS[pixel_format]
-    rows = np.frombuffer(buffer, dtype=np.uint8)[: stride * pattern.height]
+    whole = np.frombuffer(buffer, dtype=np.uint8)
+    rows, behind = whole[: stride * pattern.height], whole[stride * pattern.height :]
     length = row.row_length(pattern.width)
     target = rows.reshape(pattern.height, stride)[:, :length]
     if row.colour == "grey":
-        plane = pattern.grey(number)
-        _burn(plane, number, 0xFFFF)
-        plane >>= np.uint16(16 - row.bits_stored)
-        if row.bits_allocated == 8:
-            target[:] = plane
-        else:
-            target[:] = plane.astype("<u2", copy=False).view(np.uint8)
+        for part, plane in pattern.grey_bands(number):
+            if not part.start:
+                _burn(plane, number, 0xFFFF)
+            plane >>= np.uint16(16 - row.bits_stored)
+            if row.bits_allocated == 8:
+                target[part] = plane
+            else:
+                target[part] = plane.astype("<u2", copy=False).view(np.uint8)
         return
-    image = pattern.colour(number)
-    _burn(image, number, 255)
+    chroma = behind.reshape(-1, stride)[:, :length]
+    for part, image in pattern.colour_bands(number):
+        if not part.start:
+            _burn(image, number, 255)
+        if row.planar:
+            _pack_420(image, target[part], chroma[part.start // 2 : part.stop // 2])
+        else:
+            _pack_interleaved(image, target[part], row)
+
+
+def _pack_interleaved(image: Colour, target: NDArray[np.uint8], row: PixelFormat) -> None:
     if row.colour == "rgb":
         if row.samples != ("R", "G", "B"):
             image = image[:, :, ::-1]
-        target[:] = image.reshape(pattern.height, -1)
-    elif row.planar:
-        behind = np.frombuffer(buffer, dtype=np.uint8, offset=len(rows))
-        _pack_420(image, target, behind.reshape(-1, stride)[:, :length])
+        target[:] = image.reshape(len(image), -1)
     elif row.samples in (("Y", "Cb", "Y", "Cr"), ("Cb", "Y", "Cr", "Y")):
         _pack_422(image, target, luma_first=row.samples[0] == "Y")
     else:
-        raise ValueError(f"the patterns cannot be made as {pixel_format}")
+        raise ValueError(f"the patterns cannot be made as {row.name}")
 
 
 # The full range equations of PS3.3 C.7.6.3.1.2 (those of JFIF), in units of 1/65536.

@@ -185,7 +185,7 @@ def test_a_pedal_asks_for_what_was_before_and_for_a_burst(
     node = start(
         capture() + '[[serial]]\nname = "foot"\nkind = "simulator"\nlast = "1 s"\n'
         'burst = 3\nevery = "0.1 s"\nclip_time = "0.4 s"\n'
-        'actions = { left = "last", middle = "burst", right = "clip" }\n'
+        'actions = { left = "last", middle = "burst", right = "clip", up = "dance" }\n'
         f'[serial.settings]\nfifo = "{fifo}"\n'
     )
     until(fifo.exists, node)
@@ -201,6 +201,8 @@ def test_a_pedal_asks_for_what_was_before_and_for_a_burst(
     assert 23 <= last <= 26
     assert do("press middle", 4) == [1, 1, 1, last]
     assert do("press right", 5) == [1, 1, 1, 10, last]
+    fifo.write_text("press up\n")
+    until(lambda: "there is no act dance" in node.log, node)
     control = ("--control", node.control)
     done = gantry("exam", "capture", "--stills", "2", "--every", "0.1", "--last", *control)
     lines = done.output.splitlines()
