@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from agent.codecs.codec import EncodeSettings
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, JPEG_BASELINE
 from agent.errors import DeviceError
-from agent.objects.compressed_frames import CompressedFrames, compression_for
 from agent.objects.iods import (
     MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE,
@@ -32,10 +30,13 @@ from hal.capture.motion_jpeg import whole_frame
 from hal.capture.pixel_formats import PIXEL_FORMATS
 from hal.clock import MonotonicClock
 
+if TYPE_CHECKING:
+    from agent.objects.compressed_frames import CompressedFrames
+
 _PATIENCE = 5.0
 
 Frames: TypeAlias = (
-    Packing | PlanarPacking | SingleBitPacking | RegionPacking | KeptFrames | CompressedFrames
+    "Packing | PlanarPacking | SingleBitPacking | RegionPacking | KeptFrames | CompressedFrames"
 )
 """What makes frames of an object of what a device gives."""
 
@@ -120,6 +121,10 @@ def shape_of(
         packed = RegionPacking(packed, form.pixel_format, frame, part, masks)
     # An image comes first: what cannot be compressed is stored as it is.
     if settings.compression and not isinstance(packed, SingleBitPacking):
+        # A device that compresses nothing has no codecs in memory.
+        from agent.codecs.codec import EncodeSettings
+        from agent.objects.compressed_frames import compression_for
+
         how = EncodeSettings(quality=settings.quality, near=settings.near)
         found = compression_for(packed, sop_class, settings.compression, how)
         if found is not None:
