@@ -25,7 +25,7 @@ def node(tmp_path: Path) -> Iterator[NodeProcess]:
         tmp_path / "node",
         '[[capture]]\nname = "us"\nkind = "simulator"\nmodality = "US"\n[capture.settings]\n'
         f'pixel_format = "GREY"\nwidth = {WIDTH}\nheight = {HEIGHT}\nrate = {RATE}\n'
-        "buffers = 6\n",  # those that are never needed are never touched
+        "buffers = 5\n",  # those that are never needed are never touched
     )
     made.launch()
     try:
