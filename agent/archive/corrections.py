@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.archive import arrival, index_failure, rewriting
-from agent.archive.decision import JobPlan
+from agent.archive.decision import DELIVER, JobPlan
 from agent.archive.instances import NewInstance
 from agent.archive.keys import INDEXED, keys_of
-from agent.archive.records import Flag
+from agent.archive.records import Flag, JobState
 from agent.archive.store import Store
 from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
@@ -181,6 +181,28 @@ def stage_changed(
 def _plain(syntax: TransferSyntax) -> TransferSyntax:
     """How the data set is encoded beneath deflation."""
     return encoding_of(EXPLICIT_VR_LITTLE_ENDIAN) if syntax.deflated else syntax
+
+
+def exchange(store: Store, pairs: Sequence[tuple[int, int]]) -> int:
+    """`swap`; and what is being sent just now goes out once more, as it began as it was."""
+    under_way = {new: _under_way(store, old) for old, new in pairs}
+    count = swap(store, pairs)
+    for new, plans in under_way.items():
+        for plan in plans:
+            store.queue.add(plan, instance=new, study=store.rows.study_of(new))
+    return count
+
+
+def _under_way(store: Store, number: int) -> list[JobPlan]:
+    rows = store.index.execute(
+        "SELECT name, rank, payload FROM job JOIN destination ON destination.id = job.destination"
+        " WHERE instance = ? AND kind = ? AND state = ?",
+        (number, DELIVER, JobState.CLAIMED),
+    )
+    return [
+        JobPlan(DELIVER, name, priority=-rank, payload=payload)
+        for name, rank, payload in rows.fetchall()
+    ]
 
 
 def swap(store: Store, pairs: Sequence[tuple[int, int]]) -> int:

@@ -244,7 +244,7 @@ CHANGES: dict[str, Callable[..., Any]] = {
     "numbers_of": corrections.numbers_of,
     "record": corrections.record,
     "send_again": corrections.send_again,
-    "swap": corrections.swap,
+    "swap": corrections.exchange,
     "touch": _touch,
 }
 """What may share a transaction with receptions: called with the store and the call's arguments."""

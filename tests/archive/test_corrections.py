@@ -120,6 +120,16 @@ def test_a_study_is_reidentified_with_its_old_values_recorded(tmp_path: Path) ->
     assert first.SourceOfPreviousValues == "mueller"
 
 
+def test_what_is_being_sent_while_it_is_reidentified_goes_out_once_more(tmp_path: Path) -> None:
+    with three_objects(tmp_path, "PACS") as worker:
+        (under_way,) = worker.queue("claim", "PACS", 1)
+        assert reidentify(worker, [1, 2], {tags.PATIENT_ID: "0815"}) == 2
+        worker.queue("finish", under_way.id, status=0, reason="", then=None)
+        waiting = worker.queue("claim", "PACS", 10)
+        # The one that began as it was, the one that waited, and the one that nobody changed.
+        assert sorted(job.instance_id for job in waiting) == [3, 4, 5]
+
+
 def test_a_crash_while_reidentifying_leaves_the_old_objects_only(tmp_path: Path) -> None:
     with three_objects(tmp_path) as worker:
         worker.call("stage", 1, {tags.PATIENT_ID: "0815"}, "mueller")
