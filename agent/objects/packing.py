@@ -2,7 +2,7 @@
 
 Rows lose the padding of their stride, samples take the order that DICOM gives them (PS3.3
 C.7.6.3.1.2), a limited range is stretched to the full one. What need not change is not copied;
-what must is packed strip by strip, so memory is two strips of 64 KiB, whatever the frame.
+what must is packed strip by strip, so memory is four strips of 64 KiB, whatever the frame.
 """
 
 from __future__ import annotations
@@ -158,15 +158,20 @@ def _pack_of(pixel_format: PixelFormat, pixels: PixelDescription, full_range: bo
 
 
 def _reorder(source: memoryview, target: memoryview, places: tuple[int, ...], group: int) -> None:
+    # Steps over bytes are four times as fast as those over a memoryview.
+    given, made = bytes(source), bytearray(len(target))
     for to, place in enumerate(places):
-        target[to::group] = source[place::group]
+        made[to::group] = given[place::group]
+    target[:] = made
 
 
 def _stretch(source: memoryview, target: memoryview, places: tuple[int, ...]) -> None:
     # Each place is two lumas, Cb and Cr: a table each, applied at the speed of bytes.translate.
+    given, made = bytes(source), bytearray(len(target))
     for to, place in enumerate(places):
         table = _LUMA_TO_FULL if to < 2 else _CHROMA_TO_FULL
-        target[to::4] = bytes(source[place::4]).translate(table)
+        made[to::4] = given[place::4].translate(table)
+    target[:] = made
 
 
 def _to_full(lowest: int, highest: int, neutral: int, scaled: int) -> bytes:
