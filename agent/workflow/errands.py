@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -53,6 +52,7 @@ from agent.services.storage_commitment import (
 )
 from agent.workflow.opening import Opening
 from agent.workflow.procedure_keeping import CommitmentKeeping
+from agent.workflow.settlement import retry_or_hold
 from agent.workflow.step_report import StepReport
 from agent.workflow.turns import Turns
 
@@ -289,22 +289,9 @@ class Errands:
         observation.warning("errand refused", peer=self.peer.name, job=job.id, status=said)
         early = job.kind == REPORT and response.status == _NO_SUCH_SOP_INSTANCE
         if may_pass(response.status) or early:
-            await self._try_again(archive, job, said, response.status)
+            await retry_or_hold(archive, self._policy, job, said, response.status)
         else:
             await archive.hold(job.id, said, status=response.status)
-
-    async def _try_again(self, archive: Archive, job: Job, reason: str, status: int = 0) -> None:
-        """By the peer's own policy, which may give it up to a person."""
-        outcome = after_failure(
-            self._policy,
-            attempts=job.attempts + 1,
-            age=time.time() - job.created,
-            chance=random.random(),
-        )
-        if isinstance(outcome, Again):
-            await archive.retry(job.id, reason=reason, status=status, delay=outcome.delay)
-        else:
-            await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
 
     async def _ask_commitment(
         self, archive: Archive, association: Association, jobs: list[Job]
@@ -322,7 +309,7 @@ class Errands:
             )
         except GantryError as error:
             for job in jobs:
-                await self._try_again(archive, job, str(error))
+                await retry_or_hold(archive, self._policy, job, str(error))
             raise
         if response.category in (Category.SUCCESS, Category.WARNING):
             # Where there is one association only, others may be waiting for it.
@@ -337,7 +324,7 @@ class Errands:
         await archive.retire_commitment(transaction)
         for job in jobs:
             if may_pass(response.status):
-                await self._try_again(archive, job, said, response.status)
+                await retry_or_hold(archive, self._policy, job, said, response.status)
             else:
                 await archive.hold(job.id, said, status=response.status)
 

@@ -110,16 +110,7 @@ class Settlement:
         """By the peer's own policy, which may give it up to a person."""
         self.last_reason = reason
         open_jobs.pop(job.id, None)
-        outcome = after_failure(
-            self.policy,
-            attempts=job.attempts + 1,
-            age=time.time() - job.created,
-            chance=random.random(),
-        )
-        if isinstance(outcome, Again):
-            await archive.retry(job.id, reason=reason, status=status, delay=outcome.delay)
-        else:
-            await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
+        await retry_or_hold(archive, self.policy, job, reason, status)
 
     async def hold(
         self, archive: Archive, job: Job, open_jobs: OpenJobs, reason: str, status: int = 0
@@ -128,6 +119,22 @@ class Settlement:
         self.last_reason = reason
         open_jobs.pop(job.id, None)
         await archive.hold(job.id, reason, status=status)
+
+
+async def retry_or_hold(
+    archive: Archive, policy: RetryPolicy, job: Job, reason: str, status: int = 0
+) -> None:
+    """Put a job that failed back for later; once the policy gives it up, hold it for a person."""
+    outcome = after_failure(
+        policy,
+        attempts=job.attempts + 1,
+        age=time.time() - job.created,
+        chance=random.random(),
+    )
+    if isinstance(outcome, Again):
+        await archive.retry(job.id, reason=reason, status=status, delay=outcome.delay)
+    else:
+        await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
 
 
 def _words_of(response: Response) -> str:
