@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.archive import failure, incoming
 from agent.archive.settings import StorageStatuses
+from agent.dataset.whole_write import write_whole
 
 
 class Reception:
@@ -31,9 +32,7 @@ class Reception:
         self._file = incoming.create(folder, statuses)
         self.data_set_offset = len(file_meta)
         try:
-            view = memoryview(file_meta)
-            while view:
-                view = view[os.write(self._file.descriptor, view) :]
+            write_whole(self._file.descriptor, file_meta)
         except OSError as error:
             self._file.discard(folder)
             raise failure.of_system(error, "write the object", statuses) from error

@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +31,7 @@ from agent.dataset.transfer_syntaxes import (
     encoding_of,
 )
 from agent.dataset.value_representations import UNDEFINED_LENGTH
+from agent.dataset.whole_write import write_whole
 
 _MODIFIED_ATTRIBUTES_SEQUENCE = 0x04000550
 _ATTRIBUTE_MODIFICATION_DATE_TIME = 0x04000562
@@ -99,14 +101,14 @@ def rewrite(
         group_2 = bytes(PREAMBLE_LENGTH) + group_2[PREAMBLE_LENGTH:]
     new = incoming.create(folder, statuses)
     try:
-        _write(new.descriptor, group_2)
+        write_whole(new.descriptor, group_2)
         rest = _blocks(source, resume)
         if syntax.deflated:
-            _deflate(lambda data: _write(new.descriptor, data), new_head, rest)
+            _deflate(partial(write_whole, new.descriptor), new_head, rest)
         else:
-            _write(new.descriptor, new_head)
+            write_whole(new.descriptor, new_head)
             for block in rest:
-                _write(new.descriptor, block)
+                write_whole(new.descriptor, block)
     except BaseException:
         new.discard(folder)
         raise
@@ -195,9 +197,3 @@ def _deflate(write: Callable[[bytes], None], head: bytes, rest: Iterator[bytes])
     piece = deflater.flush()
     # PS3.5 A.5: a byte of zero makes an odd stream even.
     write(piece + b"\0" * ((length + len(piece)) % 2))
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

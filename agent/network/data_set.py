@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
+from agent.dataset.whole_write import write_whole
 from agent.errors import LocalError, PeerError, StatusReaction, StorageError
 from agent.network.status import OUT_OF_RESOURCES, RESOURCE_LIMITATION
 
@@ -137,17 +138,16 @@ class FileSink:
                 limit=self._limit,
                 reaction=StatusReaction(self._status, "Object larger than allowed"),
             )
-        while view:
-            try:
-                view = view[os.write(self.descriptor, view) :]
-            except OSError as error:
-                is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-                raise StorageError(
-                    f"the object cannot be written: {error.strerror}",
-                    reaction=StatusReaction(self._full, "Disk full")
-                    if is_full
-                    else StatusReaction(self._status, "Storage failure"),
-                ) from error
+        try:
+            write_whole(self.descriptor, view)
+        except OSError as error:
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            raise StorageError(
+                f"the object cannot be written: {error.strerror}",
+                reaction=StatusReaction(self._full, "Disk full")
+                if is_full
+                else StatusReaction(self._status, "Storage failure"),
+            ) from error
 
     def complete(self) -> None:
         pass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from agent.codecs.codec import EncodeSettings
@@ -16,6 +16,7 @@ from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from agent.dataset.whole_write import write_whole
 from agent.errors import StorageError
 from agent.objects.transcoding import Transcoding
 
@@ -50,13 +51,7 @@ def transcode_file(
     """
     meta = read_file_meta(source)
     data_set = FileBytes(source, meta.data_set_offset)
-
-    def write(data: bytes | bytearray | memoryview) -> None:
-        with memoryview(data) as view:
-            start = 0
-            while start < len(view):
-                start += os.write(target, view[start:])
-
+    write = partial(write_whole, target)
     if meta.encoding_uid == meta.transfer_syntax_uid == transfer_syntax_uid:
         _copy(FileBytes(source), write)
         return TranscodedFile(False, meta.media_storage_sop_instance_uid, meta.remarks)

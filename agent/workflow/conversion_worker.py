@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from agent.archive import failure
 from agent.codecs.codec import EncodeSettings
@@ -14,6 +14,7 @@ from agent.dataset.transfer_syntaxes import (
     TransferSyntax,
     encoding_of,
 )
+from agent.dataset.whole_write import write_whole
 from agent.errors import LocalError, StorageError
 from agent.workflow.changed_head import changed_values, rewritten
 
@@ -47,7 +48,7 @@ def write_converted(
             stored = _Rewritten(stored, syntax, values)
         transcoding = Transcoding(stored, syntax.uid, target_syntax, settings)
         uid = transcoding.new_instance_uid.encode("ascii")
-        write = _writer(descriptors[0])
+        write = partial(write_whole, descriptors[0])
         # Who reads may have gone: then nobody asks any more what became of this.
         with suppress(BrokenPipeError):
             write(bytes((len(uid),)) + uid)
@@ -81,23 +82,13 @@ def write_compressed(
         return False
     start = os.lseek(target, 0, os.SEEK_CUR)
     try:
-        transcoding.write(_writer(target))
+        transcoding.write(partial(write_whole, target))
     except OSError as error:
         raise failure.of_system(error, "compress the object") from error
     written = FileBytes(target, start)
     if not have_same_pixels(received, source_syntax, written, target_syntax):
         raise LocalError("the compressed image is not the one that came", value=target_syntax)
     return True
-
-
-def _writer(descriptor: int) -> Callable[[bytes], object]:
-    def write(data: bytes) -> None:
-        with memoryview(data) as view:
-            start = 0
-            while start < len(view):
-                start += os.write(descriptor, view[start:])
-
-    return write
 
 
 class _Rewritten:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.archive.decision import Origin
+from agent.dataset.whole_write import write_whole
 from agent.errors import StatusReaction, StorageError
 from agent.network.status import OUT_OF_RESOURCES, SUCCESS
 
@@ -82,7 +83,7 @@ class FolderKeeper:
     def receive(self, file_meta: bytes) -> Arriving:
         try:
             descriptor = os.open(self._folder, os.O_TMPFILE | os.O_RDWR, 0o644)
-            os.write(descriptor, file_meta)
+            write_whole(descriptor, file_meta)
         except OSError as error:
             raise StorageError(
                 f"{self._folder} cannot be written: {error.strerror}",

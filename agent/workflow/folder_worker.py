@@ -19,6 +19,7 @@ from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import FileMeta, encode_file_meta, read_file_meta
 from agent.dataset.head import scan_head
+from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
 from hal.folder.base import (
     FileChanged,
@@ -136,7 +137,7 @@ class _Folder:
             source_ae_title=settings.title,
         )
         try:
-            os.write(target, file_meta)
+            write_whole(target, file_meta)
         except OSError as error:
             raise _failed(error) from error
         size = _copy(source, meta.data_set_offset, target)
@@ -221,10 +222,8 @@ def _copy_by_hand(source: int, position: int, target: int) -> int:
     start = position
     while piece := os.pread(source, _PIECE, position):
         position += len(piece)
-        view = memoryview(piece)
         try:
-            while view:
-                view = view[os.write(target, view) :]
+            write_whole(target, piece)
         except OSError as error:
             raise _failed(error) from error
     return position - start
