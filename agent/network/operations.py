@@ -279,9 +279,6 @@ class Operations(ABC):
         self._performed.set()
         self._rest()
 
-    def _most_performed(self) -> int:
-        return self.contexts.window.performed or _UNBOUNDED
-
     async def _send(self, context: int, command: Command, source: DataSetSource | None) -> None:
         """One whole message; no other gets in between (PS3.8 E.1)."""
         encoded = command.encode(data_set=source is not None)
