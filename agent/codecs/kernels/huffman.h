@@ -164,20 +164,25 @@ static inline int32_t bits_extend(bit_reader *reader, uint32_t size) {
     return value < (1 << (size - 1)) ? value - (1 << size) + 1 : value;
 }
 
-/* Ends a restart interval: passes the rest of its last byte, any fill bytes, and the marker
- * RST`number` (0 to 7). KERNEL_DAMAGED where something else stands there, KERNEL_SHORT at the end
- * of the data. Whole bytes of the interval that were not used are damage as well. */
+/* Passes any fill bytes and the marker RST`number` (modulo 8). KERNEL_DAMAGED where something else
+ * stands there, KERNEL_SHORT at the end of the data. */
+static inline int pass_restart_marker(const uint8_t **next, const uint8_t *end, uint32_t number) {
+    const uint8_t *at = *next;
+    while (end - at >= 2 && at[0] == 0xFF && at[1] == 0xFF) at++;
+    *next = at;
+    if (end - at < 2) return KERNEL_SHORT;
+    if (at[0] != 0xFF || at[1] != 0xD0 + (number & 7)) return KERNEL_DAMAGED;
+    *next = at + 2;
+    return 0;
+}
+
+/* Ends a restart interval: passes the rest of its last byte, and its marker. Whole bytes of the interval that were not used are damage as well. */
 static inline int bits_restart(bit_reader *reader, uint32_t number) {
     if (reader->count - (reader->invented < reader->count ? reader->invented : reader->count) >= 8)
         return KERNEL_DAMAGED;
     reader->bits = 0;
     reader->count = reader->invented = 0;
-    while (reader->end - reader->next >= 2 && reader->next[0] == 0xFF && reader->next[1] == 0xFF)
-        reader->next++;
-    if (reader->end - reader->next < 2) return KERNEL_SHORT;
-    if (reader->next[0] != 0xFF || reader->next[1] != 0xD0 + (number & 7)) return KERNEL_DAMAGED;
-    reader->next += 2;
-    return 0;
+    return pass_restart_marker(&reader->next, reader->end, number);
 }
 
 /* ---- writing ----

@@ -91,19 +91,14 @@ ALWAYS_INLINE uint32_t ls_take(ls_reader *reader, uint32_t count) {
 /* Whether bits were used that the stream does not have. */
 static inline int ls_overrun(const ls_reader *reader) { return reader->invented > reader->count; }
 
-/* Ends a restart interval: passes what fills its last byte, any fill bytes, and RST`number`. */
+/* Ends a restart interval: passes what fills its last byte, and its marker. */
 static inline int ls_restart(ls_reader *reader, uint32_t number) {
     const uint32_t invented = reader->invented < reader->count ? reader->invented : reader->count;
     /* The rest of an FF and the seven bits after it. */
     if (reader->count - invented > 14) return KERNEL_DAMAGED;
     reader->bits = 0;
     reader->count = reader->invented = 0;
-    while (reader->end - reader->next >= 2 && reader->next[0] == 0xFF && reader->next[1] == 0xFF)
-        reader->next++;
-    if (reader->end - reader->next < 2) return KERNEL_SHORT;
-    if (reader->next[0] != 0xFF || reader->next[1] != 0xD0 + (number & 7)) return KERNEL_DAMAGED;
-    reader->next += 2;
-    return 0;
+    return pass_restart_marker(&reader->next, reader->end, number);
 }
 
 /* ---- writing ----

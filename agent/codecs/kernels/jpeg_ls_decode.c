@@ -97,10 +97,6 @@ static int32_t take_interruption(jpeg_ls_state *state, ls_reader *reader, uint32
     return reconstructed(type ? a : b, (error ^ sign) - sign, m, m->near == 0);
 }
 
-ALWAYS_INLINE int is_near(int32_t one, int32_t other, int32_t near) {
-    return one - other <= near && other - one <= near;
-}
-
 /* A run from `*at` on, and the sample that ends it. */
 SELDOM int take_line_run(jpeg_ls_state *state, ls_reader *reader, const ls_rows *rows, uint32_t k,
                          size_t *at) {

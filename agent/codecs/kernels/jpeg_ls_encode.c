@@ -85,10 +85,6 @@ static int32_t put_interruption(jpeg_ls_state *state, ls_writer *writer, uint32_
     return sample;
 }
 
-ALWAYS_INLINE int is_near(int32_t one, int32_t other, int32_t near) {
-    return one - other <= near && other - one <= near;
-}
-
 /* A run from `x` on, and the sample that ends it; returns where the next one lies. */
 SELDOM size_t put_line_run(jpeg_ls_state *state, ls_writer *writer, const ls_rows *rows,
                            uint32_t k, size_t x) {

@@ -108,6 +108,11 @@ ALWAYS_INLINE int32_t quantised(int32_t error, const jpeg_ls_measures *m) {
     return error < 0 ? -steps : steps;
 }
 
+/* Whether samples differ by NEAR at most (A.3.2). */
+ALWAYS_INLINE int is_near(int32_t one, int32_t other, int32_t near) {
+    return one - other <= near && other - one <= near;
+}
+
 /* A.7.2.2 */
 ALWAYS_INLINE uint8_t run_parameter(const jpeg_ls_run_context *context, uint32_t type) {
     return golomb_parameter(context->n, context->a + (type ? context->n >> 1 : 0));
