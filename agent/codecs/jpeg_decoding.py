@@ -110,11 +110,10 @@ def _scans(source: ByteSource, header: JpegHeader, scan: Scan) -> Iterator[tuple
     """The scans until all components have come, each with the tables that hold for it."""
     missing = set(range(len(header.components)))
     while True:
-        indices = {each.index for each in scan.components}
-        if not indices <= missing:
+        if not missing.issuperset(scan.places):
             _refuse("A component comes in two scans.", scan.position, "ITU-T T.81 B.2.3")
         yield scan, header
-        missing -= indices
+        missing.difference_update(scan.places)
         if not missing:
             return
         following = next_scan(source, header, scan.position)

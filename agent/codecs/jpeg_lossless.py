@@ -12,7 +12,6 @@ sample of a row at least), for each scan of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from agent.codecs import jpeg_segments
@@ -29,7 +28,7 @@ from agent.codecs.jpeg_markers import (
     next_scan,
     read_header,
 )
-from agent.codecs.row_scans import RowScan, check_frame, sign_bit, strips_of
+from agent.codecs.row_scans import RowScan, check_frame, scans_of, sign_bit, strips_of
 from agent.codecs.rows import PassingRows, grouped, strip_height
 from agent.codecs.window import Window
 from agent.dataset.byte_source import ByteSource
@@ -171,14 +170,6 @@ def _scan(
     yield bytes(out[:written]) + jpeg_segments.END_OF_IMAGE
 
 
-@dataclass(frozen=True, slots=True)
-class _ScanHeader:
-    """A scan, with the tables and the restart interval that hold for it."""
-
-    header: JpegHeader
-    scan: Scan
-
-
 def decode(frame: FrameDescription, source: ByteSource) -> Decoded:
     """Decompress a frame; see `codec.CodecModule.decode`."""
     header, scan = read_header(source)
@@ -189,37 +180,16 @@ def decode(frame: FrameDescription, source: ByteSource) -> Decoded:
             clause=_CLAUSE,
         )
     check_frame(frame, header, "PS3.5 8.2.1")
-    scans = [_row_scan(frame, source, each) for each in _scans(source, header, scan)]
+    found = scans_of(source, (header, scan), next_scan, frame.samples_per_pixel, "ITU-T T.81 B.2.3")
+    scans = [_row_scan(frame, source, *each) for each in found]
     return Decoded(frame, strips_of(frame, scans, "JPEG", "ITU-T T.81 H.2"))
 
 
-def _scans(source: ByteSource, header: JpegHeader, scan: Scan) -> list[_ScanHeader]:
-    """The scans that hold the components, each once."""
-    found = [_ScanHeader(header, scan)]
-    seen = {each.index for each in scan.components}
-    while len(seen) < len(header.components):
-        following = next_scan(source, header, scan.position)
-        if following is None:
-            raise FrameDamaged(
-                f"The JPEG stream has {len(seen)} of {len(header.components)} components.",
-                scan.position,
-                clause="ITU-T T.81 B.2.3",
-            )
-        header, scan = following
-        indices = {each.index for each in scan.components}
-        if seen & indices:
-            raise FrameDamaged(
-                "The JPEG stream has a component twice.", scan.position, clause="ITU-T T.81 B.2.3"
-            )
-        seen |= indices
-        found.append(_ScanHeader(header, scan))
-    return found
-
-
-def _row_scan(frame: FrameDescription, source: ByteSource, found: _ScanHeader) -> RowScan:
+def _row_scan(
+    frame: FrameDescription, source: ByteSource, header: JpegHeader, scan: Scan
+) -> RowScan:
     from agent.codecs import kernel
 
-    header, scan = found.header, found.scan
     count = len(scan.components)
     parameters = (
         header.columns,

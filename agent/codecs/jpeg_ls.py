@@ -16,7 +16,6 @@ from collections.abc import Generator, Iterator
 
 from agent.codecs import jpeg_segments
 from agent.codecs.codec import Decoded, Encoded, EncodeSettings, RowSource
-from agent.codecs.damage import FrameDamaged
 from agent.codecs.frame import FrameDescription
 from agent.codecs.jpeg_ls_markers import (
     SOF55,
@@ -29,7 +28,7 @@ from agent.codecs.jpeg_ls_markers import (
     scan_header,
 )
 from agent.codecs.jpeg_markers import Component
-from agent.codecs.row_scans import RowScan, check_frame, sign_bit, strips_of
+from agent.codecs.row_scans import RowScan, check_frame, scans_of, sign_bit, strips_of
 from agent.codecs.rows import grouped, strip_height
 from agent.codecs.window import Window
 from agent.dataset.byte_source import ByteSource
@@ -152,40 +151,19 @@ def decode(frame: FrameDescription, source: ByteSource) -> Decoded:
     """Decompress a frame; see `codec.CodecModule.decode`."""
     header, scan = read_header(source)
     check_frame(frame, header.frame, _CLAUSE)
-    scans = [_row_scan(frame, source, *each) for each in _scans(source, header, scan)]
+    found = scans_of(source, (header, scan), next_scan, frame.samples_per_pixel, "ITU-T T.87 C.2.3")
+    scans = [_row_scan(frame, source, *each) for each in found]
     return Decoded(frame, strips_of(frame, scans, "JPEG-LS", "ITU-T T.87 A"))
-
-
-def _scans(source: ByteSource, header: LsHeader, scan: Scan) -> list[tuple[LsHeader, Scan]]:
-    """The scans that hold the components, each once."""
-    found = [(header, scan)]
-    seen = set(scan.components)
-    while len(seen) < len(header.frame.components):
-        following = next_scan(source, header, scan.position)
-        if following is None:
-            raise FrameDamaged(
-                f"The JPEG stream has {len(seen)} of {len(header.frame.components)} components.",
-                scan.position,
-                clause="ITU-T T.87 C.2.3",
-            )
-        header, scan = following
-        if seen & set(scan.components):
-            raise FrameDamaged(
-                "The JPEG stream has a component twice.", scan.position, clause="ITU-T T.87 C.2.3"
-            )
-        seen |= set(scan.components)
-        found.append(following)
-    return found
 
 
 def _row_scan(frame: FrameDescription, source: ByteSource, header: LsHeader, scan: Scan) -> RowScan:
     from agent.codecs import kernel
 
     precision = header.frame.precision
-    count = len(scan.components)
+    count = len(scan.places)
     presets = header.presets.complete(precision, scan.near)
     parameters = (frame.columns, count, scan.interleave, frame.sample_length, scan.near, *presets)
-    places = scan.components + (0,) * (4 - count)
+    places = scan.places + (0,) * (4 - count)
     state = bytearray(kernel.jpeg_ls_state_length(parameters))
     kernel.jpeg_ls_decoder_begin(
         state,

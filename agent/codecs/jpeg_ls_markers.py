@@ -93,7 +93,7 @@ class Scan:
     """The scan header (C.2.3): places of its components in the frame header, NEAR and ILV.
     `position` is the first byte after it."""
 
-    components: tuple[int, ...]
+    places: tuple[int, ...]
     near: int
     interleave: int
     position: int

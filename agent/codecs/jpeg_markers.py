@@ -67,6 +67,11 @@ class Scan:
     approximation_low: int
     position: int
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Of its components in the frame header."""
+        return tuple(each.index for each in self.components)
+
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:

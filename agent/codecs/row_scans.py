@@ -6,8 +6,8 @@ side, each with a window of its own, so that no plane is ever held.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from agent.codecs.codec import Strip
 from agent.codecs.damage import FrameDamaged
@@ -15,6 +15,7 @@ from agent.codecs.frame import FrameDescription
 from agent.codecs.jpeg_markers import JpegHeader
 from agent.codecs.rows import strip_height
 from agent.codecs.window import Window
+from agent.dataset.byte_source import ByteSource
 
 _DAMAGED = -2
 
@@ -54,6 +55,53 @@ class RowScan:
             self._window.consume(consumed)
             done += rows * self._row_length
         return done // self._row_length, result
+
+
+class ScanHeader(Protocol):
+    """A scan header: places of its components in the frame header, and its first coded byte."""
+
+    @property
+    def places(self) -> tuple[int, ...]: ...
+
+    @property
+    def position(self) -> int: ...
+
+
+_Header = TypeVar("_Header")
+_Scan = TypeVar("_Scan", bound=ScanHeader)
+
+
+def scans_of(
+    source: ByteSource,
+    first: tuple[_Header, _Scan],
+    next_scan: Callable[[ByteSource, _Header, int], tuple[_Header, _Scan] | None],
+    count: int,
+    clause: str,
+) -> list[tuple[_Header, _Scan]]:
+    """The scans that hold `count` components, each once, with the header as it is for each.
+
+    `next_scan` is that of the stream's markers. Raises FrameDamaged where a component comes twice,
+    or not at all.
+    """
+    header, scan = first
+    found = [first]
+    seen = set(scan.places)
+    while len(seen) < count:
+        following = next_scan(source, header, scan.position)
+        if following is None:
+            raise FrameDamaged(
+                f"The JPEG stream has {len(seen)} of {count} components.",
+                scan.position,
+                clause=clause,
+            )
+        header, scan = following
+        if not seen.isdisjoint(scan.places):
+            raise FrameDamaged(
+                "The JPEG stream has a component twice.", scan.position, clause=clause
+            )
+        seen.update(scan.places)
+        found.append(following)
+    return found
 
 
 def strips_of(
