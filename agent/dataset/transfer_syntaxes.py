@@ -57,6 +57,17 @@ class Family(Enum):
     """A wrapping of PS3.10 or PS3.18 that never was an encoding of a DIMSE data set."""
 
 
+LOSSY_COMPRESSION_METHODS: Mapping[Family, str] = {
+    Family.JPEG: "ISO_10918_1",
+    Family.JPEG_LS: "ISO_14495_1",
+    Family.MPEG2: "ISO_13818_2",
+    Family.H264: "ISO_14496_10",
+    Family.HEVC: "ISO_23008_2",
+}
+"""Lossy Image Compression Method of the lossy syntaxes of a family (PS3.3 C.7.6.1.1.5.1). JPEG 2000
+may have lost nothing, which only who compressed knows."""
+
+
 class TransferSyntax(NamedTuple):
     """One row of the registry.
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from agent.codecs.codec import EncodeSettings
-from agent.codecs.frame import FrameDescription
 from agent.codecs.registry import codec_of, is_available
 from agent.codecs.rows import PassingRows
 from agent.errors import LocalError
@@ -37,7 +36,7 @@ class CompressedFrames:
         self._uid = transfer_syntax_uid
         self._settings = settings
         self._codec = codec_of(transfer_syntax_uid)
-        frame = _described(native.pixels)
+        frame = native.pixels.frame
         self._full_chroma = bool(
             frame.subsampled and self._codec.refusal(transfer_syntax_uid, frame, settings)
         )
@@ -91,15 +90,3 @@ def compression_for(
         if any(rule.allows(compressed.pixels, encapsulated=True) for rule in rules):
             return compressed, uid
     return None
-
-
-def _described(pixels: PixelDescription) -> FrameDescription:
-    return FrameDescription(
-        pixels.rows,
-        pixels.columns,
-        pixels.samples_per_pixel,
-        pixels.bits_allocated,
-        pixels.bits_stored,
-        pixels.pixel_representation,
-        pixels.photometric_interpretation,
-    )

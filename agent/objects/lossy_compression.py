@@ -13,21 +13,14 @@ from agent.dataset.conversion import Changes
 from agent.dataset.element_encoding import encode_element, item_header
 from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
-    JPEG_BASELINE,
-    JPEG_EXTENDED,
     JPEG_LS_NEAR_LOSSLESS,
+    LOSSY_COMPRESSION_METHODS,
     TRANSFER_SYNTAXES,
+    encoding_of,
     name_of,
 )
 from agent.dataset.uid import derived_uid
 from agent.objects.stored_image import StoredImage
-
-_METHODS = {
-    JPEG_BASELINE: "ISO_10918_1",
-    JPEG_EXTENDED: "ISO_10918_1",
-    JPEG_LS_NEAR_LOSSLESS: "ISO_14495_1",
-}
-"""By transfer syntax, the ones that lose something here: Lossy Image Compression Method."""
 
 _LONGEST_DERIVATION = 1024
 _EXPLICIT = TRANSFER_SYNTAXES[EXPLICIT_VR_LITTLE_ENDIAN]
@@ -37,7 +30,7 @@ def loses(transfer_syntax_uid: str, settings: EncodeSettings) -> bool:
     """Whether encoding in this transfer syntax changes sample values."""
     if transfer_syntax_uid == JPEG_LS_NEAR_LOSSLESS:
         return settings.near > 0
-    return transfer_syntax_uid in _METHODS
+    return encoding_of(transfer_syntax_uid).lossy
 
 
 def instance_uid(image: StoredImage, transfer_syntax_uid: str, settings: EncodeSettings) -> str:
@@ -50,7 +43,7 @@ def attributes(
     image: StoredImage, transfer_syntax_uid: str, settings: EncodeSettings, ratio: float
 ) -> Changes:
     """The attributes of the copy that differ; `ratio` is the native length by the compressed."""
-    method = _METHODS[transfer_syntax_uid]
+    method = LOSSY_COMPRESSION_METHODS[encoding_of(transfer_syntax_uid).family]
     changes: dict[int, tuple[str, bytes] | None] = {
         tags.SOP_INSTANCE_UID: (
             "UI",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.codecs.frame import FrameDescription
 from agent.errors import LocalError
 
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -51,6 +52,19 @@ class PixelDescription:
             self.photometric_interpretation, self.samples_per_pixel
         )
         return (int(self.rows * self.columns * samples) * self.bits_allocated + 7) // 8
+
+    @property
+    def frame(self) -> FrameDescription:
+        """A frame as codecs know it."""
+        return FrameDescription(
+            self.rows,
+            self.columns,
+            self.samples_per_pixel,
+            self.bits_allocated,
+            self.bits_stored,
+            self.pixel_representation,
+            self.photometric_interpretation,
+        )
 
     def check(self) -> None:
         """Raises LocalError for what no image can be, whatever its IOD."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.dataset.transfer_syntaxes import Family, TransferSyntax
+from agent.dataset.transfer_syntaxes import LOSSY_COMPRESSION_METHODS, TransferSyntax
 from agent.dataset.uid import derived_uid
 from agent.errors import LocalError
 from agent.objects.description import (
@@ -21,16 +20,6 @@ from agent.objects.iod import Iod
 from agent.objects.iods import iod_of
 from agent.objects.module import Facts, ObjectFacts
 from agent.objects.pixels import PixelDescription
-
-# PS3.3 C.7.6.1.1.5.1: what each compression is called. JPEG 2000 may have lost nothing, which
-# only who compressed knows.
-_COMPRESSION_METHODS: Mapping[Family, str] = {
-    Family.JPEG: "ISO_10918_1",
-    Family.JPEG_LS: "ISO_14495_1",
-    Family.MPEG2: "ISO_13818_2",
-    Family.H264: "ISO_14496_10",
-    Family.HEVC: "ISO_23008_2",
-}
 
 
 class Prepared(NamedTuple):
@@ -113,7 +102,7 @@ def _with_compression(
     pixels: PixelDescription, transfer_syntax: TransferSyntax
 ) -> PixelDescription:
     """What the transfer syntax takes from the pixels is said of them."""
-    method = _COMPRESSION_METHODS.get(transfer_syntax.family)
+    method = LOSSY_COMPRESSION_METHODS.get(transfer_syntax.family)
     if not transfer_syntax.lossy or method is None or pixels.lossy == "01":
         return pixels
     return dataclasses.replace(pixels, lossy="01", compression_method=method)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.codecs.frame import FrameDescription
 from agent.codecs.video import complaint
 from agent.codecs.video_container import LOOKED_AT
 from agent.dataset.element_encoding import encode_header, item_header, sequence_delimitation
@@ -190,8 +189,7 @@ class VideoWriter:
             return
         pixels = self._facts.pixels
         assert pixels is not None
-        frame = FrameDescription(pixels.rows, pixels.columns, pixels.samples_per_pixel)
-        found = complaint(bytes(self._beginning), self._syntax.uid, frame)
+        found = complaint(bytes(self._beginning), self._syntax.uid, pixels.frame)
         self._beginning = None
         if found:
             raise LocalError(
