@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import time
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +31,7 @@ from hal.serial.foot_switch import FootSwitch
 from hal.serial.keyboard import INPUT_EVENT, KeyboardReader
 from hal.serial.line_protocol import LineProtocol
 from hal.serial.simulator import SimulatedSerial
+from tests.hal.serial_line import Line
 
 
 class Clock:
@@ -42,37 +40,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.at
-
-
-class Line:
-    """A pseudo-terminal: `path` is the port, `far` the device's end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "ttyTEST"
-        self.far = -1
-        self.plug()
-
-    def plug(self) -> None:
-        self.far, self._near = pty.openpty()
-        tty.setraw(self._near)
-        self.path.unlink(missing_ok=True)
-        self.path.symlink_to(os.ttyname(self._near))
-        os.close(self._near)
-
-    def say(self, data: bytes) -> None:
-        os.write(self.far, data)
-
-    def heard(self) -> bytes:
-        os.set_blocking(self.far, False)
-        try:
-            return os.read(self.far, 4096)
-        except (BlockingIOError, OSError):
-            return b""
-
-    def pull(self) -> None:
-        if self.far >= 0:
-            os.close(self.far)
-            self.far = -1
 
 
 @pytest.fixture
