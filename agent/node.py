@@ -28,7 +28,7 @@ from agent.loop import Event, Limit, Signals, TaskGroup, current_loop, sleep
 from agent.loop.memory import give_back
 from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
-from agent.network.connection import SocketAddress, look_up
+from agent.network.resolution import SocketAddress, look_up
 from agent.questions import answers_of
 from agent.services.instance_availability import Availabilities
 from agent.services.keeping import Keeper, Verdict

@@ -48,6 +48,7 @@ class _ProcedureQuestions:
     async def worklist(self, request: Request) -> Any:
         """What was last heard; with `refresh` the peer is asked first, with `keys` for those."""
         watch = self._node.worklist
+        await watch.known()
         keys = {str(name): str(value) for name, value in (request.get("keys") or {}).items()}
         if keys:
             return {

@@ -38,6 +38,8 @@ from agent.dataset.character_set import decode_text
 
 @dataclass(slots=True)
 class _Open:
+    """An object that is being read."""
+
     inode: tuple[int, int]
     connection: sqlite3.Connection
 

@@ -26,6 +26,7 @@ from agent.archive.records import JobState
 from agent.archive.settings import ArchiveSettings
 from agent.archive.spool import Spool
 from agent.archive.store import Store
+from agent.archive.worker_answers import Recovery
 
 _AT_ONCE = 500
 _SUFFIXES = ("", "-wal", "-shm")
@@ -73,7 +74,7 @@ def rebuild(
             salvage = _salvage(connection)
     store = Store.open(folder, receiver, settings)
     try:
-        recovered = recovery.Recovery()
+        recovered = Recovery()
         # Jobs of objects that the old index knew come from there, and not from the rules. They are
         # put back before the rules make new ones, whose numbers follow.
         store.receiver = KeepAll()

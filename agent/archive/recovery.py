@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from agent import observation
@@ -17,19 +16,11 @@ from agent.archive.arrival import Arrival
 from agent.archive.change import Change
 from agent.archive.decision import Origin
 from agent.archive.store import Store
+from agent.archive.worker_answers import Recovery
 from agent.dataset.file_meta import read_file_meta
 from agent.errors import GantryError
 
 _AT_ONCE = 64
-
-
-@dataclass(slots=True)
-class Recovery:
-    """What was put right: objects indexed, files set aside, jobs that were being tried."""
-
-    indexed: int = 0
-    set_aside: int = 0
-    released_jobs: int = 0
 
 
 def recover(store: Store) -> Recovery:

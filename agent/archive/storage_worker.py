@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +16,10 @@ from typing import Any, Protocol
 from agent.archive import corrections, index_failure, recovery
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
-from agent.archive.decision import Receiver, Verdict
-from agent.archive.recovery import Recovery
+from agent.archive.decision import Receiver
 from agent.archive.settings import ArchiveSettings
 from agent.archive.store import Store
+from agent.archive.worker_answers import Opened, Recovery, Stored
 from agent.errors import LocalError
 from agent.loop.memory import give_back
 
@@ -49,23 +48,6 @@ class Calls(Protocol):
     """Where calls come from; `receive` blocks, and gives [] when the node is gone."""
 
     def receive(self, limit: int = ...) -> Sequence[Call]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What "open" answers."""
-
-    identity: str
-    bytes: int
-    recovery: Recovery
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What "commit" answers: the verdict, and the bytes that the archive holds now."""
-
-    verdict: Verdict
-    bytes: int
 
 
 def entry(calls: Calls, folder: str, settings: ArchiveSettings, receiver: Receiver) -> None:

@@ -380,19 +380,3 @@ class Store:
 
 def _sync(each: Arrival) -> None:
     os.fdatasync(each.file)
-
-
-def _without_twins(receptions: list[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
-    """Those to take now, and those whose SOP Instance UID one of them has: they come after it."""
-    now: list[Arrival] = []
-    later: list[Arrival] = []
-    seen: set[str] = set()
-    for each in receptions:
-        uid = each.origin.sop_instance_uid
-        # Without a command nobody knows the UID yet: one at a time.
-        if uid in seen or (not uid and now):
-            later.append(each)
-        else:
-            seen.add(uid)
-            now.append(each)
-    return now, later

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.archive.decision import Receiver
-from agent.archive.matching_rules import MatchingRules
-from agent.archive.settings import ArchiveSettings
-from agent.archive.worklist_entry import WorklistPage
+if TYPE_CHECKING:
+    from agent.archive.decision import Receiver
+    from agent.archive.matching_rules import MatchingRules
+    from agent.archive.settings import ArchiveSettings
+    from agent.archive.worklist_entry import WorklistPage
 
 _QUESTIONS = {
     "studies": "agent.archive.reader_worker",

@@ -45,6 +45,8 @@ class Key:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Declaration:
+    """What `key` was told."""
+
     kind: Kind
     meaning: str
     default: Any
@@ -74,11 +76,71 @@ def key(
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(key,))
 def section(kind: type[T]) -> type[T]:
-    """Make a class a section: a frozen dataclass whose docstring explains it to a person."""
-    made: Callable[[type[T]], type[T]] = dataclasses.dataclass(
-        frozen=True, kw_only=True, slots=True
+    """Make a class a section: immutable, compared by its values, its docstring for a person.
+
+    The methods of all sections are the same functions. Those that `dataclass` would write for each
+    take half a megabyte in every process of a node.
+    """
+    make: Callable[[type[T]], type[T]] = dataclasses.dataclass(
+        init=False, repr=False, eq=False, slots=True
     )
-    return made(kind)
+    made = make(kind)
+    for name, method in _METHODS.items():
+        setattr(made, name, method)
+    return made
+
+
+def _initialize(self: object, **values: object) -> None:
+    for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        if field.name in values:
+            value = values.pop(field.name)
+        elif field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        elif field.default is not REQUIRED:
+            value = field.default
+        else:
+            raise TypeError(f"{type(self).__name__} needs {field.name}")
+        object.__setattr__(self, field.name, value)
+    if values:
+        raise TypeError(f"{type(self).__name__} has no {', '.join(values)}")
+
+
+def _values(self: object) -> tuple[object, ...]:
+    return tuple(getattr(self, each) for each in self.__dataclass_fields__)  # type: ignore[attr-defined]
+
+
+def _is_equal(self: object, other: object) -> bool:
+    return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
+
+
+def _hash(self: object) -> int:
+    return hash(_values(self))
+
+
+def _represent(self: object) -> str:
+    named = zip(self.__dataclass_fields__, _values(self), strict=True)  # type: ignore[attr-defined]
+    return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in named)})"
+
+
+def _refuse(self: object, name: str, *_: object) -> None:
+    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _restore(self: object, values: tuple[object, ...]) -> None:
+    for name, value in zip(self.__dataclass_fields__, values, strict=True):  # type: ignore[attr-defined]
+        object.__setattr__(self, name, value)
+
+
+_METHODS = {
+    "__init__": _initialize,
+    "__eq__": _is_equal,
+    "__hash__": _hash,
+    "__repr__": _represent,
+    "__setattr__": _refuse,
+    "__delattr__": _refuse,
+    "__getstate__": _values,
+    "__setstate__": _restore,
+}
 
 
 _KEYS: dict[type, dict[str, Key]] = {}

@@ -106,10 +106,6 @@ class Channel(AsyncIterator[T]):
         while not self.put_nowait(item):
             await self._givers.wait()
 
-    def get_nowait(self) -> T | None:
-        """The next item; None when there is none now."""
-        return self._take() if self._items else None
-
     async def get(self) -> T:
         """The next item; raises ChannelClosed when there is none and never will be."""
         while not self._items:

@@ -6,27 +6,18 @@ import contextlib
 import errno
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agent.configuration.connection import Socket, Timers
 from agent.errors import UnreachableError
 from agent.loop import TimedOut, current_loop, writable
 from agent.loop import timeout as time_limit
+from agent.network.resolution import Resolve, SocketAddress, look_up
 from agent.network.stream import PlainStream, TlsStream, prepare, start_tls
 
 if TYPE_CHECKING:
     import ssl
-
-# An address as `socket.getaddrinfo` gives it: (family, socket address).
-SocketAddress = tuple[int, Any]
-Resolve = Callable[[str, int], Awaitable[Sequence[SocketAddress]]]
-
-
-def look_up(host: str, port: int) -> list[SocketAddress]:
-    """Resolve a name; blocks, so a node runs it in a worker. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
 
 
 def _literal(host: str, port: int) -> list[SocketAddress] | None:

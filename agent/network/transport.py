@@ -15,7 +15,7 @@ from agent.loop import Task, TimedOut, current_loop, now, readable, sleep, sleep
 from agent.loop import timeout as time_limit
 from agent.network.admission import Admission, Admit, Caller, ListenerLimits
 from agent.network.association import Association, AssociationRejected
-from agent.network.connection import Resolve, listening, open_stream, refuse
+from agent.network.connection import listening, open_stream, refuse
 from agent.network.exchange import ServiceProvider
 from agent.network.negotiation import answer, information_for
 from agent.network.pdu import (
@@ -25,6 +25,7 @@ from agent.network.pdu import (
 )
 from agent.network.presentation_context import PresentationContextProposal
 from agent.network.rejection import LOCAL_LIMIT_EXCEEDED, reject_text
+from agent.network.resolution import Resolve
 from agent.network.stream import PlainStream, TlsStream, prepare, start_tls
 from agent.network.upper_layer import UpperLayer
 from agent.network.user_information import UserInformation

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib
-import pkgutil
 from collections.abc import Mapping
+from pathlib import Path
 
-import agent.services
 from agent.services.service import Service
 
 
@@ -18,8 +17,8 @@ def services() -> Mapping[str, Service]:
     Adding a service is adding a module with a constant `SERVICE`; no list is kept elsewhere.
     """
     found = []
-    for module in pkgutil.iter_modules(agent.services.__path__, "agent.services."):
-        service = getattr(importlib.import_module(module.name), "SERVICE", None)
+    for module in Path(__file__).parent.glob("[a-z]*.py"):
+        service = getattr(importlib.import_module(f"agent.services.{module.stem}"), "SERVICE", None)
         if isinstance(service, Service):
             found.append(service)
     return {

@@ -17,7 +17,7 @@ from agent.configuration.references import named_peers
 from agent.errors import GantryError
 from agent.loop import Event, Limit, Task, TaskGroup
 from agent.loop.workers import WorkerPool
-from agent.network.connection import Resolve
+from agent.network.resolution import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.converted_copy import Converter

@@ -22,9 +22,9 @@ from agent.errors import GantryError, LocalError, PeerError, StatusReaction, Sto
 from agent.loop import Event, Limit, TaskGroup, TimedOut, shielded, timeout
 from agent.network.accepted_contexts import PresentationContext
 from agent.network.association import Association
-from agent.network.connection import Resolve
 from agent.network.negotiation import propose
 from agent.network.presentation_context import PresentationContextProposal
+from agent.network.resolution import Resolve
 from agent.network.status import SOP_CLASS_NOT_SUPPORTED, may_pass
 from agent.services.storage import c_store
 from agent.services.storage_negotiation import (

@@ -26,8 +26,8 @@ from agent.dataset.uid import new_uid
 from agent.errors import GantryError, LocalError, PeerError
 from agent.loop import Event, TimedOut, now, shielded, timeout
 from agent.network.association import Association, Response
-from agent.network.connection import Resolve
 from agent.network.negotiation import ContextNeed, propose
+from agent.network.resolution import Resolve
 from agent.network.status import Category, may_pass, status_text
 from agent.network.user_information import RoleSelection
 from agent.services.data_sets import MESSAGE_SYNTAXES

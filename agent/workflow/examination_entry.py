@@ -33,6 +33,7 @@ async def pick_entries(worklist: WorklistWatch, keys: Mapping[str, str]) -> list
             limit=", ".join(KEYS),
             way_out="Name an entry, or begin an emergency: gantry exam start --emergency.",
         )
+    await worklist.known()
     found = worklist.find(**wanted)
     if not found:
         try:

@@ -20,9 +20,9 @@ from agent.dataset.file_meta import read_file_meta
 from agent.errors import GantryError, StatusReaction
 from agent.loop import Limit, TimedOut, current_loop, sleep
 from agent.network.association import Association, AssociationRejected
-from agent.network.connection import Resolve
 from agent.network.data_set import FileSource
 from agent.network.negotiation import ContextNeed, propose
+from agent.network.resolution import Resolve
 from agent.network.status import SUCCESS, Category, category, status_text
 from agent.services.keeping import Keeper, Verdict
 from agent.services.storage import c_store

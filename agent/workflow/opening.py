@@ -11,8 +11,8 @@ from agent.configuration.peer import Peer
 from agent.errors import UnreachableError
 from agent.loop import current_loop, now
 from agent.network.association import Association
-from agent.network.connection import Resolve
 from agent.network.presentation_context import PresentationContextProposal
+from agent.network.resolution import Resolve
 from agent.network.tls import client_context
 from agent.network.transport import open_association
 from agent.network.user_information import (

@@ -7,7 +7,6 @@ whoever looks at them is told how old they are.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,8 +22,8 @@ from agent.errors import GantryError, LocalError, PeerError, StorageError
 from agent.loop import Event, Limit, TimedOut, timeout, turn
 from agent.loop.workers import WorkerPool
 from agent.network.association import Association
-from agent.network.connection import Resolve
 from agent.network.negotiation import propose
+from agent.network.resolution import Resolve
 from agent.network.status import SUCCESS, status_text
 from agent.services.modality_worklist import (
     OF_STEP,
@@ -33,6 +32,7 @@ from agent.services.modality_worklist import (
     worklist_identifier,
     worklist_need,
 )
+from agent.workflow.kept_text import keep, kept
 from agent.workflow.opening import Opening
 from agent.workflow.turns import Turns
 
@@ -65,6 +65,8 @@ class WorklistWatch:
         self._turns = turns or Turns()
         self._clock = clock
         self._asking = Limit(1)
+        self._loading = Limit(1)
+        self._is_loaded = False
         self._changed = Event()
         self._opening: tuple[object, Opening] | None = None
 
@@ -85,7 +87,7 @@ class WorklistWatch:
         while not self.table.peer:
             self._changed.clear()
             await self._changed.wait()
-        await self._load()
+        await self.known()
         while True:
             self._changed.clear()
             if self.table.peer and self.table.every:
@@ -93,6 +95,16 @@ class WorklistWatch:
                     await self.refresh()
             with suppress(TimedOut), timeout(self.table.every or 86400.0):
                 await self._changed.wait()
+
+    async def known(self) -> None:
+        """Until it is read what was kept, which a start does meanwhile."""
+        await self._loading.acquire()
+        try:
+            if self.table.peer and not self._is_loaded:
+                await self._load()
+                self._is_loaded = True
+        finally:
+            self._loading.release()
 
     async def refresh(self, **keys: str) -> list[Attributes]:
         """Ask now; with keys, for those only, and nothing is kept.
@@ -209,37 +221,12 @@ class WorklistWatch:
     async def _load(self) -> None:
         try:
             text = await self._pool.call(kept, str(self._file))
-            if text:
+            if text and not self.heard:
                 data = json.loads(text)
                 self.entries = [from_json(each) for each in data["entries"]]
                 self.heard = float(data["heard"])
         except (GantryError, ValueError, KeyError) as error:
             observation.warning("kept worklist cannot be read", file=self._file, error=error)
-
-
-def keep(path: str, text: str) -> None:
-    """Write a file whole, or not at all; in a worker. Raises StorageError."""
-    file = Path(path)
-    fresh = file.with_suffix(".new")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
-    except OSError as error:
-        raise StorageError(f"{file.name} cannot be written: {error.strerror}.") from error
-
-
-def kept(path: str) -> str:
-    """What `keep` wrote; "" where there is nothing. Raises StorageError."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _date(at: float) -> str:

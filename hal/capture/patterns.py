@@ -251,11 +251,6 @@ def _cell(width: int) -> int:
     return 8 if width >= 8 * _BITS else 2
 
 
-def smallest_width() -> int:
-    """The least width at which a frame can carry its number."""
-    return 2 * _BITS
-
-
 def _code(number: int) -> int:
     low = number & 0xFFFFFFFF
     check = _MARK ^ (low & 255) ^ (low >> 8 & 255) ^ (low >> 16 & 255) ^ (low >> 24)

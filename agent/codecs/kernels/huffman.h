@@ -176,7 +176,8 @@ static inline int pass_restart_marker(const uint8_t **next, const uint8_t *end, 
     return 0;
 }
 
-/* Ends a restart interval: passes the rest of its last byte, and its marker. Whole bytes of the interval that were not used are damage as well. */
+/* Ends a restart interval: passes the rest of its last byte, and its marker. Whole bytes of the
+ * interval that were not used are damage as well. */
 static inline int bits_restart(bit_reader *reader, uint32_t number) {
     if (reader->count - (reader->invented < reader->count ? reader->invented : reader->count) >= 8)
         return KERNEL_DAMAGED;

@@ -1,0 +1,33 @@
+"""What the storage worker answers, in classes that the node can read without importing SQLite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.archive.decision import Verdict
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What was put right: objects indexed, files set aside, jobs that were being tried."""
+
+    indexed: int = 0
+    set_aside: int = 0
+    released_jobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What "open" answers."""
+
+    identity: str
+    bytes: int
+    recovery: Recovery
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What "commit" answers: the verdict, and the bytes that the archive holds now."""
+
+    verdict: Verdict
+    bytes: int
