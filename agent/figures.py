@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from agent import __version__, observation
 from agent.archive.archive import Archive
 from agent.archive.records import DestinationSummary
+from agent.configuration.node import Metrics
 from agent.errors import GantryError
-from agent.loop import current_loop
+from agent.loop import current_loop, sleep
 
 _gauge = observation.metrics.gauge
 
@@ -58,6 +60,23 @@ async def take(archives: Mapping[str, Archive], started: float) -> str:
         except GantryError as error:
             observation.warning("figures not taken", archive=name, error=error)
     return observation.metrics.render()
+
+
+async def keep(
+    table: Callable[[], Metrics], archives: Mapping[str, Archive], started: float
+) -> None:
+    """Until cancelled: write them to the file that is configured, whole or not at all."""
+    while True:
+        now = table()
+        if now.file:
+            path = Path(now.file)
+            fresh = path.with_suffix(path.suffix + ".new")
+            try:
+                fresh.write_text(await take(archives, started))
+                fresh.replace(path)
+            except OSError as error:
+                observation.warning("metrics not written", file=path, error=error.strerror)
+        await sleep(now.interval)
 
 
 _reasons: dict[tuple[str, str], str] = {}

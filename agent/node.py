@@ -39,6 +39,7 @@ from agent.services.storage_commitment import Commitments
 from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
+from agent.workflow.import_desk import ImportDesk
 from agent.workflow.intake import Intake
 from agent.workflow.memory_watch import MemoryWatch
 from agent.workflow.procedure_keeping import (
@@ -140,6 +141,14 @@ class Node:
         self.records = RecordRetention(
             lambda: self.configuration, self.archives, pool, lambda: self.calendar.earliest
         )
+        self.imports = ImportDesk(
+            lambda: self.configuration,
+            self.archives,
+            self.worklist,
+            template,
+            pool,
+            self.wake_errands,
+        )
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
         self.pool = pool
@@ -220,7 +229,8 @@ class Node:
             ("worklist", self.worklist.run),
             ("record retention", self.records.run),
             ("watchdog", self._beat),
-            ("metrics", self._write_metrics),
+            ("metrics", self._keep_metrics),
+            ("imports", self.imports.run),
         ):
             group.start(supervised(run, name), name)
 
@@ -374,18 +384,8 @@ class Node:
             loop = current_loop()
             await sleep(max(0.05, deadline - loop.clock.now()) if deadline is not None else 60.0)
 
-    async def _write_metrics(self) -> None:
-        while True:
-            table = self.configuration.metrics
-            if table.file:
-                path = Path(table.file)
-                fresh = path.with_suffix(path.suffix + ".new")
-                try:
-                    fresh.write_text(await figures.take(self.archives, self.started))
-                    fresh.replace(path)
-                except OSError as error:
-                    observation.warning("metrics not written", file=path, error=error.strerror)
-            await sleep(table.interval)
+    async def _keep_metrics(self) -> None:
+        await figures.keep(lambda: self.configuration.metrics, self.archives, self.started)
 
     async def _resolve(self, host: str, port: int) -> list[SocketAddress]:
         found: list[SocketAddress] = await self.pool.call(look_up, host, port)

@@ -31,6 +31,9 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "exam-reconcile": questions.reconcile,
         "exam-list": questions.listing,
         "exam-show": questions.show,
+        "import-begin": questions.import_studies,
+        "import-stop": questions.stop_import,
+        "import-list": questions.imports,
     }
 
 
@@ -143,3 +146,34 @@ class _ProcedureQuestions:
     async def show(self, request: Request) -> Any:
         """One of them, whole."""
         return await self._node.examinations.show(int(request["id"]))
+
+    # Imports.
+
+    async def import_studies(self, request: Request) -> Any:
+        """Begin imports of the studies of a medium."""
+        begun = await self._node.imports.imports.begin(
+            str(request["root"]),
+            studies=[str(each) for each in request.get("studies") or ()],
+            patient_id=str(request.get("patient_id") or ""),
+            entry=_texts(request.get("entry")),
+            patient=_texts(request.get("patient")),
+            match=bool(request.get("match")),
+            archive=str(request.get("archive") or ""),
+            operator=str(request.get("operator") or ""),
+        )
+        return {"items": begun}
+
+    async def stop_import(self, request: Request) -> Any:
+        """Give one up."""
+        await self._node.imports.imports.stop(
+            int(request["id"]), reason=str(request.get("reason") or "")
+        )
+        return {}
+
+    async def imports(self, request: Request) -> Any:
+        """The last ones."""
+        return {"items": await self._node.imports.imports.listing(int(request.get("limit", 50)))}
+
+
+def _texts(given: Any) -> dict[str, str] | None:
+    return None if given is None else {str(name): str(value) for name, value in given.items()}

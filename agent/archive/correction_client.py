@@ -26,7 +26,7 @@ class CorrectionClient(QueueClient):
         because their jobs are not finished (none with `force`, which drops the jobs)."""
         numbers = await self._numbers(level, uid)
         deleted, kept, freed = await self._delete(numbers, force)
-        await self._record("delete", level, uid, who, deleted, {"kept": kept, "bytes": freed})
+        await self.note("delete", level, uid, who, deleted, {"kept": kept, "bytes": freed})
         return deleted, kept
 
     async def delete_objects(
@@ -34,7 +34,7 @@ class CorrectionClient(QueueClient):
     ) -> tuple[int, int, int]:
         """Delete objects by number, for retention; returns how many, how many stay, and bytes."""
         deleted, kept, freed = await self._delete(numbers, force)
-        await self._record("delete", "archive", reason, who, deleted, {"bytes": freed})
+        await self.note("delete", "archive", reason, who, deleted, {"bytes": freed})
         return deleted, kept, freed
 
     async def reidentify(
@@ -60,7 +60,7 @@ class CorrectionClient(QueueClient):
             if staged:
                 await self._call("abandon", tuple(new for _, new in staged))
         names = {f"{tag:08X}": text for tag, text in changes.items()}
-        await self._record("re-identify", level, uid, who, done, {"changes": names})
+        await self.note("re-identify", level, uid, who, done, {"changes": names})
         await self._sweep()
         return done
 
@@ -70,7 +70,7 @@ class CorrectionClient(QueueClient):
         made = 0
         for start in range(0, len(numbers), _DELETED_AT_ONCE):
             made += await self._call("send_again", numbers[start : start + _DELETED_AT_ONCE], plan)
-        await self._record("send again", level, uid, who, made, {"destination": plan.destination})
+        await self.note("send again", level, uid, who, made, {"destination": plan.destination})
         return made
 
     async def touch(self, studies: Sequence[int]) -> None:
@@ -97,7 +97,8 @@ class CorrectionClient(QueueClient):
         while await self._call("sweep"):
             pass
 
-    async def _record(
+    async def note(
         self, action: str, level: str, uid: str, who: str, count: int, detail: Mapping[str, object]
     ) -> None:
+        """Write a line of the log of corrections: what was done by whom, to how many objects."""
         await self._call("record", action, level, uid, who, count, detail)

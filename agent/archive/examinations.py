@@ -28,6 +28,8 @@ class ExaminationRow(NamedTuple):
 
 
 IN_PROGRESS = "IN PROGRESS"
+IMPORT = "import:"
+"""The device of an import, which is a step like others; no device can be named so."""
 COLUMNS = "id, state, device, begun, changed, study_instance_uid, content"
 
 
@@ -76,15 +78,17 @@ WAITS_FOR_REVIEW = "waits for review"
 """Why the jobs of an object are held while its examination goes on."""
 
 
-def examinations(folder: str, state: str = "", limit: int = 100) -> list[ExaminationRow]:
-    """The last examinations, the last first; all, or those in a state."""
+def examinations(
+    folder: str, state: str = "", limit: int = 100, imports: bool = False
+) -> list[ExaminationRow]:
+    """The last examinations, or imports, the last first; all, or those in a state."""
     from agent.archive.reader_worker import ask
 
-    where, values = ("WHERE state = ?", [state]) if state else ("", [])
+    where, values = (" AND state = ?", [state]) if state else ("", [])
     rows = ask(
         folder,
-        f"SELECT {COLUMNS} FROM examination {where} ORDER BY id DESC LIMIT ?",
-        (*values, limit),
+        f"SELECT {COLUMNS} FROM examination WHERE (device = ?) = ?{where} ORDER BY id DESC LIMIT ?",
+        (IMPORT, imports, *values, limit),
     )
     return [ExaminationRow(*row) for row in rows]
 

@@ -136,9 +136,12 @@ class ProcedureClient(CorrectionClient):
         count: int = await self._call("release_of_study", study_instance_uid, tuple(uids))
         return count
 
-    async def examinations(self, state: str = "", limit: int = 100) -> list[ExaminationRow]:
-        """The last examinations, the last first."""
-        return cast("list[ExaminationRow]", await self._look("examinations", state, limit))
+    async def examinations(
+        self, state: str = "", limit: int = 100, *, imports: bool = False
+    ) -> list[ExaminationRow]:
+        """The last examinations, or imports, the last first."""
+        found = await self._look("examinations", state, limit, imports)
+        return cast("list[ExaminationRow]", found)
 
     async def examination(self, number: int) -> ExaminationRow | None:
         """One of them, or None."""

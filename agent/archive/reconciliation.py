@@ -17,7 +17,7 @@ from agent.archive.examinations import ExaminationRow
 from agent.archive.keys import INDEXED
 from agent.archive.procedure_steps import unpack
 from agent.archive.records import JobState
-from agent.dataset.attributes_encoding import encode_items, encode_value
+from agent.dataset.attributes_encoding import encode_changes
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import read_file_meta
 from agent.dataset.head import scan_head
@@ -26,10 +26,6 @@ from agent.dataset.transfer_syntaxes import TransferSyntax
 
 if TYPE_CHECKING:
     from agent.archive.store import Store
-
-
-_ASCII = frozenset(("", "ISO_IR 6", "ISO 2022 IR 6"))
-_UTF_8 = "ISO_IR 192"
 
 
 class Reconciled(NamedTuple):
@@ -47,26 +43,12 @@ def stage(store: Store, number: int, packed: bytes, who: str) -> int:
     returns the number of the new file.
     """
     attributes = unpack(packed)
-    is_ascii = not attributes.has(SPECIFIC_CHARACTER_SET)
-    attributes.remove(SPECIFIC_CHARACTER_SET)
-    vrs = {tag: attributes[tag].vr for tag in attributes}
 
     def encode(syntax: TransferSyntax, charset: bytes) -> dict[int, bytes | None]:
-        terms = charset.decode("ascii", "replace").strip(" \0")
-        made: dict[int, bytes | None] = {}
-        if terms in _ASCII and not is_ascii:
-            terms = _UTF_8
-            made[SPECIFIC_CHARACTER_SET] = terms.encode()
-        for tag in attributes:
-            vr, values = attributes[tag]
-            if vr == "SQ":
-                items = attributes.items_of(tag)
-                made[tag] = encode_items(items, terms, syntax) if items else None
-            else:
-                made[tag] = encode_value(vr, values, terms, syntax)
-        return made
+        return encode_changes(attributes, charset, syntax)
 
-    return corrections.stage_changed(store, number, tuple(attributes), encode, who, vrs)
+    vrs = {tag: attributes[tag].vr for tag in attributes if tag != SPECIFIC_CHARACTER_SET}
+    return corrections.stage_changed(store, number, tuple(vrs), encode, who, vrs)
 
 
 def reconcile(

@@ -80,39 +80,61 @@ def rewrite(
 ) -> incoming.IncomingFile:
     """A new nameless file in the archive's `folder`: the object with `changes` of its top level.
 
-    `value_representations` are those of changes that `agent.dataset.tags` does not know. The
-    preamble is zeros. Memory: the head up to (0400,0561), and a block of 1 MiB. Raises
-    PeerError where the data set is damaged, StorageError or OSError where the disk fails.
+    The preamble is zeros. Memory and errors as `write_changed`; StorageError where the archive's
+    disk fails.
+    """
+    group_2 = os.pread(descriptor, meta.data_set_offset, 0)
+    if meta.has_preamble:
+        group_2 = bytes(PREAMBLE_LENGTH) + group_2[PREAMBLE_LENGTH:]
+    new = incoming.create(folder, statuses)
+    try:
+        write = partial(write_whole, new.descriptor)
+        write(group_2)
+        write_changed(write, descriptor, meta, changes, record, value_representations)
+    except BaseException:
+        new.discard(folder)
+        raise
+    return new
+
+
+def write_changed(
+    write: Callable[[bytes], None],
+    descriptor: int,
+    meta: FileMeta,
+    changes: Mapping[int, bytes | None],
+    record: ChangeRecord,
+    value_representations: Mapping[int, str] = MappingProxyType({}),
+    unrecorded: Mapping[int, bytes | None] = MappingProxyType({}),
+) -> None:
+    """The data set of the file, with `changes` of its top level and a record of what was there.
+
+    `unrecorded` are changes that hide nothing, as what is added. `value_representations` are those
+    of changes that `agent.dataset.tags` does not know. Memory: the head up to (0400,0561), and a
+    block of 1 MiB. Raises PeerError where the data set is damaged, OSError where a disk fails.
     """
     syntax = meta.encoding
     source = decoded(FileBytes(descriptor, meta.data_set_offset), syntax)
     plain = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN) if syntax.deflated else syntax
     head = scan_head(source, plain, frozenset(changes))
     vrs = {**value_representations, **head.vrs}
-    recorded = _record(source, plain, head.values, vrs, changes, record)
+    recorded = _record(source, plain, head.values, vrs, changes, record) if changes else None
     new_head, resume = rewrite_head(
         source,
         plain,
-        {**changes, **({} if recorded is None else {tags.ORIGINAL_ATTRIBUTES_SEQUENCE: recorded})},
+        {
+            **changes,
+            **unrecorded,
+            **({} if recorded is None else {tags.ORIGINAL_ATTRIBUTES_SEQUENCE: recorded}),
+        },
         value_representations={**value_representations, tags.ORIGINAL_ATTRIBUTES_SEQUENCE: "SQ"},
     )
-    group_2 = os.pread(descriptor, meta.data_set_offset, 0)
-    if meta.has_preamble:
-        group_2 = bytes(PREAMBLE_LENGTH) + group_2[PREAMBLE_LENGTH:]
-    new = incoming.create(folder, statuses)
-    try:
-        write_whole(new.descriptor, group_2)
-        rest = _blocks(source, resume)
-        if syntax.deflated:
-            _deflate(partial(write_whole, new.descriptor), new_head, rest)
-        else:
-            write_whole(new.descriptor, new_head)
-            for block in rest:
-                write_whole(new.descriptor, block)
-    except BaseException:
-        new.discard(folder)
-        raise
-    return new
+    rest = _blocks(source, resume)
+    if syntax.deflated:
+        _deflate(write, new_head, rest)
+    else:
+        write(new_head)
+        for block in rest:
+            write(block)
 
 
 def digest(descriptor: int, offset: int) -> bytes:
@@ -126,6 +148,28 @@ def digest(descriptor: int, offset: int) -> bytes:
     return hashed.digest()
 
 
+def items_of(source: ByteSource, syntax: TransferSyntax, sequence: int) -> bytes | None:
+    """The items of a sequence of the top level, encoded; None when it is no plain sequence."""
+    start = -1
+    for event in elements(source, syntax):
+        tag = getattr(event, "tag", 0)
+        if start >= 0:
+            if isinstance(event, SequenceEnd) and event.depth == 0:
+                # The event stands behind the Sequence Delimitation Item.
+                return read_exactly(source, start, event.offset - 8 - start)
+        elif getattr(event, "depth", 1) or tag < sequence:
+            continue
+        elif tag > sequence:
+            break
+        elif not isinstance(event, SequenceStart) or event.vr != "SQ":
+            return None
+        elif event.length != UNDEFINED_LENGTH:
+            return read_exactly(source, event.value_offset, event.length)
+        else:
+            start = event.value_offset
+    return b""
+
+
 def _record(
     source: ByteSource,
     syntax: TransferSyntax,
@@ -135,7 +179,7 @@ def _record(
     record: ChangeRecord,
 ) -> bytes | None:
     """The new value of the Original Attributes Sequence; None to leave the one that is there."""
-    before = _items_so_far(source, syntax)
+    before = items_of(source, syntax, tags.ORIGINAL_ATTRIBUTES_SEQUENCE)
     if before is None:
         return None
     old = b"".join(
@@ -157,28 +201,6 @@ def _record(
     ):
         item += encode_element(tag, vr, text.encode("ascii", "replace")[:64], syntax)
     return before + item_header(len(item), syntax.little_endian) + item
-
-
-def _items_so_far(source: ByteSource, syntax: TransferSyntax) -> bytes | None:
-    """The items of the Original Attributes Sequence, encoded; None when it is no plain sequence."""
-    start = -1
-    for event in elements(source, syntax):
-        tag = getattr(event, "tag", 0)
-        if start >= 0:
-            if isinstance(event, SequenceEnd) and event.depth == 0:
-                # The event stands behind the Sequence Delimitation Item.
-                return read_exactly(source, start, event.offset - 8 - start)
-        elif getattr(event, "depth", 1) or tag < tags.ORIGINAL_ATTRIBUTES_SEQUENCE:
-            continue
-        elif tag > tags.ORIGINAL_ATTRIBUTES_SEQUENCE:
-            break
-        elif not isinstance(event, SequenceStart) or event.vr != "SQ":
-            return None
-        elif event.length != UNDEFINED_LENGTH:
-            return read_exactly(source, event.value_offset, event.length)
-        else:
-            start = event.value_offset
-    return b""
 
 
 def _blocks(source: ByteSource, position: int) -> Iterator[bytes]:

@@ -39,6 +39,7 @@ _ROWS = (
     Command("queue", THE_NODE, "list, retry, hold and drop jobs", "agent.cli.queue"),
     Command("studies", THE_NODE, "what is in the spool", "agent.cli.studies"),
     Command("exam", THE_NODE, "examinations, from worklist entry to step", "agent.cli.exam"),
+    Command("import", THE_NODE, "studies from a medium, reconciled", "agent.cli.import_studies"),
     Command("capture", THE_NODE, "capture a series from a device", "agent.cli.capture"),
     Command("echo", ONE_ACT, "ask a peer whether it is there (C-ECHO)", "agent.cli.echo"),
     Command("send", ONE_ACT, "send files and folders to a peer (C-STORE)", "agent.cli.send"),

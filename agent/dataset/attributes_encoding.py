@@ -38,6 +38,9 @@ from agent.errors import LocalError
 MOST_BYTES = 4 << 20
 """Of one data set that is taken into memory."""
 
+_ASCII = frozenset(("", "ISO_IR 6", "ISO 2022 IR 6"))
+_UTF_8 = "ISO_IR 192"
+
 _LIMITS = ReaderLimits(depth=16, byte_budget=MOST_BYTES, value_length=MOST_BYTES)
 
 
@@ -149,6 +152,33 @@ def encode_items(
     return made
 
 
+def encode_changes(
+    attributes: Attributes, character_set: bytes, transfer_syntax: TransferSyntax
+) -> dict[int, bytes | None]:
+    """New values for the top level of a data set of this character set, as it is encoded; for
+    `agent.dataset.rewriting`.
+
+    One without a value is emptied, a sequence without items deleted. A data set of plain ASCII is
+    UTF-8 from then on where `attributes` have a Specific Character Set (PS3.5 6.1.2). Raises
+    LocalError for what the character set cannot hold.
+    """
+    terms = character_set.decode("ascii", "replace").strip(" \0")
+    made: dict[int, bytes | None] = {}
+    if terms in _ASCII and attributes.has(SPECIFIC_CHARACTER_SET):
+        terms = _UTF_8
+        made[SPECIFIC_CHARACTER_SET] = terms.encode()
+    for tag in attributes:
+        vr, values = attributes[tag]
+        if tag == SPECIFIC_CHARACTER_SET:
+            continue
+        if vr == "SQ":
+            items = attributes.items_of(tag)
+            made[tag] = encode_items(items, terms, transfer_syntax) if items else None
+        else:
+            made[tag] = encode_value(vr, values, terms, transfer_syntax)
+    return made
+
+
 def encode_value(
     vr: str, values: Sequence[Value], character_set: str, transfer_syntax: TransferSyntax
 ) -> bytes:
@@ -177,7 +207,7 @@ def with_character_set(attributes: Attributes, preferred: str = "") -> Attribute
     made.remove(SPECIFIC_CHARACTER_SET)
     if _is_ascii(made):
         return made
-    for charset in (preferred, stated, "ISO_IR 192"):
+    for charset in (preferred, stated, _UTF_8):
         if charset:
             made.set(SPECIFIC_CHARACTER_SET, charset)
             if _fits(made, charset):

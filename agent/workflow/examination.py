@@ -14,15 +14,12 @@ from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
-from agent.archive.decision import JobPlan, order_of
-from agent.archive.records import Instance
 from agent.configuration.configuration import Configuration
 from agent.configuration.intake import Capture
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.errors import LocalError
 from agent.loop import Limit
-from agent.services.instance_availability import AvailableObject, availability
 from agent.workflow.acquisition import Acquisition
 from agent.workflow.capture_settings import Exposed
 from agent.workflow.examination_entry import pick_entries
@@ -39,11 +36,9 @@ from agent.workflow.performed_step import (
     description_of,
     identity_of,
     new_step,
-    step_begun,
-    step_ended,
 )
 from agent.workflow.reconciliation import reconcile
-from agent.workflow.step_report import StepReport
+from agent.workflow.step_messages import messages_at_begin, messages_at_end
 from agent.workflow.wanted_captures import WantedCaptures
 from agent.workflow.worklist_watch import WorklistWatch
 
@@ -203,7 +198,9 @@ class Examinations:
                 for each in made
                 if each.series_instance_uid in {series.uid for series in step.series}
             ]
-            await archive.save_examination(record.row(), self._messages_at_end(record, mine, table))
+            await archive.save_examination(
+                record.row(), messages_at_end(self._configuration(), record, mine)
+            )
             self._acquisition(table.name).keeping.look_again()
             uids = [each.sop_instance_uid for each in mine]
             await archive.release_of_study(record.study_instance_uid, uids)
@@ -287,17 +284,9 @@ class Examinations:
     async def _begin(
         self, archive: Archive, table: Capture, record: ExaminationRecord
     ) -> ExaminationRecord:
-        configuration = self._configuration()
-        station = configuration.entities[0].title if configuration.entities else "GANTRY"
-        attributes = step_begun(
-            record,
-            table,
-            station,
-            table.station_name or configuration.node.name[:16],
-            configuration.steps,
+        messages = messages_at_begin(
+            self._configuration(), record, table.modality, table.station_name
         )
-        report = StepReport("create", record.step.uid, attributes)
-        messages = self._to_peers(report, configuration.steps.peers)
         row = await archive.save_examination(record.row(), messages)
         self._acquisition(table.name).keeping.look_again()
         self._wake_all()
@@ -306,31 +295,6 @@ class Examinations:
             "examination begun", examination=begun.id, device=table.name, step=record.step.uid
         )
         return begun
-
-    def _messages_at_end(
-        self, record: ExaminationRecord, made: Sequence[Instance], table: Capture
-    ) -> list[tuple[JobPlan, int]]:
-        configuration = self._configuration()
-        title = configuration.steps.retrieve_title or _first_title(configuration)
-        ended = step_ended(record, made, table, title)
-        messages = self._to_peers(
-            StepReport("set", record.step.uid, ended), configuration.steps.peers
-        )
-        if made and configuration.steps.available:
-            objects = [
-                AvailableObject(e.series_instance_uid, e.sop_class_uid, e.sop_instance_uid)
-                for e in made
-            ]
-            told = availability(
-                record.study_instance_uid, objects, title, performed_step_uid=record.step.uid
-            )
-            for peer in configuration.steps.available:
-                plan = StepReport("available", new_uid(), told).plan(peer)
-                messages.append((plan, order_of(record.step.uid)))
-        return messages
-
-    def _to_peers(self, report: StepReport, peers: Sequence[str]) -> list[tuple[JobPlan, int]]:
-        return [(report.plan(peer), order_of(report.uid)) for peer in peers]
 
     def _wake_all(self) -> None:
         table = self._configuration().steps
@@ -363,13 +327,3 @@ class Examinations:
 
     def _new_uid(self) -> str:
         return new_uid(self._configuration().node.uid_root or None)
-
-
-def _first_title(configuration: Configuration) -> str:
-    """Of the first peer that a route delivers to."""
-    for route in configuration.routes:
-        for name in route.deliver:
-            peer = configuration.peer(name)
-            if peer is not None:
-                return peer.title
-    return ""

@@ -20,7 +20,8 @@ from agent.errors import GantryError, StatusReaction, StorageError
 from agent.loop import TaskGroup, shielded, sleep
 from agent.loop.workers import Service, Template, WorkerDied
 from agent.services.keeping import Verdict
-from agent.workflow.folder_worker import PickupSettings, Taken, serve_folder
+from agent.workflow.folder_worker import PickupSettings, serve_folder
+from agent.workflow.object_copy import Taken
 from hal.folder.base import (
     FileChanged,
     FileComplete,

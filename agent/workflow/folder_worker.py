@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.dataset import tags
-from agent.dataset.byte_source import FileBytes
-from agent.dataset.file_meta import FileMeta, encode_file_meta, read_file_meta
-from agent.dataset.head import scan_head
+from agent.dataset.file_meta import encode_file_meta, read_file_meta
 from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
+from agent.workflow.object_copy import Taken, copy_failed, copy_rest, identity_of
 from hal.folder.base import (
     FileChanged,
     FileComplete,
@@ -30,9 +28,6 @@ from hal.folder.base import (
     open_driver,
     open_version,
 )
-
-_PIECE = 1 << 20
-_MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +46,6 @@ class PickupSettings:
     implementation_class_uid: str
     implementation_version_name: str
     title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A file whose data set was copied."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    size: int
-    remarks: tuple[str, ...]
 
 
 def serve_folder(calls: Any, settings: PickupSettings) -> None:
@@ -127,7 +112,7 @@ class _Folder:
     def _copy_object(self, source: int, target: int) -> Taken:
         settings = self._settings
         meta = read_file_meta(source)
-        sop_class, instance = _identity(source, meta)
+        sop_class, instance = identity_of(source, meta)
         file_meta = encode_file_meta(
             sop_class_uid=sop_class,
             sop_instance_uid=instance,
@@ -139,8 +124,8 @@ class _Folder:
         try:
             write_whole(target, file_meta)
         except OSError as error:
-            raise _failed(error) from error
-        size = _copy(source, meta.data_set_offset, target)
+            raise copy_failed(error) from error
+        size = copy_rest(source, meta.data_set_offset, target)
         return Taken(sop_class, instance, size, meta.remarks)
 
     def delete(self, file: FileComplete) -> None:
@@ -181,54 +166,6 @@ class _Folder:
         return False
 
 
-def _identity(source: int, meta: FileMeta) -> tuple[str, str]:
-    """SOP class and instance as the data set has them, which is what counts."""
-    head = scan_head(
-        FileBytes(source, meta.data_set_offset),
-        meta.encoding,
-        frozenset((tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID)),
-    )
-    sop_class, instance = (
-        head.values.get(tag, b"").rstrip(b"\0 ").decode("ascii", "replace")
-        for tag in (tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID)
-    )
-    if meta.media_storage_sop_class_uid == _MEDIA_STORAGE_DIRECTORY:
-        raise StorageError("the file is a DICOMDIR, which is the index of a medium and no object")
-    if not (sop_class and instance):
-        raise StorageError(
-            "the file says no SOP Class UID and SOP Instance UID", clause="PS3.3 C.12.1"
-        )
-    return sop_class, instance
-
-
-def _copy(source: int, offset: int, target: int) -> int:
-    """Copy the rest of a file in the kernel where it can; how many bytes."""
-    position = offset
-    while True:
-        try:
-            count = os.copy_file_range(source, target, _PIECE, position)
-        except OSError as error:
-            # Which of the two files it was is found out by hand, and so is what cannot be done so.
-            if error.errno == errno.ENOSPC:
-                raise _failed(error) from error
-            return position - offset + _copy_by_hand(source, position, target)
-        if not count:
-            # Some file systems answer 0 for what they cannot copy so.
-            return position - offset + _copy_by_hand(source, position, target)
-        position += count
-
-
-def _copy_by_hand(source: int, position: int, target: int) -> int:
-    start = position
-    while piece := os.pread(source, _PIECE, position):
-        position += len(piece)
-        try:
-            write_whole(target, piece)
-        except OSError as error:
-            raise _failed(error) from error
-    return position - start
-
-
 def _free_name(place: Path) -> Path:
     found, number = place, 0
     while found.exists() or found.is_symlink():
@@ -259,9 +196,3 @@ def _rename(source: Path, target: Path) -> None:
 
 def _unreadable(error: OSError) -> StorageError:
     return StorageError(f"the folder does not let us: {error.strerror}", value=error.errno)
-
-
-def _failed(error: OSError) -> StorageError:
-    from agent.archive import failure
-
-    return failure.of_system(error, "copy the object")

@@ -55,13 +55,13 @@ DISCONTINUATION_REASONS: dict[str, str] = {
 
 
 def step_begun(
-    record: ExaminationRecord, device: Capture, station_title: str, station_name: str, table: Steps
+    record: ExaminationRecord, modality: str, station_title: str, station_name: str, table: Steps
 ) -> Attributes:
     """What N-CREATE says (Table F.7.2-1): everything of type 1, the rest as far as it is known."""
     made = Attributes.of(
         performed_step_attributes(
             _entries(record),
-            _performed(record, device, station_title, station_name),
+            _performed(record, modality, station_title, station_name),
             study_instance_uid=record.study_instance_uid,
         )
     )
@@ -72,10 +72,7 @@ def step_begun(
 
 
 def step_ended(
-    record: ExaminationRecord,
-    instances: Sequence[Instance],
-    device: Capture,
-    retrieve_title: str,
+    record: ExaminationRecord, instances: Sequence[Instance], retrieve_title: str
 ) -> Attributes:
     """What the final N-SET says: how it ended, and every object that is stored (F.7.2.2.2)."""
     step = record.step
@@ -95,7 +92,7 @@ def step_ended(
     made.set(
         "PerformedSeriesSequence",
         [
-            _series(record, series, instances, device, retrieve_title)
+            _series(record, series, instances, retrieve_title)
             # F.7.2-1: there is a series even where nothing was made.
             for series in step.series
         ],
@@ -118,7 +115,6 @@ def _series(
     record: ExaminationRecord,
     series: PerformedSeries,
     instances: Iterable[Instance],
-    device: Capture,
     retrieve_title: str,
 ) -> Attributes:
     mine = [each for each in instances if each.series_instance_uid == series.uid]
@@ -153,7 +149,7 @@ def identity_of(
         study_instance_uid=record.study_instance_uid,
         series_instance_uid=series.uid,
         series_number=series.number,
-        performed=_performed(record, device),
+        performed=_performed(record, device.modality),
     )
     date, clock = _date_and_time(record.begun)
     return replace(
@@ -174,7 +170,7 @@ def _entries(record: ExaminationRecord) -> list[dict[str, object]]:
 
 
 def _performed(
-    record: ExaminationRecord, device: Capture, station_title: str = "", station_name: str = ""
+    record: ExaminationRecord, modality: str, station_title: str = "", station_name: str = ""
 ) -> request_attributes.PerformedStep:
     step = record.step
     date, clock = _date_and_time(step.begun)
@@ -185,7 +181,7 @@ def _performed(
         description=description_of(record),
         station_ae_title=station_title,
         station_name=station_name,
-        modality=device.modality,
+        modality=modality,
     )
 
 

@@ -1,0 +1,387 @@
+"""Import of studies from media, reconciled with the order that they are imported for.
+
+IHE Import Reconciliation Workflow: a worklist entry, or a local patient, is chosen; a procedure
+step is begun; objects come in with the identity of the entry, the old one recorded in each, their
+UIDs as they were; they go where the routes say; then the step is completed with every one of them.
+Where it has got to is kept in the archive, so that an import goes on after a restart, and when a
+medium that was pulled is back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from agent import observation
+from agent.archive.archive import Archive
+from agent.archive.decision import DELIVER, Origin
+from agent.archive.procedure_steps import pack
+from agent.archive.records import Instance, JobState
+from agent.configuration.configuration import Configuration
+from agent.dataset.attributes import Attributes
+from agent.dataset.uid import new_uid
+from agent.errors import GantryError, LocalError, StatusReaction
+from agent.loop import Event, Limit, TimedOut, shielded, timeout
+from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
+from agent.media.found import Damage
+from agent.services.offer import implementation_of
+from agent.workflow.examination_entry import pick_entries
+from agent.workflow.examination_record import (
+    COMPLETED,
+    DISCONTINUED,
+    IN_PROGRESS,
+    ExaminationRecord,
+)
+from agent.workflow.examination_view import stored_objects
+from agent.workflow.import_choice import chosen, matching_entry
+from agent.workflow.import_identity import import_identity
+from agent.workflow.import_record import ImportRecord
+from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
+from agent.workflow.import_survey import FoundStudy, Survey, survey
+from agent.workflow.performed_step import DISCONTINUATION_REASONS, new_step
+from agent.workflow.step_messages import messages_at_begin, messages_at_end
+from agent.workflow.worklist_watch import WorklistWatch
+
+_AGAIN = 2.0
+"""Seconds until a medium that is gone, or a disk that is full, is tried again."""
+_LOOK_AT_QUEUE = 1.0
+_KEPT_EVERY = 50
+"""Objects after which the count is kept."""
+
+
+class Imports:
+    """All imports of a node, one after the other."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        archives: Mapping[str, Archive],
+        worklist: WorklistWatch,
+        template: Template,
+        pool: WorkerPool,
+        wake: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._configuration = configuration
+        self._archives = archives
+        self._worklist = worklist
+        self._template = template
+        self._pool = pool
+        self._wake = wake
+        self._clock = clock
+        self._changed = Event()
+        self._beginning = Limit(1)
+        self._stopped: dict[int, str] = {}
+        self._under_way: dict[int, ImportRecord] = {}
+
+    # What people ask for.
+
+    async def begin(
+        self,
+        root: str,
+        *,
+        studies: Sequence[str] = (),
+        patient_id: str = "",
+        entry: Mapping[str, str] | None = None,
+        patient: Mapping[str, str] | None = None,
+        match: bool = False,
+        archive: str = "",
+        operator: str = "",
+    ) -> list[dict[str, Any]]:
+        """Begin an import for each study that is chosen; as people see them.
+
+        `entry` picks a worklist entry, `match` the one that is of the medium's patient, `patient`
+        says by keyword whose the objects are; without any they are taken as they are. Raises
+        LocalError where it is not clear what is meant: nothing is imported then.
+        """
+        if sum((entry is not None, patient is not None, match)) > 1:
+            raise LocalError("an import is for an entry, or for a patient, or for neither")
+        if not Path(root).is_absolute():
+            raise LocalError(f"{root} is not a whole path", value=root)
+        place = self._archive(archive)
+        found: Survey = await self._pool.call(survey, root)
+        wanted = chosen(found, root, studies, patient_id)
+        await self._beginning.acquire()
+        try:
+            going = {each.examination.study_instance_uid for each in await self._going(place)}
+            for study in wanted:
+                if study.uid in going:
+                    raise LocalError(f"study {study.uid} is being imported", value=study.uid)
+            entries = await self._entries(wanted[0], entry, match)
+            records = [
+                await self._begin(place, root, study, entries, patient, operator)
+                for study in wanted
+            ]
+        finally:
+            self._beginning.release()
+        self._changed.set()
+        return [each.summary() for each in records]
+
+    async def stop(self, number: int, reason: str = "") -> None:
+        """Give up an import; what is in the archive stays, the step is discontinued.
+
+        Raises LocalError where it is not in progress, and for a reason that CID 9300 has not.
+        """
+        reason = reason or "110513"
+        if reason not in DISCONTINUATION_REASONS:
+            raise LocalError(
+                f"{reason} is no reason for a discontinuation",
+                clause="PS3.16 CID 9300",
+                value=reason,
+                limit=", ".join(DISCONTINUATION_REASONS),
+            )
+        for archive in self._archives.values():
+            if number in {each.id for each in await self._going(archive)}:
+                self._stopped[number] = reason
+                self._changed.set()
+                return
+        raise LocalError(f"import {number} is not in progress", value=number)
+
+    async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The last imports of every archive."""
+        return [
+            self._under_way.get(row.id, ImportRecord.of(row)).summary()
+            for archive in self._archives.values()
+            for row in await archive.examinations("", limit, imports=True)
+        ]
+
+    # What goes on.
+
+    async def run(self) -> None:
+        """Until cancelled: carry out what is in progress, that of a former life included."""
+        while True:
+            self._changed.clear()
+            waits = False
+            for archive in tuple(self._archives.values()):
+                for record in reversed(await self._going(archive)):
+                    self._under_way[record.id] = record
+                    try:
+                        waits = not await self._go_on(archive, record) or waits
+                    finally:
+                        del self._under_way[record.id]
+            with suppress(TimedOut), timeout(_AGAIN if waits else None):
+                await self._changed.wait()
+
+    async def _go_on(self, archive: Archive, record: ImportRecord) -> bool:
+        """As far as it goes; False where it has to be tried again."""
+        try:
+            if not record.is_copied and record.id not in self._stopped:
+                await self._copy_all(archive, record)
+            if record.id not in self._stopped and not await self._is_delivered(archive, record):
+                return False
+            await self._end(archive, record, self._stopped.pop(record.id, ""))
+            return True
+        except (GantryError, WorkerDied) as error:
+            if record.waits != str(error):
+                record.waits = str(error)
+                observation.warning("import waits", **{"import": record.id}, why=error)
+                await archive.save_examination(record.row())
+            return False
+
+    async def _copy_all(self, archive: Archive, record: ImportRecord) -> None:
+        from agent.workflow.import_worker import serve_import
+
+        record.start_again()
+        service = await Service.start(
+            self._template, serve_import, self._settings(archive, record), name="import"
+        )
+        try:
+            while record.id not in self._stopped:
+                taken = await self._take(archive, record, service)
+                if taken is None:
+                    _check_whole(record)
+                    record.is_copied, record.waits = True, ""
+                    await archive.save_examination(record.row())
+                    break
+        finally:
+            with shielded():
+                # It may hang on a dead medium; what it was doing has no name yet.
+                service.kill()
+                await service.closed()
+
+    async def _take(
+        self, archive: Archive, record: ImportRecord, service: Service
+    ) -> TakenObject | NotTaken | Damage | None:
+        reception = archive.receive(b"")
+        try:
+            taken: TakenObject | NotTaken | Damage | None = await service.call(
+                "take", descriptors=(reception.descriptor,)
+            )
+            record.seen += isinstance(taken, TakenObject | NotTaken)
+            if isinstance(taken, NotTaken | Damage):
+                record.failed_with(taken.file, taken.reason)
+            elif taken is not None:
+                await self._keep_series(archive, record, taken)
+                verdict = await archive.commit(
+                    reception,
+                    Origin(
+                        source="import",
+                        sop_class_uid=taken.taken.sop_class_uid,
+                        sop_instance_uid=taken.taken.sop_instance_uid,
+                    ),
+                )
+                if verdict.is_stored:
+                    record.objects += 1
+                    if verdict.jobs:
+                        self._wake("")
+                else:
+                    self._not_stored(archive, verdict.status, verdict.comment)
+                    record.failed_with(taken.file, verdict.comment)
+        finally:
+            reception.discard()
+        if record.objects and record.objects % _KEPT_EVERY == 0:
+            await archive.save_examination(record.row())
+        return taken
+
+    def _not_stored(self, archive: Archive, status: int, comment: str) -> None:
+        """Raises where it is for want of room, which may come."""
+        statuses = archive.settings.statuses
+        if status in (statuses.disk_full, statuses.storage_failure, statuses.volume_away):
+            raise LocalError(
+                comment or "the archive takes no objects now",
+                reaction=StatusReaction(status, comment),
+            )
+
+    async def _keep_series(
+        self, archive: Archive, record: ImportRecord, taken: TakenObject
+    ) -> None:
+        keys = taken.keys
+        if record.add_series(
+            keys.get("SeriesInstanceUID", ""),
+            keys.get("SeriesNumber", ""),
+            keys.get("SeriesDescription", ""),
+            keys.get("Modality", ""),
+        ):
+            await archive.save_examination(record.row())
+
+    async def _is_delivered(self, archive: Archive, record: ImportRecord) -> bool:
+        """Whether all that the routes send has arrived, or waits for a person: the step is said to
+        be completed when the images can be had."""
+        while record.id not in self._stopped:
+            study = record.examination.study_instance_uid
+            page = await archive.jobs(study_instance_uid=study, limit=1000)
+            if not any(each.kind == DELIVER and each.state != JobState.HELD for each in page.items):
+                return True
+            self._changed.clear()
+            with suppress(TimedOut), timeout(_LOOK_AT_QUEUE):
+                await self._changed.wait()
+            if len(self._under_way) < len(await self._going(archive)):
+                return False  # Others need not wait for a peer that is away.
+        return True
+
+    async def _end(self, archive: Archive, record: ImportRecord, discontinue: str) -> None:
+        examination = record.examination
+        made: list[Instance] = await stored_objects(archive, examination)
+        step = examination.step
+        step.status = DISCONTINUED if discontinue else COMPLETED
+        step.reason, step.ended = discontinue, self._clock()
+        record.waits = ""
+        messages = (
+            messages_at_end(self._configuration(), examination, made) if record.is_reported else []
+        )
+        await archive.save_examination(record.row(), messages)
+        self._wake_all()
+        observation.notice(
+            "import over",
+            **{"import": record.id},
+            status=step.status,
+            objects=len(made),
+            failed=record.failed or None,
+        )
+
+    # What they need.
+
+    async def _entries(
+        self, study: FoundStudy, entry: Mapping[str, str] | None, match: bool
+    ) -> list[Attributes]:
+        if match:
+            await self._worklist.known()
+            return [matching_entry(self._worklist, study)]
+        return await pick_entries(self._worklist, entry) if entry is not None else []
+
+    async def _begin(
+        self,
+        archive: Archive,
+        root: str,
+        study: FoundStudy,
+        entries: Sequence[Attributes],
+        patient: Mapping[str, str] | None,
+        operator: str,
+    ) -> ImportRecord:
+        now = self._clock()
+        reconciled = bool(entries) or patient is not None
+        said = Attributes()
+        for keyword, value in (patient if patient is not None else study.keys).items():
+            said.set(keyword, value)
+        # The step is about the study as it is imported, whatever UID the order has for its own.
+        mine = [each.copy() for each in entries]
+        for each in mine:
+            each.set("StudyInstanceUID", study.uid)
+        examination = ExaminationRecord(0, "", now, study.uid, mine, said, operator=operator)
+        examination.steps.append(new_step(self._new_uid(), now))
+        modality = study.series[0].modality or "OT"
+        expected = sum(each.instances for each in study.series)
+        record = ImportRecord(examination, root, modality, reconciled, expected=expected)
+        messages = (
+            messages_at_begin(self._configuration(), examination, modality) if reconciled else []
+        )
+        row = await archive.save_examination(record.row(), messages)
+        begun = ImportRecord.of(row)
+        await archive.note(
+            "import",
+            "study",
+            study.uid,
+            operator or "import",
+            expected,
+            {"import": begun.id, "medium": root, "from": study.patient, "reconciled": reconciled},
+        )
+        self._wake_all()
+        observation.notice("import begun", **{"import": begun.id}, medium=root)
+        return begun
+
+    def _settings(self, archive: Archive, record: ImportRecord) -> ImportSettings:
+        begun = time.strftime("%Y%m%d%H%M%S", time.gmtime(record.examination.begun))
+        identity = pack(import_identity(record.examination)) if record.is_reconciled else b""
+        return ImportSettings(
+            record.root,
+            record.examination.study_instance_uid,
+            identity,
+            f"{begun}+0000",
+            archive.settings.modifying_system,
+            *implementation_of(self._configuration())[:2],
+        )
+
+    async def _going(self, archive: Archive) -> list[ImportRecord]:
+        rows = await archive.examinations(IN_PROGRESS, imports=True)
+        return [ImportRecord.of(row) for row in rows]
+
+    def _archive(self, name: str) -> Archive:
+        if not name and self._archives:
+            return next(iter(self._archives.values()))
+        if name not in self._archives:
+            raise LocalError(f"there is no archive {name}", limit=", ".join(self._archives))
+        return self._archives[name]
+
+    def _wake_all(self) -> None:
+        table = self._configuration().steps
+        for peer in (*table.peers, *table.available, ""):
+            self._wake(peer)
+
+    def _new_uid(self) -> str:
+        return new_uid(self._configuration().node.uid_root or None)
+
+
+def _check_whole(record: ImportRecord) -> None:
+    """Raises LocalError where the end came too soon: where a medium was, another may be now, or an
+    empty folder."""
+    if record.seen < record.expected:
+        raise LocalError(
+            f"{record.root} has {record.seen} of {record.expected} objects of the study",
+            value=record.seen,
+            limit=record.expected,
+            way_out="Put the medium back: the import goes on.",
+        )
