@@ -1,0 +1,217 @@
+"""Reading a medium as a File-set Reader (PS3.4 I.2.2, PS3.10 8): the instances that are on it.
+
+With a DICOMDIR the file-set is what the directory says, and other files on the medium are not part
+of it. Without one, or with one that cannot be read, it is what lies there.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from agent.errors import PeerError, StorageError
+from agent.media.directory_file import BrokenLink, DirectoryFile, Record
+from agent.media.directory_records import LEVELS, RECORD_TYPES, RETIRED
+from agent.media.examining import Examined, examined
+from agent.media.file_ids import DICOMDIR, FileNames, comparable, open_file
+from agent.media.found import Damage, FoundInstance
+
+_PREFIX_END = 132
+_KNOWN = RETIRED | RECORD_TYPES.keys()
+
+
+def found_in(root: Path, *, open_files: bool = True) -> Iterator[FoundInstance | Damage]:
+    """The instances of the file-set below `root`, and all damage that is seen on the way.
+
+    Damage of a file comes before its instance. Without `open_files` the directory alone is asked,
+    and whether its files are there: that is quick, and a file that is not what its record says goes
+    unseen. Keys are the records', completed by the file's. Where the links of the directory are
+    broken, what no record led to is looked for in the folders.
+
+    Memory: a record for each level of the directory, a bit for each 16 bytes of the DICOMDIR, eight
+    bytes for each instance (sixty when links are broken), and the names of one folder: one to two
+    MiB for 100,000 instances. Raises StorageError when `root` itself cannot be read.
+    """
+    names = FileNames(root)
+    if not root.is_dir():
+        raise StorageError(f"{root} is not a folder that can be read.", value=str(root))
+    directory = names.real_name(DICOMDIR)
+    if directory is None:
+        yield from walk(root)
+        return
+    try:
+        descriptor = open_file(root / directory)
+    except OSError as error:
+        yield Damage(directory, f"it cannot be read: {error.strerror}")
+        yield from walk(root)
+        return
+    try:
+        yield from _from_directory(root, names, directory, descriptor, open_files)
+    finally:
+        os.close(descriptor)
+
+
+def walk(root: Path, without: Container[int] = frozenset()) -> Iterator[FoundInstance | Damage]:
+    """The instances in all files below `root`, whatever a DICOMDIR says, in the order of names.
+
+    `without` are hashes of names that are known already. What is no DICOM is passed over in
+    silence; links are not followed. Memory: the names of the folders on the way down.
+    """
+    names = FileNames(root)
+    for file in _files(root, ""):
+        is_directory = comparable(file) == DICOMDIR
+        if not is_directory and hash(file) not in without and names.is_inside(file):
+            yield from _examined_file(root, file)
+
+
+def _files(root: Path, folder: str) -> Iterator[str]:
+    pending = [folder]
+    while pending:
+        name = pending.pop()
+        try:
+            with os.scandir(root / name) as entries:
+                listed = sorted(
+                    (
+                        entry.name,
+                        entry.is_dir(follow_symlinks=False),
+                        entry.is_file(follow_symlinks=False),
+                    )
+                    for entry in entries
+                )
+        except OSError:
+            continue
+        prefix = f"{name}/" if name else ""
+        for file, _, is_file in listed:
+            if is_file:
+                yield prefix + file
+        pending.extend(prefix + file for file, is_folder, _ in reversed(listed) if is_folder)
+
+
+def _from_directory(
+    root: Path, names: FileNames, name: str, descriptor: int, open_files: bool
+) -> Iterator[FoundInstance | Damage]:
+    try:
+        directory = DirectoryFile(descriptor)
+    except (PeerError, StorageError) as error:
+        yield Damage(name, f"it cannot be read as a directory: {error.message}")
+        yield from walk(root)
+        return
+    information = directory.information
+    if information.sequence_offset is None:
+        # A DICOMDIR need not have a Directory Information Module (PS3.4 I.3.2 d).
+        yield from walk(root)
+        return
+    known = array("q")
+    is_broken = False
+    for each in directory.records():
+        if isinstance(each, BrokenLink):
+            is_broken = True
+            yield Damage(name, each.reason)
+            continue
+        above, record = each
+        for found in _of_record(root, names, name, directory, above, record, open_files):
+            if isinstance(found, FoundInstance):
+                known.append(hash(found.file))
+            yield found
+    if is_broken:
+        yield from walk(root, frozenset(known))
+
+
+def _of_record(
+    root: Path,
+    names: FileNames,
+    directory_name: str,
+    directory: DirectoryFile,
+    above: tuple[Record, ...],
+    record: Record,
+    open_files: bool,
+) -> Iterator[FoundInstance | Damage]:
+    if record.kind in LEVELS or record.kind not in _KNOWN:
+        # A reader may ignore the types that it does not know (PS3.4 I.3.2 d).
+        return
+    referring = record
+    if not record.file_id and record.multi_referenced_offset:
+        try:
+            referring = directory.record_at(record.multi_referenced_offset)
+        except PeerError as error:
+            yield Damage(directory_name, error.message)
+            return
+    where = f"the {record.kind} record at byte {record.offset}"
+    if not referring.file_id:
+        yield Damage(directory_name, f"{where} refers to no file")
+        return
+    file = names.real_name(referring.file_id)
+    if file is None:
+        yield Damage(
+            referring.file_id.replace("\\", "/"), f"the file that {where} refers to is not there"
+        )
+        return
+    keys: dict[str, str] = {}
+    for each in (*above, record):
+        keys.update(each.keys)
+    if not open_files:
+        yield FoundInstance(
+            file,
+            referring.sop_class_uid,
+            referring.sop_instance_uid,
+            referring.transfer_syntax_uid,
+            keys,
+        )
+        return
+    yield from _examined_file(root, file, referring, keys)
+
+
+def _examined_file(
+    root: Path, file: str, record: Record | None = None, keys: dict[str, str] | None = None
+) -> Iterator[FoundInstance | Damage]:
+    """The instance in a file. Without a record, a file that is no DICOM is none of our business."""
+    try:
+        descriptor = open_file(root / file)
+    except OSError as error:
+        yield Damage(file, f"it cannot be read: {error.strerror}")
+        return
+    try:
+        found = examined(descriptor)
+    except (PeerError, StorageError) as error:
+        if record is not None or _has_prefix(descriptor):
+            yield Damage(file, error.message)
+        return
+    finally:
+        os.close(descriptor)
+    if not found.sop_instance_uid or not found.sop_class_uid:
+        if record is not None or found.meta.has_preamble:
+            yield Damage(file, "it has no SOP Class UID or no SOP Instance UID")
+        return
+    for remark in found.remarks:
+        yield Damage(file, remark)
+    yield from _held_against(record, file, found, keys or {})
+
+
+def _held_against(
+    record: Record | None, file: str, found: Examined, keys: dict[str, str]
+) -> Iterator[FoundInstance | Damage]:
+    merged = {**found.keys, **keys}
+    if record is not None and record.sop_instance_uid not in ("", found.sop_instance_uid):
+        yield Damage(
+            file,
+            f"the directory says that its SOP Instance UID is {record.sop_instance_uid}, "
+            f"but it is {found.sop_instance_uid}",
+        )
+        # What the directory says of another object must not be said of this one.
+        merged = found.keys
+    yield FoundInstance(
+        file,
+        found.sop_class_uid,
+        found.sop_instance_uid,
+        found.transfer_syntax_uid,
+        merged,
+    )
+
+
+def _has_prefix(descriptor: int) -> bool:
+    try:
+        return os.pread(descriptor, _PREFIX_END, 0)[128:] == b"DICM"
+    except OSError:
+        return False
