@@ -1,7 +1,7 @@
 """The control socket: commands talk to the running node by JSON, one object on a line.
 
 A request is `{"do": NAME, ...}`; the answer is one line, `{"ok": true, "answer": ...}` or
-`{"ok": false, "error": TEXT}`. Who may connect is decided by the permissions of the socket's file.
+`{"ok": false, "error": TEXT, "way_out": TEXT}`. Who may connect is decided by the permissions of the socket's file.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class ControlSocket:
         except (ValueError, KeyError, TypeError) as error:
             said = {"ok": False, "error": f"this cannot be asked: {error!r}"}
         except GantryError as error:
-            said = {"ok": False, "error": str(error)}
+            said = {"ok": False, "error": str(error), "way_out": error.way_out}
         except Exception as error:
             # A defect of ours must not cost more than this answer.
             observation.error("question failed", error=repr(error))
@@ -186,5 +186,5 @@ def ask(path: Path, do: str, **fields: Any) -> Any:
         end.close()
     said = json.loads(line) if line else {"ok": False, "error": "the node closed the connection"}
     if not said["ok"]:
-        raise LocalError(str(said["error"]))
+        raise LocalError(str(said["error"]), way_out=str(said.get("way_out") or ""))
     return said["answer"]
