@@ -1,7 +1,8 @@
 """The control socket: commands talk to the running node by JSON, one object on a line.
 
 A request is `{"do": NAME, ...}`; the answer is one line, `{"ok": true, "answer": ...}` or
-`{"ok": false, "error": TEXT, "way_out": TEXT}`. Who may connect is decided by the permissions of the socket's file.
+`{"ok": false, "error": TEXT, "way_out": TEXT}`. Who may connect is decided by the permissions of
+the socket's file.
 """
 
 from __future__ import annotations
