@@ -281,8 +281,15 @@ MXVIEW_CT = (
     *("InstanceCreationDate", "InstanceCreationTime", "SpecificCharacterSet", "SOPClassUID"),
     *("SOPInstanceUID", "MedicalAlerts", "AdditionalPatientHistory", "Allergies"),
     *("SpecialNeeds", "PregnancyStatus", "PatientState", "ContrastBolusAgent"),
+    *("InstitutionAddress", "InstitutionalDepartmentName", "ImageComments"),
+    *("ReferencedImageSequence", "ContrastBolusRoute", "ContrastFlowDuration"),
+    *("ContrastFlowRate", "ContrastBolusIngredient", "ContrastBolusVolume", "Laterality"),
+    *("ContrastBolusIngredientConcentration", "DataCollectionDiameter", "Exposure"),
+    *("ReconstructionDiameter", "GantryDetectorTilt", "TableHeight", "RotationDirection"),
+    *("FilterType",),
 )
-"""Table 8.1 of the statement, as far as a box that digitises can know it."""
+"""Tables 54 to 68 of the statement, but for the private group, whose annex it has not, and Icon
+Image Sequence, which is looked at apart."""
 MXVIEW_GIVEN: dict[str, object] = {
     "OtherPatientIDs": "P-2",
     "ReferencedPatientSequence": [
@@ -309,7 +316,30 @@ MXVIEW_GIVEN: dict[str, object] = {
     "SpecialNeeds": "none",
     "PregnancyStatus": 4,
     "PatientState": "awake",
-    "ContrastBolusAgent": "none",
+    "ContrastBolusAgent": "Iohexol",
+    "ContrastBolusRoute": "IV",
+    "ContrastBolusVolume": "80",
+    "ContrastFlowRate": "3.5",
+    "ContrastFlowDuration": "22.8",
+    "ContrastBolusIngredient": "IODINE",
+    "ContrastBolusIngredientConcentration": "300",
+    "InstitutionAddress": "Haifa, MATAM",
+    "InstitutionalDepartmentName": "Radiology",
+    "ImageComments": "after contrast",
+    "ReferencedImageSequence": [
+        {
+            "ReferencedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+            "ReferencedSOPInstanceUID": "1.2.9",
+        }
+    ],
+    "Laterality": "",
+    "DataCollectionDiameter": "500",
+    "ReconstructionDiameter": "250",
+    "GantryDetectorTilt": "0",
+    "TableHeight": "120.5",
+    "RotationDirection": "CW",
+    "Exposure": 200,
+    "FilterType": "BODY",
 }
 
 
