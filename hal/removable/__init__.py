@@ -1,0 +1,1 @@
+"""Removable media: sticks, cards and discs that come, are mounted, and go or are pulled."""
