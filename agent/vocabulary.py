@@ -11,6 +11,7 @@ from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES, UNCOMPRESSED
 from agent.services.catalogue import services
 from hal.capture import base as capture
 from hal.panel import base as panel
+from hal.removable import base as removable
 from hal.serial import base as serial
 
 
@@ -44,6 +45,7 @@ def vocabulary() -> Vocabulary:
         attribute=_attribute,
         capture_kinds=tuple(capture.DRIVERS),
         serial_kinds=tuple(serial.DRIVERS),
+        media_kinds=tuple(removable.DRIVERS),
         panel_kinds=tuple(panel.DRIVERS),
     )
 

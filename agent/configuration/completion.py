@@ -15,6 +15,7 @@ from agent.configuration.contradictions import contradictions
 from agent.configuration.entity import Entity, Service
 from agent.configuration.intake import Capture, Folder
 from agent.configuration.kinds import ApplicationEntityTitle
+from agent.configuration.media import Media
 from agent.configuration.names import Attribute, Names
 from agent.configuration.peer import Peer
 from agent.configuration.reading import Reading, dotted, nearest
@@ -24,7 +25,7 @@ from agent.configuration.vocabulary import ServiceTerm
 
 Key = tuple[str, ...]
 S = TypeVar("S", Entity, Peer)
-A = TypeVar("A", Entity, Folder, Capture)
+A = TypeVar("A", Entity, Folder, Capture, Media)
 
 DEFAULT_ARCHIVE = "main"
 
@@ -52,6 +53,7 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
         peers=peers,
         folders=tuple(checks.archive_of(e, "folder", names) for e in configuration.folders),
         captures=tuple(checks.archive_of(e, "capture", names) for e in configuration.captures),
+        media=tuple(checks.archive_of(e, "media", names) for e in configuration.media),
     )
     peer_names = [each.name for each in peers]
     for archive in archives:

@@ -13,6 +13,7 @@ from agent.configuration.entity import Entity
 from agent.configuration.intake import Capture, Folder, Panel, Serial
 from agent.configuration.key import key, section
 from agent.configuration.kinds import Table, Tables, Text
+from agent.configuration.media import Media
 from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, Node, Workers
 from agent.configuration.peer import Peer
 from agent.configuration.procedure import Steps, Worklist
@@ -77,6 +78,9 @@ class Configuration:
     )
     serials: tuple[Serial, ...] = key(
         Tables(Serial), "devices on serial lines", default=(), name="serial"
+    )
+    media: tuple[Media, ...] = key(
+        Tables(Media), "removable media that are looked at", default=(), name="media"
     )
     panel: Panel = key(Table(Panel), "lamps and buttons", default=Panel())
     origin: Origin = Origin()

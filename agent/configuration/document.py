@@ -32,6 +32,7 @@ FIRST_NAMES: dict[str, dict[str, str]] = {
     "folder": {"name": "drop", "path": '"/srv/gantry/drop"'},
     "capture": {"name": "video"},
     "serial": {"name": "scanner"},
+    "media": {"name": "sticks"},
 }
 
 

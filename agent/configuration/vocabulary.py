@@ -55,6 +55,7 @@ class Vocabulary:
     attribute_keywords: Callable[[], Iterable[str]] | None = None
     capture_kinds: tuple[str, ...] = ()
     serial_kinds: tuple[str, ...] = ()
+    media_kinds: tuple[str, ...] = ()
     panel_kinds: tuple[str, ...] = ()
     media_profiles: tuple[str, ...] = ()
     tls_profiles: tuple[str, ...] = ()

@@ -17,17 +17,14 @@ from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
-from agent.archive.decision import DELIVER, Origin
-from agent.archive.procedure_steps import pack
+from agent.archive.decision import DELIVER
 from agent.archive.records import Instance, JobState
 from agent.configuration.configuration import Configuration
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
-from agent.errors import GantryError, LocalError, StatusReaction
-from agent.loop import Event, Limit, TimedOut, shielded, timeout
-from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
-from agent.media.found import Damage
-from agent.services.offer import implementation_of
+from agent.errors import GantryError, LocalError
+from agent.loop import Event, Limit, TimedOut, timeout
+from agent.loop.workers import Template, WorkerDied, WorkerPool
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
     COMPLETED,
@@ -37,9 +34,8 @@ from agent.workflow.examination_record import (
 )
 from agent.workflow.examination_view import stored_objects
 from agent.workflow.import_choice import chosen, matching_entry
-from agent.workflow.import_identity import import_identity
+from agent.workflow.import_copying import Copying
 from agent.workflow.import_record import ImportRecord
-from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
 from agent.workflow.import_survey import FoundStudy, Survey, survey
 from agent.workflow.performed_step import DISCONTINUATION_REASONS, new_step
 from agent.workflow.step_messages import messages_at_begin, messages_at_end
@@ -121,6 +117,42 @@ class Imports:
         self._changed.set()
         return [each.summary() for each in records]
 
+    async def begin_all(
+        self, root: str, *, match: bool, archive: str = ""
+    ) -> tuple[list[int], list[str]]:
+        """Begin to import all studies of a medium that is left to itself, patient by patient.
+
+        Gives the numbers of the imports, and in words what was not begun. A study that was imported
+        from there whole, or is being imported, is passed over.
+        """
+        place = self._archive(archive)
+        found: Survey = await self._pool.call(survey, root)
+        known = await self._known(place)
+        numbers: list[int] = []
+        problems = [f"{file}: {reason}" for file, reason in found.damages]
+        for study in found.studies:
+            size = sum(each.instances for each in study.series)
+            before = known.get(study.uid)
+            if before is not None and before.root == root and before.expected == size:
+                if before.examination.state == IN_PROGRESS:
+                    numbers.append(before.id)
+                continue
+            try:
+                begun = await self.begin(root, studies=[study.uid], match=match, archive=archive)
+                numbers += [int(each["id"]) for each in begun]
+            except GantryError as error:
+                problems.append(str(error))
+        return numbers, problems
+
+    async def are_copied(self, numbers: Sequence[int]) -> bool:
+        """Whether nothing of these imports is still on its medium."""
+        wanted = set(numbers)
+        for archive in self._archives.values():
+            for record in await self._going(archive):
+                if record.id in wanted and not record.is_copied:
+                    return False
+        return True
+
     async def stop(self, number: int, reason: str = "") -> None:
         """Give up an import; what is in the archive stays, the step is discontinued.
 
@@ -170,7 +202,8 @@ class Imports:
         """As far as it goes; False where it has to be tried again."""
         try:
             if not record.is_copied and record.id not in self._stopped:
-                await self._copy_all(archive, record)
+                copying = Copying(archive, record, self._configuration(), self._wake)
+                await copying.run(self._template, lambda: record.id in self._stopped)
             if record.id not in self._stopped and not await self._is_delivered(archive, record):
                 return False
             await self._end(archive, record, self._stopped.pop(record.id, ""))
@@ -181,82 +214,6 @@ class Imports:
                 observation.warning("import waits", **{"import": record.id}, why=error)
                 await archive.save_examination(record.row())
             return False
-
-    async def _copy_all(self, archive: Archive, record: ImportRecord) -> None:
-        from agent.workflow.import_worker import serve_import
-
-        record.start_again()
-        service = await Service.start(
-            self._template, serve_import, self._settings(archive, record), name="import"
-        )
-        try:
-            while record.id not in self._stopped:
-                taken = await self._take(archive, record, service)
-                if taken is None:
-                    _check_whole(record)
-                    record.is_copied, record.waits = True, ""
-                    await archive.save_examination(record.row())
-                    break
-        finally:
-            with shielded():
-                # It may hang on a dead medium; what it was doing has no name yet.
-                service.kill()
-                await service.closed()
-
-    async def _take(
-        self, archive: Archive, record: ImportRecord, service: Service
-    ) -> TakenObject | NotTaken | Damage | None:
-        reception = archive.receive(b"")
-        try:
-            taken: TakenObject | NotTaken | Damage | None = await service.call(
-                "take", descriptors=(reception.descriptor,)
-            )
-            record.seen += isinstance(taken, TakenObject | NotTaken)
-            if isinstance(taken, NotTaken | Damage):
-                record.failed_with(taken.file, taken.reason)
-            elif taken is not None:
-                await self._keep_series(archive, record, taken)
-                verdict = await archive.commit(
-                    reception,
-                    Origin(
-                        source="import",
-                        sop_class_uid=taken.taken.sop_class_uid,
-                        sop_instance_uid=taken.taken.sop_instance_uid,
-                    ),
-                )
-                if verdict.is_stored:
-                    record.objects += 1
-                    if verdict.jobs:
-                        self._wake("")
-                else:
-                    self._not_stored(archive, verdict.status, verdict.comment)
-                    record.failed_with(taken.file, verdict.comment)
-        finally:
-            reception.discard()
-        if record.objects and record.objects % _KEPT_EVERY == 0:
-            await archive.save_examination(record.row())
-        return taken
-
-    def _not_stored(self, archive: Archive, status: int, comment: str) -> None:
-        """Raises where it is for want of room, which may come."""
-        statuses = archive.settings.statuses
-        if status in (statuses.disk_full, statuses.storage_failure, statuses.volume_away):
-            raise LocalError(
-                comment or "the archive takes no objects now",
-                reaction=StatusReaction(status, comment),
-            )
-
-    async def _keep_series(
-        self, archive: Archive, record: ImportRecord, taken: TakenObject
-    ) -> None:
-        keys = taken.keys
-        if record.add_series(
-            keys.get("SeriesInstanceUID", ""),
-            keys.get("SeriesNumber", ""),
-            keys.get("SeriesDescription", ""),
-            keys.get("Modality", ""),
-        ):
-            await archive.save_examination(record.row())
 
     async def _is_delivered(self, archive: Archive, record: ImportRecord) -> bool:
         """Whether all that the routes send has arrived, or waits for a person: the step is said to
@@ -343,17 +300,15 @@ class Imports:
         observation.notice("import begun", **{"import": begun.id}, medium=root)
         return begun
 
-    def _settings(self, archive: Archive, record: ImportRecord) -> ImportSettings:
-        begun = time.strftime("%Y%m%d%H%M%S", time.gmtime(record.examination.begun))
-        identity = pack(import_identity(record.examination)) if record.is_reconciled else b""
-        return ImportSettings(
-            record.root,
-            record.examination.study_instance_uid,
-            identity,
-            f"{begun}+0000",
-            archive.settings.modifying_system,
-            *implementation_of(self._configuration())[:2],
-        )
+    async def _known(self, archive: Archive) -> dict[str, ImportRecord]:
+        """The last import of each study that was not given up."""
+        rows = await archive.examinations("", 10_000, imports=True)
+        known: dict[str, ImportRecord] = {}
+        for row in reversed(rows):
+            record = ImportRecord.of(row)
+            if record.examination.state != DISCONTINUED and not record.failed:
+                known[record.examination.study_instance_uid] = record
+        return known
 
     async def _going(self, archive: Archive) -> list[ImportRecord]:
         rows = await archive.examinations(IN_PROGRESS, imports=True)
@@ -373,15 +328,3 @@ class Imports:
 
     def _new_uid(self) -> str:
         return new_uid(self._configuration().node.uid_root or None)
-
-
-def _check_whole(record: ImportRecord) -> None:
-    """Raises LocalError where the end came too soon: where a medium was, another may be now, or an
-    empty folder."""
-    if record.seen < record.expected:
-        raise LocalError(
-            f"{record.root} has {record.seen} of {record.expected} objects of the study",
-            value=record.seen,
-            limit=record.expected,
-            way_out="Put the medium back: the import goes on.",
-        )

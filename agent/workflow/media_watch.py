@@ -1,0 +1,323 @@
+"""Media that are plugged in: mounted for reading, imported where that is wanted, and let go.
+
+A medium is mounted in a folder that is always the same for it, so that an import of a stick that
+was pulled goes on when the stick is back. What blocks runs in workers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from agent import observation
+from agent.configuration.configuration import Configuration
+from agent.configuration.media import Media
+from agent.errors import DeviceError, GantryError, LocalError
+from agent.loop import (
+    Event,
+    Task,
+    TaskGroup,
+    TimedOut,
+    current_loop,
+    readable,
+    shielded,
+    sleep,
+    timeout,
+)
+from agent.loop.workers import Template, WorkerPool
+from agent.workflow.import_desk import ImportDesk
+from agent.workflow.supervision import supervised
+from hal.removable import base as removable
+from hal.removable.base import (
+    EjectPressed,
+    MediaError,
+    MediaEvent,
+    MediaTrouble,
+    Medium,
+    MediumBusy,
+    MediumCame,
+    MediumIgnored,
+    MediumWent,
+    Mounted,
+    RemovableMedia,
+)
+
+MEDIA = observation.metrics.gauge("gantry_media", "Media that are there", "media")
+
+COMING, HERE, IMPORTING, RELEASED, USELESS = (
+    "being mounted",
+    "mounted",
+    "being imported",
+    "safe to remove",
+    "cannot be used",
+)
+_LOOK = 0.5
+_STEPS_AT_ONCE = 4
+
+
+@dataclass(slots=True)
+class SeenMedium:
+    """A medium that is there: where its files are, and how far we are with it; `why` in words."""
+
+    table: str
+    medium: Medium
+    state: str = COMING
+    why: str = ""
+    mounted: Mounted | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """As people see it."""
+        return {
+            "media": self.table,
+            "id": self.medium.id,
+            "name": self.medium.name,
+            "device": self.medium.device,
+            "bus": self.medium.bus,
+            "file_system": self.medium.file_system,
+            "size": self.medium.size,
+            "read_only": self.medium.read_only,
+            "optical": self.medium.optical,
+            "state": self.state,
+            "why": self.why,
+            "folder": self.mounted.path if self.mounted else "",
+        }
+
+
+class MediaWatch:
+    """All media of a node."""
+
+    def __init__(
+        self, configuration: Callable[[], Configuration], template: Template, desk: ImportDesk
+    ) -> None:
+        self.seen: dict[str, SeenMedium] = {}
+        self._configuration = configuration
+        self._desk = desk
+        # A stick that hangs must not hold up others, nor the questions of the general workers.
+        self._pool = WorkerPool(template, "media", _STEPS_AT_ONCE, kill_abandoned=True)
+        self._changed = Event()
+        self._running: dict[str, tuple[Media, Task[None]]] = {}
+
+    def reload(self) -> None:
+        """The configuration has changed."""
+        self._changed.set()
+
+    def listing(self) -> list[dict[str, Any]]:
+        """The media that are there, as people see them."""
+        return [each.summary() for each in self.seen.values()]
+
+    async def run(self) -> None:
+        """Until cancelled: watch what is configured; what did not change goes on."""
+        try:
+            async with TaskGroup() as group:
+                while True:
+                    self._changed.clear()
+                    self._follow(group)
+                    await self._changed.wait()
+        finally:
+            self._pool.close()
+
+    def _follow(self, group: TaskGroup) -> None:
+        wanted = {each.name: each for each in self._configuration().media if each.enabled}
+        for name, (table, task) in tuple(self._running.items()):
+            if wanted.get(name) != table:
+                task.cancel()
+                del self._running[name]
+        for name, table in wanted.items():
+            if name not in self._running:
+                watch = _TableWatch(self, table)
+                task = group.start(supervised(watch.run, "media", media=name), f"media {name}")
+                self._running[name] = (table, task)
+
+    async def release(self, name: str) -> dict[str, Any]:
+        """Unmount a medium, by its id, name or device; it is safe to remove then, and a disc is
+        pushed out of its drive.
+
+        Raises LocalError where there is none such, or it is being imported; DeviceError where it
+        cannot be let go.
+        """
+        found = [
+            each
+            for each in self.seen.values()
+            if name in (each.medium.id, each.medium.name, each.medium.device)
+        ]
+        if len(found) != 1:
+            names = ", ".join(each.medium.name for each in self.seen.values())
+            raise LocalError(
+                f"there is no medium {name}" if not found else f"several media are named {name}",
+                value=name,
+                limit=names,
+                way_out="'gantry media devices' lists them.",
+            )
+        seen = found[0]
+        if seen.state == IMPORTING:
+            raise LocalError(
+                f"{seen.medium.name} is being imported",
+                way_out="Wait, or give the import up: gantry import --stop NUMBER.",
+            )
+        await self.let_out(seen)
+        return seen.summary()
+
+    async def mount(self, seen: SeenMedium) -> None:
+        """Raises MediaError where it cannot be read."""
+        folder = Path(self._configuration().node.state, "media", _name_of(seen.medium))
+        try:
+            seen.mounted = await self._pool.call(removable.mount, seen.medium, str(folder))
+        except MediumBusy:
+            # We may have mounted it in a former life.
+            for place in (str(folder), seen.medium.device):
+                await self._pool.call(removable.unmount, Mounted(seen.medium, place, True))
+            seen.mounted = await self._pool.call(removable.mount, seen.medium, str(folder))
+
+    async def let_out(self, seen: SeenMedium) -> None:
+        """Unmount it. Raises DeviceError."""
+        mounted = seen.mounted
+        try:
+            if mounted is not None:
+                await self._pool.call(removable.unmount, mounted)
+                seen.mounted = None
+            if seen.medium.optical:
+                await self._pool.call(removable.release, seen.medium)
+        except MediaError as error:
+            raise DeviceError(str(error)) from error
+        seen.state, seen.why = RELEASED, ""
+        observation.notice("medium safe to remove", medium=seen.medium.name)
+
+    async def forget(self, seen: SeenMedium) -> None:
+        """It is gone: what is left of it in the tree goes."""
+        mounted, seen.mounted = seen.mounted, None
+        if mounted is not None:
+            await self._pool.call(removable.let_go, mounted)
+
+    @property
+    def desk(self) -> ImportDesk:
+        """Where its studies are imported."""
+        return self._desk
+
+
+class _TableWatch:
+    """One table of the configuration: its driver, and a task for each medium."""
+
+    def __init__(self, watch: MediaWatch, table: Media) -> None:
+        self._watch = watch
+        self._table = table
+        self._mine: dict[str, tuple[SeenMedium, Task[None]]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled. Raises DeviceError where the driver cannot be set up."""
+        table = self._table
+        try:
+            driver = removable.open_driver(table.kind, **table.settings)
+            driver.open()
+        except MediaError as error:
+            raise DeviceError(str(error)) from error
+        try:
+            async with TaskGroup() as group:
+                while True:
+                    for event in driver.events():
+                        await self._take(group, event)
+                    MEDIA.of(table.name).set(len(self._mine))
+                    await _until_something(driver)
+        finally:
+            if driver.descriptor is not None:
+                current_loop().forget(driver.descriptor)
+            driver.close()
+            for seen, _ in self._mine.values():
+                self._watch.seen.pop(seen.medium.id, None)
+
+    async def _take(self, group: TaskGroup, event: MediaEvent) -> None:
+        if isinstance(event, MediumCame):
+            seen = SeenMedium(self._table.name, event.medium)
+            self._watch.seen[event.medium.id] = seen
+            observation.notice(
+                "medium came", medium=event.medium.name, bus=event.medium.bus, id=event.medium.id
+            )
+            task = group.start(self._serve(seen), f"medium {event.medium.name}")
+            self._mine[event.medium.id] = seen, task
+        elif isinstance(event, MediumWent):
+            await self._lose(event)
+        elif isinstance(event, EjectPressed):
+            found = self._mine.get(event.medium.id)
+            if found is not None and found[0].state == HERE:
+                await self._let_out(found[0])
+        elif isinstance(event, MediumIgnored):
+            observation.info("medium ignored", medium=event.medium.name, why=event.why)
+        elif isinstance(event, MediaTrouble):
+            observation.warning("media not seen", media=self._table.name, why=event.why)
+
+    async def _lose(self, event: MediumWent) -> None:
+        found = self._mine.pop(event.medium.id, None)
+        if found is None:
+            return
+        seen, task = found
+        task.cancel()
+        self._watch.seen.pop(event.medium.id, None)
+        pulled = seen.mounted is not None
+        say = observation.warning if pulled else observation.notice
+        say("medium pulled" if pulled else "medium went", medium=event.medium.name, why=event.why)
+        with shielded():
+            await self._watch.forget(seen)
+
+    async def _serve(self, seen: SeenMedium) -> None:
+        """One medium, from its coming until nothing more is to be done."""
+        if seen.medium.blank or not seen.medium.file_system:
+            seen.state, seen.why = HERE, "it is blank" if seen.medium.blank else "it has no files"
+            return
+        try:
+            await self._watch.mount(seen)
+            seen.state = HERE
+            if self._is_imported(seen.medium):
+                await self._import(seen)
+        except (MediaError, GantryError) as error:
+            seen.why = str(error)
+            if seen.mounted is None:
+                seen.state = USELESS
+            elif seen.state == IMPORTING:
+                seen.state = HERE
+            observation.warning("medium not used", medium=seen.medium.name, why=error)
+
+    def _is_imported(self, medium: Medium) -> bool:
+        return self._table.imports != "never" and any(
+            fnmatchcase(medium.label, pattern) for pattern in self._table.labels
+        )
+
+    async def _import(self, seen: SeenMedium) -> None:
+        assert seen.mounted is not None
+        seen.state = IMPORTING
+        imports = self._watch.desk.imports
+        numbers, problems = await imports.begin_all(
+            seen.mounted.path, match=self._table.imports == "match", archive=self._table.archive
+        )
+        while not await imports.are_copied(numbers):
+            await sleep(_LOOK)
+        if problems:
+            seen.state, seen.why = HERE, "; ".join(problems)
+            return
+        await self._let_out(seen)
+
+    async def _let_out(self, seen: SeenMedium) -> None:
+        try:
+            await self._watch.let_out(seen)
+        except DeviceError as error:
+            seen.state, seen.why = HERE, str(error)
+            observation.warning("medium not let go", medium=seen.medium.name, why=error)
+
+
+async def _until_something(driver: RemovableMedia) -> None:
+    deadline = driver.deadline()
+    now = current_loop().clock.now()
+    with suppress(TimedOut), timeout(None if deadline is None else max(0.0, deadline - now)):
+        if driver.descriptor is None:
+            await sleep(1.0)
+        else:
+            await readable(driver.descriptor)
+
+
+def _name_of(medium: Medium) -> str:
+    """A folder's name that is the same whenever the medium comes."""
+    word = "".join(each for each in medium.label if each.isascii() and each.isalnum())
+    return f"{word[:16] or 'medium'}-{zlib.crc32(medium.id.encode()):08x}"
