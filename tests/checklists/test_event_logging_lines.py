@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
 from agent.archive.worklist_store import add_entry
@@ -20,6 +21,7 @@ from agent.services.procedural_event import UTC_SYNCHRONIZATION
 from tests.checklists.made import CT
 from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port, peer_table
+from tests.node.test_examination import Clinic
 from tests.node.test_steps import until
 from tests.node.test_worklist import entry
 from tests.objects.judging import errors_of
@@ -86,10 +88,10 @@ def administration(**changes: Any) -> Dataset:
 class Device:
     """An SCU of pynetdicom."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, syntax: str = ExplicitVRLittleEndian) -> None:
         application = AE(ae_title="HEMO")
-        application.add_requested_context(PROCEDURAL)
-        application.add_requested_context(SUBSTANCE)
+        application.add_requested_context(PROCEDURAL, syntax)
+        application.add_requested_context(SUBSTANCE, syntax)
         self.association = application.associate("127.0.0.1", port, ae_title="GANTRY")
         assert self.association.is_established
 
@@ -103,15 +105,15 @@ class Device:
 
 
 @contextmanager
-def device(port: int) -> Iterator[Device]:
-    made = Device(port)
+def device(port: int, syntax: str = ExplicitVRLittleEndian) -> Iterator[Device]:
+    made = Device(port, syntax)
     try:
         yield made
     finally:
         made.association.release()
 
 
-def store_image(port: int, study: str) -> None:
+def store_image(port: int, study: str) -> Dataset:
     """An object of the patient P1, so that the archive knows the study as S1."""
     image = Dataset()
     image.file_meta = FileMetaDataset()
@@ -124,6 +126,7 @@ def store_image(port: int, study: str) -> None:
     association = application.associate("127.0.0.1", port, ae_title="GANTRY")
     assert association.send_c_store(image).Status == 0
     association.release()
+    return image
 
 
 def logs(node: NodeProcess) -> list[Dataset]:
@@ -132,7 +135,8 @@ def logs(node: NodeProcess) -> list[Dataset]:
 
 
 def texts(log: Dataset) -> list[str]:
-    return [each.TextValue for each in log.ContentSequence if each.RelationshipType == "CONTAINS"]
+    entries = [each for each in log.ContentSequence if each.RelationshipType == "CONTAINS"]
+    return [each.TextValue for each in entries if each.ValueType == "TEXT"]
 
 
 def test_cd_31_an_event_makes_a_procedure_log_and_the_next_extends_it(
@@ -196,6 +200,99 @@ def test_cd_31_each_failure_and_warning_has_its_status(tmp_path: Path) -> None:
             assert hemo.log(good, action=2)[0] == 0x0123
             assert hemo.log(good, uid="1.2.3")[0] == 0x0112
         assert len(logs(node)) == 5
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_cd_31_a_measurement_with_its_properties_comes_whole_in_each_syntax(
+    tmp_path: Path, syntax: str
+) -> None:
+    measured = Dataset()
+    measured.NumericValue = "37.5"
+    measured.MeasurementUnitsCodeSequence = [code("Cel", "UCUM", "C")]
+    action = item("TEXT", "HAS PROPERTIES", ("121124", "Procedure Action ID"), TextValue="A7")
+    number = item(
+        "NUM",
+        "CONTAINS",
+        ("99", "Temperature"),
+        ObservationDateTime="20250102130000.5+0100",
+        MeasuredValueSequence=[measured],
+        ContentSequence=[action],
+    )
+    told = event("Größe", StudyInstanceUID=generate_uid(), PatientID="P1")
+    told.ContentSequence.append(number)
+    with NodeProcess(tmp_path, SERVICE) as node, device(node.port, syntax) as hemo:
+        assert hemo.log(told)[0] == 0
+        (path,) = node.objects()
+    assert errors_of(path) == []
+    kept, *_ = [each for each in dcmread(path).ContentSequence if each.ValueType == "NUM"]
+    assert kept.ObservationDateTime == "20250102130000.5+0100"
+    (value,) = kept.MeasuredValueSequence
+    assert (value.NumericValue, value.MeasurementUnitsCodeSequence[0].CodeValue) == (37.5, "Cel")
+    values = [(each.RelationshipType, each.get("TextValue")) for each in kept.ContentSequence]
+    assert values == [("HAS OBS CONTEXT", None), ("HAS PROPERTIES", "A7")]
+
+
+def test_cd_31_events_of_several_devices_at_once_are_all_in_the_log(tmp_path: Path) -> None:
+    uid = generate_uid()
+
+    def tell(node: NodeProcess, number: int) -> list[int]:
+        with device(node.port) as hemo:
+            return [
+                hemo.log(event(f"{number}.{each}", StudyInstanceUID=uid, PatientID="P1"))[0]
+                for each in range(4)
+            ]
+
+    with NodeProcess(tmp_path, SERVICE) as node:
+        with ThreadPoolExecutor(4) as devices:
+            said = list(devices.map(lambda number: tell(node, number), range(4)))
+        assert said == [[0] * 4] * 4
+        last = logs(node)[-1]
+    assert sorted(texts(last)) == [f"{one}.{two}" for one in range(4) for two in range(4)]
+    assert last.InstanceNumber == 16
+
+
+def test_cd_31_what_an_event_names_is_evidence_and_a_large_log_begins_anew(tmp_path: Path) -> None:
+    uid = generate_uid()
+    more = f'{SERVICE}[[entity.service]]\nname = "storage"\nroles = ["scp"]\n'
+    with NodeProcess(tmp_path, more) as node:
+        image = store_image(node.port, uid)
+        named = Dataset()
+        named.ReferencedSOPClassUID = CT
+        named.ReferencedSOPInstanceUID = image.SOPInstanceUID
+        shown = item(
+            "IMAGE",
+            "CONTAINS",
+            ("121200", "Illustration"),
+            ObservationDateTime="20250102120001",
+            ReferencedSOPSequence=[named],
+        )
+        with device(node.port) as hemo:
+            told = event("a", StudyInstanceUID=uid)
+            told.ContentSequence.append(shown)
+            assert hemo.log(told)[0] == 0
+            (log,) = logs(node)
+            (study,) = log.CurrentRequestedProcedureEvidenceSequence
+            assert study.ReferencedSeriesSequence[0].SeriesInstanceUID == image.SeriesInstanceUID
+            assert (log.PatientName, log.StudyID) == ("Doe^Jane", "S1")
+            for letter in "bcde":
+                assert hemo.log(event(letter * 900_000, StudyInstanceUID=uid))[0] == 0
+        entries = ["".join(each[0] for each in texts(log)) for log in logs(node)]
+        assert entries == ["a", "ab", "abc", "abcd", "e"]
+        assert "PredecessorDocumentsSequence" not in logs(node)[-1]
+
+
+def test_cd_31_an_examination_in_progress_takes_events_of_its_patient(
+    tmp_path: Path, start_peer: Any
+) -> None:
+    pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs", port=free_port()))
+    with Clinic(tmp_path, pacs.port, SERVICE) as clinic:
+        add_entry(str(clinic.worklist), entry(1))
+        begun = clinic.start()
+        with device(clinic.box.port) as hemo:
+            status, reply = hemo.log(event("a", PatientID="P1"))
+            assert (status, reply.StudyInstanceUID) == (0, begun["study_instance_uid"])
+            (log,) = logs(clinic.box)
+            assert (log.AccessionNumber, str(log.PatientName)) == ("A1", "Müller^Jörg1")
 
 
 def test_cd_31_what_nobody_knows_is_refused_where_the_configuration_says_so(
