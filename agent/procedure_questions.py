@@ -22,6 +22,7 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "worklist": questions.worklist,
         "steps": questions.steps,
         "step": questions.step,
+        "administrations": questions.administrations,
         "exam-start": questions.start,
         "exam-append": questions.append,
         "exam-capture": questions.capture,
@@ -85,6 +86,16 @@ class _ProcedureQuestions:
             if found is not None:
                 return to_json(found)
         raise LocalError(f"there is no step {request['uid']}")
+
+    async def administrations(self, request: Request) -> Any:
+        """Substances whose administration was reported to us."""
+        limit = min(int(request.get("limit", 100)), 1000)
+        patient = str(request.get("patient_id") or "")
+        found = []
+        for name, archive in self._node.archives.items():
+            told = await archive.administrations(limit, patient)
+            found += [{"archive": name, **each} for each in told]
+        return {"items": found}
 
     # Examinations.
 
