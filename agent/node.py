@@ -45,6 +45,7 @@ from hal.watchdog import ServiceNotifier
 
 if TYPE_CHECKING:
     from agent.workflow.examination import Examinations
+    from agent.workflow.media_watch import MediaWatch
     from agent.workflow.operator import Operator
 
 Load = Callable[[], Awaitable[Configuration]]
@@ -68,6 +69,7 @@ class Node:
         self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve, self._turns)
         self._examinations: Examinations | None = None
         self._operator: Operator | None = None
+        self.media: MediaWatch | None = None
         self._reloaded = Event()
         self._template = template
         self._load = load
@@ -166,6 +168,7 @@ class Node:
             ("watchdog", self._beat),
             ("metrics", self._keep_metrics),
             ("imports", self.imports.run),
+            ("media", self._watch_media),
         ):
             group.start(supervised(run, name), name)
 
@@ -180,6 +183,16 @@ class Node:
             lambda: self.configuration, lambda: self.examinations, self._template
         )
         await self._operator.run()
+
+    async def _watch_media(self) -> None:
+        """What watches media is imported when there are some to be watched."""
+        while not self.configuration.media:
+            self._reloaded.clear()
+            await self._reloaded.wait()
+        from agent.workflow.media_watch import MediaWatch
+
+        self.media = MediaWatch(lambda: self.configuration, self._template, self.imports)
+        await self.media.run()
 
     async def _deliver(self, delivery: Delivery) -> None:
         await self.calendar.wait_until_set()
@@ -297,6 +310,8 @@ class Node:
         self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()
+        if self.media is not None:
+            self.media.reload()
         if self.door is not None:
             self.door.follow(fresh)
 

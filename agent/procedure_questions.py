@@ -32,6 +32,8 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "exam-reconcile": questions.reconcile,
         "exam-list": questions.listing,
         "exam-show": questions.show,
+        "media": questions.media,
+        "media-release": questions.release_medium,
         "import-begin": questions.import_studies,
         "import-stop": questions.stop_import,
         "import-list": questions.imports,
@@ -157,6 +159,21 @@ class _ProcedureQuestions:
     async def show(self, request: Request) -> Any:
         """One of them, whole."""
         return await self._node.examinations.show(int(request["id"]))
+
+    # Media.
+
+    async def media(self, request: Request) -> Any:
+        """Those that are there."""
+        watch = self._node.media
+        return {"items": watch.listing() if watch is not None else []}
+
+    async def release_medium(self, request: Request) -> Any:
+        """Let one go, so that it can be removed."""
+        if self._node.media is None:
+            raise LocalError(
+                "no media are watched", way_out="Add a [[media]] to the configuration."
+            )
+        return await self._node.media.release(str(request["name"]))
 
     # Imports.
 
