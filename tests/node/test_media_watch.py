@@ -177,5 +177,5 @@ def test_a_disc_image_is_imported_and_pushed_out(
     ).check()
     disc.rename(slots / "DISC.iso")
     assert len(pacs.wait_for_files(len(made))) == len(made)
-    until(lambda: not (slots / "DISC.iso").exists(), lambda: clinic.box.log)
-    assert "medium safe to remove medium=DISC" in clinic.box.log
+    until(lambda: "medium went medium=DISC" in clinic.box.log, lambda: clinic.box.log)
+    assert not (slots / "DISC.iso").exists()
