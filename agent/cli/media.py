@@ -1,4 +1,5 @@
-"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones."""
+"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones; and the
+media that are plugged in at the running node."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from agent.cli.exit_status import ExitStatus, explain
 from agent.cli.files_below import files_below
+from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
+from agent.control import ask
 from agent.errors import ConfigurationError, GantryError
 from agent.media.application_profiles import PROFILES, profile_of
 from agent.media.checking import check
@@ -29,17 +32,24 @@ _ACTS = {
     "create": "make a file-set there, of files and folders",
     "update": "add files to the one that is there, or take instances out of it",
     "profiles": "the application profiles that can be written",
+    "devices": "media that are plugged in, and how far the node is with them",
+    "release": "let one go, so that it is safe to remove",
 }
+_OF_THE_NODE = ("devices", "release")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     for name, what in _ACTS.items():
         act = acts.add_parser(name, help=what, description=what)
-        if name != "profiles":
+        if name == "release":
+            act.add_argument("name", metavar="NAME", help="its label, id or device")
+        elif name not in ("profiles", "devices"):
             act.add_argument("folder", metavar="FOLDER", type=Path, help="the medium's root")
         if name in ("create", "update"):
             _add_writing_options(act, update=name == "update")
+        if name in _OF_THE_NODE:
+            add_control_option(act)
         add_json_option(act)
 
 
@@ -76,6 +86,8 @@ def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> No
 def run(options: argparse.Namespace) -> int:
     if options.act == "profiles":
         return _profiles(options)
+    if options.act in _OF_THE_NODE:
+        return _devices(options)
     if options.folder.name.upper() == DICOMDIR and options.folder.is_file():
         options.folder = options.folder.parent
     acts: dict[str, Callable[[argparse.Namespace], int]] = {"list": _list, "check": _check}
@@ -90,6 +102,24 @@ def _profiles(options: argparse.Namespace) -> int:
             print(json.dumps({"name": row.name, "clause": row.clause, "medium": row.medium}))
         else:
             print(f"{row.name:<28} {row.medium:<32} {row.clause}")
+    return ExitStatus.DONE
+
+
+def _devices(options: argparse.Namespace) -> int:
+    if options.act == "release":
+        items = [ask(options.control, "media-release", name=options.name)]
+    else:
+        items = ask(options.control, "media")["items"]
+    if options.json:
+        print(json.dumps({"items": items}, ensure_ascii=False))
+        return ExitStatus.DONE
+    for each in items:
+        where = f"  {each['folder']}" if each["folder"] else ""
+        why = f"  ({each['why']})" if each["why"] else ""
+        size = f"{each['size'] / 1e9:.1f} GB"
+        print(f"{each['name']:<16} {each['bus']:<5} {size:>9}  {each['state']}{where}{why}")
+    if not items:
+        print("no media")
     return ExitStatus.DONE
 
 
