@@ -211,6 +211,7 @@ def _held_against(
         found.sop_instance_uid,
         found.transfer_syntax_uid,
         merged,
+        found.is_whole,
     )
 
 
