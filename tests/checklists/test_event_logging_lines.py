@@ -295,6 +295,32 @@ def test_cd_31_an_examination_in_progress_takes_events_of_its_patient(
             assert (log.AccessionNumber, str(log.PatientName)) == ("A1", "Müller^Jörg1")
 
 
+def test_cd_31_the_log_of_an_emergency_is_reconciled_and_goes_on(
+    tmp_path: Path, start_peer: Any
+) -> None:
+    pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs", port=free_port()))
+    with Clinic(tmp_path, pacs.port, SERVICE) as clinic:
+        add_entry(str(clinic.worklist), entry(1))
+        who = {"PatientName": "Unknown^One", "PatientID": "E1"}
+        begun = clinic.exam("start", emergency=True, keys=who)
+        clinic.exam("capture", stills=1)
+        before = begun["study_instance_uid"]
+        with device(clinic.box.port) as hemo:
+            assert hemo.log(event("a", StudyInstanceUID=before, PatientID="E1"))[0] == 0
+            clinic.exam("finish")
+            said = clinic.exam("reconcile", id=begun["id"], keys={"AccessionNumber": "A1"})
+            assert said["objects"] == 2
+            (log,) = logs(clinic.box)
+            assert (log.PatientID, log.StudyInstanceUID) == ("P1", said["study_instance_uid"])
+            # The device knows nothing of it.
+            status, reply = hemo.log(event("b", StudyInstanceUID=before, PatientID="E1"))
+            assert (status, reply.StudyInstanceUID) == (0xB102, said["study_instance_uid"])
+            assert reply.PatientID == "P1"
+        assert {each.PatientID for each in logs(clinic.box)} == {"P1"}
+        for path in clinic.box.objects():
+            assert errors_of(path) == []
+
+
 def test_cd_31_what_nobody_knows_is_refused_where_the_configuration_says_so(
     tmp_path: Path,
 ) -> None:
