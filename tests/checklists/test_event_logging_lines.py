@@ -167,6 +167,7 @@ def test_cd_31_an_event_makes_a_procedure_log_and_the_next_extends_it(
         until(lambda: len(pacs.received()) == 2, lambda: node.log)
 
 
+@pytest.mark.filterwarnings("ignore:The value length")
 def test_cd_31_each_failure_and_warning_has_its_status(tmp_path: Path) -> None:
     uid, unknown = generate_uid(), generate_uid()
     with NodeProcess(tmp_path, SERVICE) as node:
@@ -386,6 +387,20 @@ def test_cd_31_a_disk_that_takes_no_administration_gets_c111(tmp_path: Path) -> 
         (tmp_path / "state" / "archive" / "main" / "administrations.jsonl").mkdir()
         with device(node.port) as pump:
             assert pump.give(administration()) == 0xC111
+
+
+def test_cd_31_a_full_archive_promises_nothing(tmp_path: Path) -> None:
+    full = '[[archive]]\nname = "main"\nquota = "1 MiB"\n'
+    uid = generate_uid()
+    with NodeProcess(tmp_path, SERVICE + full) as node:
+        with device(node.port) as hemo:
+            for letter in "ab":
+                told = event(letter * 700_000, StudyInstanceUID=uid, PatientID="P1")
+                assert hemo.log(told)[0] == 0
+            assert hemo.log(event("c", StudyInstanceUID=uid, PatientID="P1"))[0] == 0x0213
+            assert hemo.give(administration()) == 0xC111
+        assert len(logs(node)) == 2
+        assert node.ask("administrations")["items"] == []
 
 
 def test_cd_31_nothing_that_was_answered_is_lost_when_the_node_is_killed(tmp_path: Path) -> None:
