@@ -1,6 +1,7 @@
-"""What the conformance statement says of procedures: worklist, steps, commitment, availability.
+"""What the conformance statement says of procedures: worklist, steps, commitment, what is told.
 
-Each section answers what one clause of PS3.4 wants stated: K.6.1.3, F.7.4, J.3.6, R.3.4.
+Each section answers what one clause of PS3.4 wants stated: K.6.1.3, F.7.4, J.3.6, R.3.4, P.2.5 and
+P.3.5.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.services.event_logging_table import STATUSES, status_words
 from agent.services.modality_worklist import RETURN_KEYS
 from agent.services.performed_procedure_step_table import ROWS, StepRow
 
@@ -34,6 +36,11 @@ def procedures(entity: Entity, configuration: Configuration) -> Iterator[str]:
         yield from _availability_scp()
     if first and configuration.steps.available:
         yield from _availability_scu(configuration)
+    if entity.services_of("event-logging", "scp"):
+        yield from _events_scp(entity)
+        yield from _administrations_scp(entity)
+    if entity.services_of("event-logging", "scu"):
+        yield from _events_scu()
 
 
 def _section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -216,5 +223,77 @@ def _availability_scu(configuration: Configuration) -> Iterator[str]:
             ("When", "a step has ended, and its objects are delivered to the Retrieve AE named"),
             ("ONLINE", "the Retrieve AE has confirmed the object"),
             ("Performed procedure steps", "the step is named in each notification"),
+        ),
+    )
+
+
+def _statuses(*statuses: int) -> str:
+    return "; ".join(map(status_words, statuses))
+
+
+def _events_scp(entity: Entity) -> Iterator[str]:
+    unknown = "logged under the UID given, with the Patient ID given"
+    if not entity.events.unknown_studies:
+        unknown = (
+            "logged in the one current study of this Patient ID and Study ID (B102H), else refused "
+            "(C101H)"
+        )
+    yield from _section(
+        "Procedural Event Logging as SCP (PS3.4 P.2.5.2)",
+        (
+            (
+                "Study Instance UID",
+                "names the study, of archive, examination in progress or worklist; another Patient "
+                "ID than the study's is refused (C104H), another Study ID is logged (B104H)",
+            ),
+            ("Study Instance UID that nobody knows", unknown),
+            (
+                "Patient ID without Study Instance UID",
+                "the one study that is examined, or got an object within a day, with the Study ID "
+                "given; several or none: C103H",
+            ),
+            ("Performed Location", "not used for matching"),
+            ("Template", "TID 3001 with an observer (TID 1002); what does not match gets C102H"),
+            (
+                "Procedure Log",
+                "a new instance with each request that says something new, of one series of the "
+                "study; it has all entries so far, and names the one before as its predecessor",
+            ),
+            (
+                "Observation DateTime",
+                "as it came, with our offset from UTC where it has none; our Synchronization Frame "
+                "of Reference is UTC, another gets B101H, none no warning",
+            ),
+            ("Success and warnings", "the log is on stable storage, its deliveries are queued"),
+            ("Statuses", _statuses(*(each for each in STATUSES if each < 0xC10E))),
+            ("Other failures", "0110H, 0213H: the log cannot be stored; 0112H, 0115H, 0123H"),
+        ),
+    )
+
+
+def _administrations_scp(entity: Entity) -> Iterator[str]:
+    events = entity.events
+    patients = "any" if events.unknown_patients else "those that archive or worklist know (C110H)"
+    yield from _section(
+        "Substance Administration Logging as SCP (PS3.4 P.3.5.2)",
+        (
+            ("Administrations", "all attributes go into a journal, answered when it is durable"),
+            ("Patients", patients),
+            ("Operators", f"{_listed(events.operators)} (C10EH)" if events.operators else "any"),
+            ("Statuses", _statuses(*(each for each in STATUSES if each >= 0xC10E))),
+            ("Other failures", "0115H: an attribute of type 1 has no value; 0112H, 0123H"),
+        ),
+    )
+
+
+def _events_scu() -> Iterator[str]:
+    yield from _section(
+        "Application Event Logging as SCU (PS3.4 P.2.5.1, P.3.5.1)",
+        (
+            ("N-ACTION", "when a person says so (gantry log-event)"),
+            ("Identifiers", "those that the person gives"),
+            ("Template and codes", "TID 3001; notes of CID 3401 (DCM), or content that is given"),
+            ("Synchronization", "UTC where the person says that the clock is; else zero length"),
+            ("Status", "shown with its meaning; of B102H the study to go on with"),
         ),
     )

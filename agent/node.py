@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__, figures, observation
 from agent.archive.archive import Archive
-from agent.archive.decision import Origin
-from agent.archive.reception import Reception
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.configuration import Configuration
 from agent.configuration.difference import Differences, differences
-from agent.configuration.entity import Entity
 from agent.control import ControlSocket
-from agent.errors import LocalError, StatusReaction
+from agent.errors import LocalError
 from agent.front_door import FrontDoor
 from agent.loop import Event, Limit, Signals, TaskGroup, current_loop, sleep
 from agent.loop.memory import give_back
@@ -30,90 +26,29 @@ from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
 from agent.network.resolution import SocketAddress, look_up
 from agent.questions import answers_of
-from agent.services.instance_availability import Availabilities
-from agent.services.keeping import Keeper, Verdict
-from agent.services.modality_worklist import Worklist
+from agent.services.keeping import Keeper
 from agent.services.offer import implementation_of
-from agent.services.performed_procedure_step import Steps
-from agent.services.storage_commitment import Commitments
+from agent.support import NodeSupport, WakingKeeper
 from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
 from agent.workflow.import_desk import ImportDesk
 from agent.workflow.intake import Intake
 from agent.workflow.memory_watch import MemoryWatch
-from agent.workflow.procedure_keeping import (
-    AvailabilityKeeping,
-    CommitmentKeeping,
-    StepKeeping,
-)
 from agent.workflow.record_retention import RecordRetention
 from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
 from agent.workflow.supervision import supervised
 from agent.workflow.turns import Turns
-from agent.workflow.worklist_answers import FolderWorklist
 from agent.workflow.worklist_watch import WorklistWatch
 from hal.watchdog import ServiceNotifier
 
 if TYPE_CHECKING:
     from agent.workflow.examination import Examinations
+    from agent.workflow.media_watch import MediaWatch
     from agent.workflow.operator import Operator
 
 Load = Callable[[], Awaitable[Configuration]]
-
-
-class _WakingKeeper:
-    """An archive that wakes delivery when an object has made jobs."""
-
-    def __init__(self, archive: Archive, wake: Callable[[], None]) -> None:
-        self._archive = archive
-        self._wake = wake
-
-    def refusal(self) -> StatusReaction | None:
-        return self._archive.refusal()
-
-    def receive(self, file_meta: bytes) -> Reception:
-        return self._archive.receive(file_meta)
-
-    async def commit(self, reception: Reception, origin: Origin) -> Verdict:
-        verdict = await self._archive.commit(reception, origin)
-        if verdict.jobs:
-            self._wake()
-        return verdict
-
-
-@dataclass(frozen=True, slots=True)
-class _Support:
-    """What services need of the node."""
-
-    node: Node
-    configuration: Configuration
-    keepers: Mapping[str, Keeper]
-    implementation_class_uid: str
-    implementation_version_name: str
-    object_size: int
-
-    @property
-    def timezone(self) -> int:
-        return time.localtime().tm_gmtoff // 60
-
-    def keeper_of(self, entity: Entity) -> Keeper:
-        return self.keepers[entity.name]
-
-    def worklist_of(self, entity: Entity) -> Worklist:
-        return FolderWorklist(entity.worklist.folder, self.node.pool)
-
-    def steps_of(self, entity: Entity) -> Steps:
-        archive = self.node.archives[entity.archive]
-        return StepKeeping(entity, archive, self.node.pool, self.node.wake_errands)
-
-    def commitments_of(self, entity: Entity) -> Commitments:
-        archive = self.node.archives[entity.archive]
-        return CommitmentKeeping(entity, self.configuration, archive, self.node.wake_errands)
-
-    def availabilities_of(self, entity: Entity) -> Availabilities:
-        return AvailabilityKeeping()
 
 
 class Node:
@@ -124,6 +59,7 @@ class Node:
     ) -> None:
         self.configuration = configuration
         self.archives: dict[str, Archive] = {}
+        self.log_turns: dict[str, Limit] = {}
         self.delivery: Delivery | None = None
         self.intake: Intake | None = None
         self.door: FrontDoor | None = None
@@ -133,6 +69,7 @@ class Node:
         self.worklist = WorklistWatch(lambda: self.configuration, pool, self._resolve, self._turns)
         self._examinations: Examinations | None = None
         self._operator: Operator | None = None
+        self.media: MediaWatch | None = None
         self._reloaded = Event()
         self._template = template
         self._load = load
@@ -231,6 +168,7 @@ class Node:
             ("watchdog", self._beat),
             ("metrics", self._keep_metrics),
             ("imports", self.imports.run),
+            ("media", self._watch_media),
         ):
             group.start(supervised(run, name), name)
 
@@ -246,6 +184,16 @@ class Node:
         )
         await self._operator.run()
 
+    async def _watch_media(self) -> None:
+        """What watches media is imported when there are some to be watched."""
+        while not self.configuration.media:
+            self._reloaded.clear()
+            await self._reloaded.wait()
+        from agent.workflow.media_watch import MediaWatch
+
+        self.media = MediaWatch(lambda: self.configuration, self._template, self.imports)
+        await self.media.run()
+
     async def _deliver(self, delivery: Delivery) -> None:
         await self.calendar.wait_until_set()
         await delivery.run()
@@ -259,14 +207,14 @@ class Node:
         self.door = FrontDoor(self.configuration, self._support, lambda: self._memory.is_short)
         self.door.open()
 
-    def _support(self, configuration: Configuration) -> _Support:
+    def _support(self, configuration: Configuration) -> NodeSupport:
         keepers: dict[str, Keeper] = {}
         implementation = implementation_of(configuration)
         for entity in configuration.entities:
             archive = self.archives.get(entity.archive)
             if archive is None:
                 continue
-            keeper: Keeper = _WakingKeeper(archive, self._wake)
+            keeper: Keeper = WakingKeeper(archive, self._wake)
             if configuration.compressions:
                 from agent.workflow.compressing_keeper import CompressingKeeper
 
@@ -282,7 +230,7 @@ class Node:
                 )
             keepers[entity.name] = keeper
         size = configuration.limits.object_size
-        return _Support(self, configuration, keepers, *implementation, size)
+        return NodeSupport(self, configuration, keepers, *implementation, size)
 
     def _wake(self) -> None:
         if self.delivery is not None:
@@ -362,6 +310,8 @@ class Node:
         self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()
+        if self.media is not None:
+            self.media.reload()
         if self.door is not None:
             self.door.follow(fresh)
 

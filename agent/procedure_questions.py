@@ -22,6 +22,7 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "worklist": questions.worklist,
         "steps": questions.steps,
         "step": questions.step,
+        "administrations": questions.administrations,
         "exam-start": questions.start,
         "exam-append": questions.append,
         "exam-capture": questions.capture,
@@ -31,6 +32,8 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "exam-reconcile": questions.reconcile,
         "exam-list": questions.listing,
         "exam-show": questions.show,
+        "media": questions.media,
+        "media-release": questions.release_medium,
         "import-begin": questions.import_studies,
         "import-stop": questions.stop_import,
         "import-list": questions.imports,
@@ -85,6 +88,16 @@ class _ProcedureQuestions:
             if found is not None:
                 return to_json(found)
         raise LocalError(f"there is no step {request['uid']}")
+
+    async def administrations(self, request: Request) -> Any:
+        """Substances whose administration was reported to us."""
+        limit = min(int(request.get("limit", 100)), 1000)
+        patient = str(request.get("patient_id") or "")
+        found = []
+        for name, archive in self._node.archives.items():
+            told = await archive.administrations(limit, patient)
+            found += [{"archive": name, **each} for each in told]
+        return {"items": found}
 
     # Examinations.
 
@@ -146,6 +159,21 @@ class _ProcedureQuestions:
     async def show(self, request: Request) -> Any:
         """One of them, whole."""
         return await self._node.examinations.show(int(request["id"]))
+
+    # Media.
+
+    async def media(self, request: Request) -> Any:
+        """Those that are there."""
+        watch = self._node.media
+        return {"items": watch.listing() if watch is not None else []}
+
+    async def release_medium(self, request: Request) -> Any:
+        """Let one go, so that it can be removed."""
+        if self._node.media is None:
+            raise LocalError(
+                "no media are watched", way_out="Add a [[media]] to the configuration."
+            )
+        return await self._node.media.release(str(request["name"]))
 
     # Imports.
 

@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
         7,
         (
             "agent.node",
+            "agent.support",
             "agent.front_door",
             "agent.questions",
             "agent.procedure_questions",
@@ -60,6 +61,7 @@ RESIDENT = (
     "agent.configuration",
     "agent.network",
     "agent.node",
+    "agent.support",
     "agent.front_door",
     "agent.figures",
     "agent.control",

@@ -7,6 +7,7 @@
     objects/000123/000123456.dcm    object 123456, a Part 10 file
     incoming/                   nameless files being received; hidden names where those cannot be
     strays/                     what was found among the objects and is none
+    administrations.jsonl       substances that were administered (`agent.archive.administrations`)
 
 Objects are named by a counter of our own, never by what a peer says. A thousand share a folder, so
 that the objects of one batch are made durable by one fsync, and a million need a thousand folders.
@@ -22,6 +23,7 @@ BALLAST = "ballast"
 OBJECTS = "objects"
 INCOMING = "incoming"
 STRAYS = "strays"
+ADMINISTRATIONS = "administrations.jsonl"
 
 OBJECTS_IN_A_FOLDER = 1000
 LARGEST_NUMBER = 10**9 - 1

@@ -11,7 +11,7 @@ from agent.archive.decision import JobPlan
 from agent.archive.examinations import ExaminationRow
 from agent.archive.forgetting import Period
 from agent.archive.procedure_steps import pack, unpack
-from agent.archive.worker_entries import answer
+from agent.archive.worker_entries import add_administration, answer
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import LocalError
@@ -130,6 +130,18 @@ class ProcedureClient(CorrectionClient):
                 await self._call("abandon", tuple(new for _, new in staged))
         await self._sweep()
         return done.objects, done.again
+
+    async def add_administration(self, record: dict[str, Any]) -> bool:
+        """Record that a substance was administered; False where it was recorded just before."""
+        if self.pool is None:
+            raise LocalError("This archive was opened without a pool of workers.")
+        new: bool = await self.pool.call(add_administration, str(self.folder), record)
+        return new
+
+    async def administrations(self, limit: int = 100, patient_id: str = "") -> list[dict[str, Any]]:
+        """The last substances that were administered, the last first."""
+        found = await self._look("administrations", limit, patient_id)
+        return cast("list[dict[str, Any]]", found)
 
     async def release_of_study(self, study_instance_uid: str, uids: Sequence[str]) -> int:
         """Objects of a study were reviewed: what was held for that goes out."""

@@ -26,6 +26,7 @@ _QUESTIONS = {
     "presence": "agent.archive.commitments",
     "examinations": "agent.archive.examinations",
     "examination": "agent.archive.examinations",
+    "administrations": "agent.archive.administrations",
     "ended_examinations": "agent.archive.forgetting",
     "stale_commitments": "agent.archive.forgetting",
 }
@@ -63,6 +64,13 @@ def set_step_status(folder: str, study_instance_uid: str, step_id: str, status: 
     from agent.archive import worklist_store
 
     return worklist_store.set_step_status(folder, study_instance_uid, step_id, status)
+
+
+def add_administration(folder: str, record: dict[str, Any]) -> bool:
+    """A substance was administered; see `agent.archive.administrations.add_administration`."""
+    from agent.archive import administrations
+
+    return administrations.add_administration(folder, record)
 
 
 def forget_entries(

@@ -41,6 +41,12 @@ _ROWS = (
     Command("exam", THE_NODE, "examinations, from worklist entry to step", "agent.cli.exam"),
     Command("import", THE_NODE, "studies from a medium, reconciled", "agent.cli.import_studies"),
     Command("capture", THE_NODE, "capture a series from a device", "agent.cli.capture"),
+    Command(
+        "substances",
+        THE_NODE,
+        "substances that were reported as administered",
+        "agent.cli.substances",
+    ),
     Command("echo", ONE_ACT, "ask a peer whether it is there (C-ECHO)", "agent.cli.echo"),
     Command("send", ONE_ACT, "send files and folders to a peer (C-STORE)", "agent.cli.send"),
     Command(
@@ -49,7 +55,14 @@ _ROWS = (
     Command("worklist", ONE_ACT, "what is scheduled (C-FIND)", "agent.cli.worklist"),
     Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),
     Command("commit", ONE_ACT, "ask a peer to commit to objects", "agent.cli.commit"),
+    Command(
+        "log-event",
+        ONE_ACT,
+        "report an event of a procedure, or a substance administered",
+        "agent.cli.log_event",
+    ),
     Command("dump", FILES, "show the elements of a file", "agent.cli.dump"),
+    Command("media", FILES, "file-sets with a DICOMDIR", "agent.cli.media"),
     Command("convert", FILES, "files into another transfer syntax", "agent.cli.convert"),
     Command("config", CONFIGURATION, "show, check or begin a configuration", "agent.cli.config"),
     Command("doctor", CONFIGURATION, "check this machine and put it right", "agent.cli.doctor"),

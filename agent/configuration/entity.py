@@ -19,7 +19,7 @@ from agent.configuration.kinds import (
     size,
 )
 from agent.configuration.names import Names, NamesOf, Term
-from agent.configuration.procedure import StepAnswers, WorklistAnswers
+from agent.configuration.procedure import EventAnswers, StepAnswers, WorklistAnswers
 
 
 @section
@@ -249,6 +249,9 @@ class Entity:
     )
     steps: StepAnswers = key(
         Table(StepAnswers), "the steps that are reported to it", default=StepAnswers()
+    )
+    events: EventAnswers = key(
+        Table(EventAnswers), "the events that it logs", default=EventAnswers()
     )
     status: Statuses = key(Table(Statuses), "the status of each refusal", default=Statuses())
     socket: Socket = key(Table(Socket), "the TCP socket", default=Socket())

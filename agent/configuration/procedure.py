@@ -94,6 +94,32 @@ class StepAnswers:
 
 
 @section
+class EventAnswers:
+    """The events that an entity logs, as SCP (PS3.4 P)."""
+
+    unknown_studies: bool = key(
+        Flag(),
+        "log the events of a study that neither archive nor worklist knows, under the UID that "
+        "they give; else they are refused (C101H)",
+        default=True,
+    )
+    unknown_patients: bool = key(
+        Flag(),
+        "record administrations for patients that neither archive nor worklist knows; else they "
+        "are refused (C110H)",
+        default=True,
+    )
+    operators: tuple[str, ...] = key(
+        ListOf(Text(128)),
+        "codes of who may add administrations, as VALUE or VALUE^SCHEME; others are refused "
+        "(C10EH)",
+        default=(),
+        default_text="everybody",
+        example='["4711^99STAFF"]',
+    )
+
+
+@section
 class Steps:
     """The steps that we perform ourselves."""
 

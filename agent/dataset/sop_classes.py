@@ -19,6 +19,8 @@ UNIFIED_WORKLIST_AND_PROCEDURE_STEP_SERVICE_CLASS = "1.2.840.10008.5.1.4.34.6"
 VERIFICATION = "1.2.840.10008.1.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 STORAGE_COMMITMENT_PUSH_MODEL = "1.2.840.10008.1.20.1"
+PROCEDURAL_EVENT_LOGGING = "1.2.840.10008.1.40"
+SUBSTANCE_ADMINISTRATION_LOGGING = "1.2.840.10008.1.42"
 MODALITY_PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 INSTANCE_AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"
@@ -414,8 +416,8 @@ _OTHER: Mapping[ServiceClass, tuple[tuple[str, str, str, bool], ...]] = {
         ("1.2.840.10008.1.20.2", "Storage Commitment Pull Model", "J.4", True),
     ),
     ServiceClass.APPLICATION_EVENT_LOGGING: (
-        ("1.2.840.10008.1.40", "Procedural Event Logging", "P.2", False),
-        ("1.2.840.10008.1.42", "Substance Administration Logging", "P.3", False),
+        (PROCEDURAL_EVENT_LOGGING, "Procedural Event Logging", "P.2", False),
+        (SUBSTANCE_ADMINISTRATION_LOGGING, "Substance Administration Logging", "P.3", False),
     ),
     ServiceClass.PATIENT_MANAGEMENT: (
         ("1.2.840.10008.3.1.2.1.1", "Detached Patient Management", "E", True),
@@ -906,8 +908,11 @@ WELL_KNOWN_INSTANCES: Mapping[str, tuple[str, str]] = {
         "Storage Commitment Pull Model SOP Instance",
         "1.2.840.10008.1.20.2",
     ),
-    "1.2.840.10008.1.40.1": ("Procedural Event Logging SOP Instance", "1.2.840.10008.1.40"),
-    "1.2.840.10008.1.42.1": ("Substance Administration Logging SOP Instance", "1.2.840.10008.1.42"),
+    "1.2.840.10008.1.40.1": ("Procedural Event Logging SOP Instance", PROCEDURAL_EVENT_LOGGING),
+    "1.2.840.10008.1.42.1": (
+        "Substance Administration Logging SOP Instance",
+        SUBSTANCE_ADMINISTRATION_LOGGING,
+    ),
     "1.2.840.10008.5.1.1.17": ("Printer SOP Instance", "1.2.840.10008.5.1.1.16"),
     "1.2.840.10008.5.1.1.17.376": (
         "Printer Configuration Retrieval SOP Instance",

@@ -23,24 +23,30 @@ from agent.dataset.transfer_syntaxes import (
 from agent.errors import ConfigurationError, StorageError
 from agent.media.directory_records import Key
 
+_Classes = Mapping[str, tuple[str, ...]]
+_Keys = Mapping[str, tuple[Key, ...]]
+
 
 class Profile(NamedTuple):
     """One Application Profile.
 
     `classes` maps SOP Class UIDs to the transfer syntaxes allowed; None allows all classes that
     have a record type, in `syntaxes`. `keys` are the additional ones, by record type. `icon` is the
-    width and height of the icon that each IMAGE record must have, 0 where none must be. `updates`
-    says whether the role of File-set Updater exists in the profile.
+    width and height of the icon that each IMAGE record must have, 0 where none must be.
     """
 
     name: str
     clause: str
     medium: str
     syntaxes: tuple[str, ...]
-    classes: Mapping[str, tuple[str, ...]] | None
-    keys: Mapping[str, tuple[Key, ...]]
-    icon: int
-    updates: bool
+    classes: _Classes | None
+    keys: _Keys
+    icon: int = 0
+
+    @property
+    def updates(self) -> bool:
+        """Whether the profile has the role of File-set Updater: not on a DVD (PS3.12 P)."""
+        return self.medium != _DVD
 
     def refusal(self, sop_class_uid: str, transfer_syntax_uid: str) -> str:
         """Why an object cannot be in a file-set of this profile; "" where it can."""
@@ -54,11 +60,11 @@ class Profile(NamedTuple):
 
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
-_CT, _MR, _SC, _XA, _RF = (f"{_STORAGE}.{end}" for end in ("2", "4", "7", "12.1", "12.2"))
+_CT, _MR, _SC, _XA = (f"{_STORAGE}.{end}" for end in ("2", "4", "7", "12.1"))
 _US, _US_MULTI_FRAME = f"{_STORAGE}.6.1", f"{_STORAGE}.3.1"
 _GRAYSCALE_STATE, _DOSE = f"{_STORAGE}.11.1", f"{_STORAGE}.88.67"
 _INTRA_ORAL, _DIGITAL_X_RAY = f"{_STORAGE}.1.3", f"{_STORAGE}.1.1"
-_TWELVE_LEAD_ECG, _HEMODYNAMIC = f"{_STORAGE}.9.1.1", f"{_STORAGE}.9.2.1"
+_ECG, _HEMODYNAMIC = f"{_STORAGE}.9.1.1", f"{_STORAGE}.9.2.1"
 
 _EXPLICIT = (EXPLICIT_VR_LITTLE_ENDIAN,)
 _LOSSLESS = (EXPLICIT_VR_LITTLE_ENDIAN, JPEG_LOSSLESS_FIRST_ORDER)
@@ -84,7 +90,7 @@ def _of(**types: str) -> dict[str, tuple[Key, ...]]:
     }
 
 
-# Annex D; the annexes H, I, J and L on DVD, BD and USB have the same.
+# Annex D; those on DVD, BD and USB have the same.
 _GENERAL_KEYS = _of(IMAGE="1C ImageType, 1C ReferencedImageSequence")
 # Table E.3-2
 _CTMR_KEYS = _of(
@@ -97,115 +103,77 @@ _ANGIOGRAPHIC_KEYS = _of(
     SERIES="2 InstitutionName, 2 InstitutionAddress, 2 PerformingPhysicianName",
     IMAGE="1 ImageType, 2 CalibrationImage, 1C ReferencedImageSequence",
 )
-# Annex K
-_DENTAL_KEYS = _of(
-    PATIENT="1 PatientBirthDate, 2 PatientSex",
-    SERIES="2 InstitutionName, 2 ManufacturerModelName, 2 DetectorID",
-    IMAGE="1 ImageType, 1C ReferencedImageSequence",
+_CD, _DVD, _DVD_RAM, _BLU_RAY = "120 mm CD-R", "120 mm DVD", "120 mm DVD-RAM", "Blu-ray disc"
+
+_ALL_CLASSES = (
+    ("STD-GEN-CD", "D", _CD, _EXPLICIT),
+    ("STD-GEN-DVD-RAM", "D", _DVD_RAM, _EXPLICIT),
+    ("STD-GEN-BD", "D", _BLU_RAY, _EXPLICIT),
+    ("STD-GEN-DVD-JPEG", "H", _DVD, _JPEG),
+    ("STD-GEN-DVD-J2K", "H", _DVD, _JPEG_2000),
+    ("STD-DVD-MPEG2-MPML", "I", _DVD, (EXPLICIT_VR_LITTLE_ENDIAN, _MPEG2_MAIN)),
+    *(
+        (f"STD-GEN-{medium}-{name}", "J", words, syntaxes)
+        for medium, words in (
+            ("USB", "USB connected removable device"),
+            ("MMC", "MultiMediaCard"),
+            ("CF", "CompactFlash"),
+            ("SD", "SD card"),
+        )
+        for name, syntaxes in (("JPEG", _JPEG), ("J2K", _JPEG_2000))
+    ),
+    ("STD-GEN-BD-JPEG", "M", _BLU_RAY, _JPEG),
+    ("STD-GEN-BD-J2K", "M", _BLU_RAY, _JPEG_2000),
+    *(
+        (f"STD-GEN-BD-{name}", annex, _BLU_RAY, (EXPLICIT_VR_LITTLE_ENDIAN, syntax))
+        for name, annex, syntax in (
+            ("MPEG2-MPML", "M", _MPEG2_MAIN),
+            ("MPEG2-MPHL", "M", _MPEG2_HIGH),
+            ("MPEG4-HPLV41", "M", _MPEG4_HIGH_4_1),
+            ("MPEG4-HPLV41BD", "M", _MPEG4_BD_4_1),
+            ("MPEG4-HPLV42-2D", "N", _MPEG4_2D_4_2),
+            ("MPEG4-HPLV42-3D", "N", _MPEG4_3D_4_2),
+            ("MPEG4-SHPLV42", "N", _MPEG4_STEREO_4_2),
+        )
+    ),
 )
 
+_CTMR = dict.fromkeys((_CT, _MR, _SC), _LOSSLESS) | dict.fromkeys(
+    (_GRAYSCALE_STATE, _DOSE), _EXPLICIT
+)
+_XA1K = {_XA: _LOSSLESS} | dict.fromkeys((_SC, _GRAYSCALE_STATE, _DOSE), _EXPLICIT)
+_SINGLE_FRAME = {_US: _ULTRASOUND}
+_MULTI_FRAME = _SINGLE_FRAME | {_US_MULTI_FRAME: _ULTRASOUND}
+_DENTAL = dict.fromkeys((_INTRA_ORAL, _DIGITAL_X_RAY), _LOSSLESS)
 
-_Classes = Mapping[str, tuple[str, ...]]
-_Specific = tuple[str, str, str, _Classes, Mapping[str, tuple[Key, ...]], int, bool]
+_SOME_CLASSES: tuple[tuple[str, str, str, _Classes, _Keys, int], ...] = (
+    ("STD-XABC-CD", "A", _CD, {_XA: (JPEG_LOSSLESS_FIRST_ORDER,)}, _ANGIOGRAPHIC_KEYS, 128),
+    ("STD-XA1K-CD", "B", _CD, _XA1K, _ANGIOGRAPHIC_KEYS, 128),
+    ("STD-XA1K-DVD", "B", _DVD, _XA1K, _ANGIOGRAPHIC_KEYS, 128),
+    *(
+        (f"STD-US-{use}-{frames}-{end}", "C", medium, classes, {}, 0)
+        for use in ("ID", "SC", "CC")
+        for frames, classes in (("SF", _SINGLE_FRAME), ("MF", _MULTI_FRAME))
+        for end, medium in (("CDR", _CD), ("DVD-RAM", _DVD_RAM), ("DVD", _DVD))
+    ),
+    ("STD-CTMR-CD", "E", _CD, _CTMR, _CTMR_KEYS, 0),
+    ("STD-CTMR-DVD-RAM", "E", _DVD_RAM, _CTMR, _CTMR_KEYS, 0),
+    ("STD-CTMR-DVD", "E", _DVD, _CTMR, _CTMR_KEYS, 0),
+    ("STD-WVFM-ECG-FD", "F (retired)", "1.44 MB diskette", {_ECG: _EXPLICIT}, {}, 0),
+    ("STD-WVFM-HD-FD", "F (retired)", "1.44 MB diskette", {_HEMODYNAMIC: _EXPLICIT}, {}, 0),
+    # K.3.3 has no additional keys.
+    ("STD-DEN-CD", "K", _CD, _DENTAL, {}, 0),
+)
 
-
-def _rows() -> tuple[Profile, ...]:
-    general = [
-        ("STD-GEN-CD", "D", "120 mm CD-R", _EXPLICIT, True),
-        ("STD-GEN-DVD-RAM", "D", "120 mm DVD-RAM", _EXPLICIT, True),
-        ("STD-GEN-DVD-JPEG", "H", "120 mm DVD", _JPEG, False),
-        ("STD-GEN-DVD-J2K", "H", "120 mm DVD", _JPEG_2000, False),
-        ("STD-GEN-BD-JPEG", "L", "Blu-ray disc", _JPEG, True),
-        ("STD-GEN-BD-J2K", "L", "Blu-ray disc", _JPEG_2000, True),
-        *(
-            (f"STD-GEN-BD-{name}", "L", "Blu-ray disc", (syntax,), True)
-            for name, syntax in (
-                ("MPEG2-MPML", _MPEG2_MAIN),
-                ("MPEG2-MPHL", _MPEG2_HIGH),
-                ("MPEG4-HPLV41", _MPEG4_HIGH_4_1),
-                ("MPEG4-HPLV41BD", _MPEG4_BD_4_1),
-                ("MPEG4-HPLV42-2D", _MPEG4_2D_4_2),
-                ("MPEG4-HPLV42-3D", _MPEG4_3D_4_2),
-                ("MPEG4-SHPLV42", _MPEG4_STEREO_4_2),
-            )
-        ),
-        *(
-            (f"STD-GEN-{medium}-{name}", "J", words, syntaxes, True)
-            for medium, words in (
-                ("USB", "USB connected removable device"),
-                ("MMC", "MultiMediaCard"),
-                ("CF", "CompactFlash"),
-                ("SD", "SD card"),
-            )
-            for name, syntaxes in (("JPEG", _JPEG), ("J2K", _JPEG_2000))
-        ),
-    ]
-    ctmr = dict.fromkeys((_CT, _MR, _SC), _LOSSLESS) | dict.fromkeys(
-        (_GRAYSCALE_STATE, _DOSE), _EXPLICIT
-    )
-    angiographic = dict.fromkeys((_XA,), _LOSSLESS) | dict.fromkeys(
-        (_SC, _GRAYSCALE_STATE, _DOSE), _EXPLICIT
-    )
-    single = {_US: _ULTRASOUND}
-    ultrasound = (("SF", single), ("MF", single | {_US_MULTI_FRAME: _ULTRASOUND}))
-    rows = [
-        Profile(name, f"PS3.11 {annex}", medium, syntaxes, None, _GENERAL_KEYS, 0, updates)
-        for name, annex, medium, syntaxes, updates in general
-    ]
-    specific: list[
-        tuple[
-            str, str, str, Mapping[str, tuple[str, ...]], Mapping[str, tuple[Key, ...]], int, bool
-        ]
-    ] = [
-        *(
-            (f"STD-CTMR-{name}", "E", medium, ctmr, _CTMR_KEYS, 0, updates)
-            for name, medium, updates in (
-                ("CD", "120 mm CD-R", True),
-                ("DVD-RAM", "120 mm DVD-RAM", True),
-                ("DVD", "120 mm DVD", False),
-            )
-        ),
-        (
-            "STD-XABC-CD",
-            "A",
-            "120 mm CD-R",
-            {_XA: (JPEG_LOSSLESS_FIRST_ORDER,)},
-            _ANGIOGRAPHIC_KEYS,
-            128,
-            True,
-        ),
-        ("STD-XA1K-CD", "B", "120 mm CD-R", angiographic, _ANGIOGRAPHIC_KEYS, 128, True),
-        ("STD-XA1K-DVD", "B", "120 mm DVD", angiographic, _ANGIOGRAPHIC_KEYS, 128, False),
-        *(
-            (f"STD-US-{use}-{frames}-{end}", "C", medium, classes, {}, 0, True)
-            for use in ("ID", "SC", "CC")
-            for frames, classes in ultrasound
-            for end, medium in (
-                ("CDR", "120 mm CD-R"),
-                ("DVD-RAM", "120 mm DVD-RAM"),
-                ("DVD", "120 mm DVD"),
-            )
-        ),
-        (
-            "STD-DEN-CD",
-            "K",
-            "120 mm CD-R",
-            dict.fromkeys((_INTRA_ORAL, _DIGITAL_X_RAY), _LOSSLESS),
-            _DENTAL_KEYS,
-            0,
-            True,
-        ),
-        ("STD-WVFM-ECG-FD", "G", "1.44 MB diskette", {_TWELVE_LEAD_ECG: _EXPLICIT}, {}, 0, True),
-        ("STD-WVFM-HD-FD", "G", "1.44 MB diskette", {_HEMODYNAMIC: _EXPLICIT}, {}, 0, True),
-    ]
-    rows += [
-        Profile(name, f"PS3.11 {annex}", medium, (), classes, keys, icon, updates)
-        for name, annex, medium, classes, keys, icon, updates in specific
-    ]
-    return tuple(rows)
-
-
-PROFILES: Mapping[str, Profile] = {row.name: row for row in _rows()}
+PROFILES: Mapping[str, Profile] = {
+    name: Profile(name, f"PS3.11 {annex}", medium, syntaxes, None, _GENERAL_KEYS)
+    for name, annex, medium, syntaxes in _ALL_CLASSES
+} | {
+    name: Profile(name, f"PS3.11 {annex}", medium, (), classes, keys, icon)
+    for name, annex, medium, classes, keys, icon in _SOME_CLASSES
+}
+"""By name; media that are no longer made (MOD, diskettes of other profiles), MIME and ZIP are not
+here."""
 
 
 def profile_of(name: str) -> Profile:

@@ -8,7 +8,6 @@ are to go are removed after that.
 from __future__ import annotations
 
 import os
-import re
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +29,7 @@ from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
 from agent.media.file_copying import copy_part_10, sync_folder
-from agent.media.file_ids import DICOMDIR, FileNames, open_file
+from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of
 
@@ -39,7 +38,6 @@ TOP_FOLDER = "DICOM"
 
 _LETTERS = {"PATIENT": "P", "STUDY": "S", "SERIES": "E"}
 _NEW = "DICOMDIR.NEW"
-_FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}", re.ASCII)
 
 
 class FileSetWriter:
@@ -295,7 +293,7 @@ def _check_arguments(folder: Path, profile: Profile, file_set_id: str, update: b
         raise LocalError(
             f"{profile.name} has no File-set Updater.", clause=profile.clause, value=profile.name
         )
-    if not _FILE_SET_ID.fullmatch(file_set_id):
+    if not is_file_set_id(file_set_id):
         raise LocalError(
             f"{file_set_id!r} is no File-set ID.",
             clause="PS3.10 8.5",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.dataset.uid import derived_uid
 from agent.errors import LocalError
 from agent.objects.content_tree import (
     HAS_CONCEPT_MODIFIER,
@@ -25,6 +24,7 @@ from agent.objects.content_tree import (
     UidReference,
 )
 from agent.objects.description import DeviceIdentity, Moment
+from agent.objects.observer_context import device_observer
 from agent.objects.references import Code
 
 _DOSE_AREA_PRODUCT_UNIT = Code("Gy.m2", "UCUM", "Gy.m2")
@@ -158,35 +158,13 @@ def _procedure() -> ContentItem:
 
 
 def _observer(device: DeviceIdentity) -> tuple[ContentItem, ...]:
-    """TID 1002 and 1004: the device itself. Its UID follows from what names it."""
-    known = (device.manufacturer or "", device.model_name or "", device.serial_number or "")
-    uid = UidReference(
-        relationship=HAS_OBSERVATION_CONTEXT,
-        concept=Code("121012", "DCM", "Device Observer UID"),
-        uid=derived_uid("\0".join(("device", *known)).encode("utf-8")),
-    )
-    kind = Coded(
-        relationship=HAS_OBSERVATION_CONTEXT,
-        concept=Code("121005", "DCM", "Observer Type"),
-        code=Code("121007", "DCM", "Device"),
-    )
-    texts = (
-        ("121013", "Device Observer Name", device.station_name),
-        ("121014", "Device Observer Manufacturer", device.manufacturer),
-        ("121015", "Device Observer Model Name", device.model_name),
-        ("121016", "Device Observer Serial Number", device.serial_number),
-    )
-    named = (
-        Text(relationship=HAS_OBSERVATION_CONTEXT, concept=Code(code, "DCM", name), text=text)
-        for code, name, text in texts
-        if text
-    )
+    """TID 1002 and 1004: the device itself, with its role."""
     role = Coded(
         relationship=HAS_OBSERVATION_CONTEXT,
         concept=Code("113876", "DCM", "Device Role in Procedure"),
         code=Code("113859", "DCM", "Irradiating Device"),
     )
-    return (kind, uid, *named, role)
+    return (*device_observer(device), role)
 
 
 def _accumulated(

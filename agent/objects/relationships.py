@@ -27,6 +27,11 @@ ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 X_RAY_RADIATION_DOSE_SR = "1.2.840.10008.5.1.4.1.1.88.67"
+PROCEDURE_LOG = "1.2.840.10008.5.1.4.1.1.88.40"
+
+
+MAY_GO_WITHOUT_NAME = frozenset(("CONTAINER", "IMAGE", "COMPOSITE", "WAVEFORM", "SCOORD", "TCOORD"))
+"""Value types of items that may have no concept name (C.17.3.2)."""
 
 
 class Relationships(NamedTuple):
@@ -42,6 +47,8 @@ _MEASURED = f"{_FACTS} NUM"
 _COORDINATES = "SCOORD TCOORD"
 _ALL = f"{_MEASURED} {_COORDINATES} {_OBJECTS}"
 _DOSE_FACTS = "TEXT CODE NUM DATETIME UIDREF PNAME"
+_ENTRIES = f"TEXT CODE NUM PNAME {_OBJECTS}"
+_LOG_FACTS = "TEXT CODE NUM DATETIME UIDREF PNAME"
 
 _TABLES: Mapping[str, Relationships] = {
     BASIC_TEXT_SR: Relationships(
@@ -105,6 +112,18 @@ _TABLES: Mapping[str, Relationships] = {
             ("TEXT CODE NUM", INFERRED_FROM, f"{_DOSE_FACTS} IMAGE COMPOSITE CONTAINER"),
         ),
     ),
+    PROCEDURE_LOG: Relationships(
+        "A.35.7.3.1.4",
+        (
+            ("CONTAINER", CONTAINS, _ENTRIES),
+            ("*", HAS_OBSERVATION_CONTEXT, _LOG_FACTS),
+            ("CONTAINER", HAS_OBSERVATION_CONTEXT, "CONTAINER"),
+            (f"CONTAINER {_OBJECTS}", HAS_ACQUISITION_CONTEXT, _MEASURED),
+            ("*", HAS_CONCEPT_MODIFIER, "TEXT CODE"),
+            (f"{_MEASURED} {_OBJECTS}", HAS_PROPERTIES, _LOG_FACTS),
+            ("TEXT CODE NUM", INFERRED_FROM, _OBJECTS),
+        ),
+    ),
 }
 
 
@@ -118,7 +137,7 @@ def check(root: ContentItem, sop_class_uid: str) -> None:
             "The root of a report is a container with a title.", clause=f"PS3.3 {table.clause}"
         )
     for source, target in root.walk():
-        if not _allows(table, source, target):
+        if not allows(sop_class_uid, source.value_type, target.relationship, target.value_type):
             raise LocalError(
                 f"{source.value_type} {target.relationship} {target.value_type} is not allowed in "
                 "this kind of report.",
@@ -126,15 +145,7 @@ def check(root: ContentItem, sop_class_uid: str) -> None:
                 value=(source.value_type, target.relationship, target.value_type),
             )
         # C.17.3.2: only a container may go without a name, and what is selected by coordinates.
-        named = target.concept is not None or target.value_type in (
-            "CONTAINER",
-            "IMAGE",
-            "COMPOSITE",
-            "WAVEFORM",
-            "SCOORD",
-            "TCOORD",
-        )
-        if not named:
+        if target.concept is None and target.value_type not in MAY_GO_WITHOUT_NAME:
             raise LocalError(
                 f"{target.value_type} needs a concept name.",
                 clause="PS3.3 C.17.3.2",
@@ -142,10 +153,11 @@ def check(root: ContentItem, sop_class_uid: str) -> None:
             )
 
 
-def _allows(table: Relationships, source: ContentItem, target: ContentItem) -> bool:
+def allows(sop_class_uid: str, source: str, relationship: str, target: str) -> bool:
+    """Whether an item of value type `target` may stand so below one of value type `source`."""
     return any(
-        target.relationship == relationship
-        and (sources == "*" or source.value_type in sources.split())
-        and target.value_type in targets.split()
-        for sources, relationship, targets in table.rows
+        relationship == named
+        and (sources == "*" or source in sources.split())
+        and target in targets.split()
+        for sources, named, targets in _TABLES[sop_class_uid].rows
     )

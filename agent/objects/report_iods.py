@@ -9,6 +9,7 @@ from agent.objects.relationships import (
     COMPREHENSIVE_SR,
     ENHANCED_SR,
     KEY_OBJECT_SELECTION,
+    PROCEDURE_LOG,
     X_RAY_RADIATION_DOSE_SR,
 )
 
@@ -71,6 +72,23 @@ IODS = (
             *PATIENT_TO_EQUIPMENT,
             "Enhanced General Equipment",
             *_REPORT[len(PATIENT_TO_EQUIPMENT) :],
+        ),
+    ),
+    Iod(
+        PROCEDURE_LOG,
+        "A.35.7",
+        "SR",
+        (),
+        (
+            "Patient",
+            "General Study",
+            "General Series",
+            "SR Document Series",
+            "Synchronization",
+            "General Equipment",
+            "SR Document General",
+            "SR Document Content",
+            "SOP Common",
         ),
     ),
     Iod(

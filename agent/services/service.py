@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agent.configuration.entity import Entity
     from agent.network.association import ServiceProvider
     from agent.network.negotiation import ExtendedAnswer
+    from agent.services.event_logging import EventLogs
     from agent.services.instance_availability import Availabilities
     from agent.services.keeping import Keeper
     from agent.services.modality_worklist import Worklist
@@ -49,6 +50,9 @@ class Support(Protocol):
     def availabilities_of(self, entity: Entity) -> Availabilities:
         """Who is told what has become available elsewhere."""
 
+    def events_of(self, entity: Entity) -> EventLogs:
+        """Who keeps the events that are reported to this entity."""
+
 
 class StorageSupport:
     """For programs that offer Verification and Storage only, and keep objects in one place."""
@@ -75,6 +79,9 @@ class StorageSupport:
 
     def availabilities_of(self, entity: Entity) -> Availabilities:
         raise LocalError("Nobody is told of availability here.")
+
+    def events_of(self, entity: Entity) -> EventLogs:
+        raise LocalError("Nobody logs events here.")
 
 
 def no_extended_negotiation(entity: Entity, sop_class: str) -> ExtendedAnswer | None:
