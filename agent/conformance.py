@@ -8,6 +8,7 @@ from agent import __version__
 from agent.codecs.registry import is_available
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_media import media
 from agent.conformance_procedures import procedures
 from agent.dataset.sop_classes import NON_PATIENT, name_of
 from agent.dataset.transfer_syntaxes import name_of as syntax_name
@@ -78,6 +79,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     if entity.services_of("storage", "scu"):
         yield from _storage_scu(entity, configuration)
     yield from procedures(entity, configuration)
+    yield from media(entity, configuration)
 
 
 def _storage_scp(

@@ -170,6 +170,7 @@ class Node:
             ("imports", self.desk.run_imports),
             ("exports", self.desk.run_exports),
             ("media", self._watch_media),
+            ("media creation", self.desk.run_creation),
         ):
             group.start(supervised(run, name), name)
 

@@ -17,6 +17,7 @@ from agent.loop import Limit
 from agent.services.event_logging import EventLogs
 from agent.services.instance_availability import Availabilities
 from agent.services.keeping import Keeper, Verdict
+from agent.services.media_creation import MediaRequests
 from agent.services.modality_worklist import Worklist
 from agent.services.performed_procedure_step import Steps
 from agent.services.storage_commitment import Commitments
@@ -95,3 +96,6 @@ class NodeSupport:
             (self.implementation_class_uid, self.implementation_version_name),
             self.node.log_turns.setdefault(entity.archive, Limit(1)),
         )
+
+    def media_requests_of(self, entity: Entity) -> MediaRequests:
+        return self.node.desk.creation.of(entity)

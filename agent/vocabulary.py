@@ -8,6 +8,7 @@ from agent.configuration.vocabulary import ServiceTerm, Vocabulary, names_of
 from agent.dataset import tags
 from agent.dataset.sop_classes import SOP_CLASSES, storage_sop_classes
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES, UNCOMPRESSED
+from agent.media.application_profiles import PROFILES
 from agent.services.catalogue import services
 from hal.capture import base as capture
 from hal.panel import base as panel
@@ -47,6 +48,7 @@ def vocabulary() -> Vocabulary:
         serial_kinds=tuple(serial.DRIVERS),
         media_kinds=tuple(removable.DRIVERS),
         panel_kinds=tuple(panel.DRIVERS),
+        media_profiles=tuple(name for name, row in PROFILES.items() if not row.icon),
     )
 
 

@@ -8,6 +8,7 @@
     incoming/                   nameless files being received; hidden names where those cannot be
     strays/                     what was found among the objects and is none
     administrations.jsonl       substances that were administered (`agent.archive.administrations`)
+    media-requests/             media that peers asked for (`agent.archive.media_requests`)
 
 Objects are named by a counter of our own, never by what a peer says. A thousand share a folder, so
 that the objects of one batch are made durable by one fsync, and a million need a thousand folders.
@@ -24,6 +25,7 @@ OBJECTS = "objects"
 INCOMING = "incoming"
 STRAYS = "strays"
 ADMINISTRATIONS = "administrations.jsonl"
+MEDIA_REQUESTS = "media-requests"
 
 OBJECTS_IN_A_FOLDER = 1000
 LARGEST_NUMBER = 10**9 - 1

@@ -10,8 +10,9 @@ from agent.archive.correction_client import CorrectionClient
 from agent.archive.decision import JobPlan
 from agent.archive.examinations import ExaminationRow
 from agent.archive.forgetting import Period
+from agent.archive.media_requests import RequestState
 from agent.archive.procedure_steps import pack, unpack
-from agent.archive.worker_entries import add_administration, answer
+from agent.archive.worker_entries import add_administration, answer, change_media_requests
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import LocalError
@@ -142,6 +143,21 @@ class ProcedureClient(CorrectionClient):
         """The last substances that were administered, the last first."""
         found = await self._look("administrations", limit, patient_id)
         return cast("list[dict[str, Any]]", found)
+
+    async def change_media_requests(self, change: str, *arguments: Any) -> Any:
+        """A change of `agent.archive.media_requests`, by its name; durable when it returns."""
+        if self.pool is None:
+            raise LocalError("This archive was opened without a pool of workers.")
+        return await self.pool.call(change_media_requests, str(self.folder), change, *arguments)
+
+    async def media_requests(self, *statuses: str) -> list[RequestState]:
+        """Media creation requests in one of these statuses, or all; the oldest first."""
+        return cast("list[RequestState]", await self._look("media_requests", statuses))
+
+    async def media_request(self, uid: str) -> tuple[RequestState, Attributes] | None:
+        """One of them with its attributes, or None."""
+        found = await self._look("media_request", uid)
+        return None if found is None else (found[0], unpack(found[1]))
 
     async def release_of_study(self, study_instance_uid: str, uids: Sequence[str]) -> int:
         """Objects of a study were reviewed: what was held for that goes out."""

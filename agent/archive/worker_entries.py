@@ -27,6 +27,8 @@ _QUESTIONS = {
     "examinations": "agent.archive.examinations",
     "examination": "agent.archive.examinations",
     "administrations": "agent.archive.administrations",
+    "media_requests": "agent.archive.media_requests",
+    "media_request": "agent.archive.media_requests",
     "ended_examinations": "agent.archive.forgetting",
     "stale_commitments": "agent.archive.forgetting",
 }
@@ -71,6 +73,13 @@ def add_administration(folder: str, record: dict[str, Any]) -> bool:
     from agent.archive import administrations
 
     return administrations.add_administration(folder, record)
+
+
+def change_media_requests(folder: str, change: str, *arguments: Any) -> Any:
+    """One of the changes of `agent.archive.media_requests`, by its name."""
+    from agent.archive import media_requests
+
+    return getattr(media_requests, change)(folder, *arguments)
 
 
 def forget_entries(

@@ -40,7 +40,7 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     names = [each.name for each in archives]
     entities = tuple(
         checks.archive_of(checks.service_names(checks.titled(each, "entity")), "entity", names)
-        for each in _with_worklists(configuration)
+        for each in _with_folders(configuration)
     )
     entity_names = [each.name for each in entities]
     peers = tuple(
@@ -77,10 +77,15 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     return completed
 
 
-def _with_worklists(configuration: Configuration) -> Iterator[Entity]:
+def _with_folders(configuration: Configuration) -> Iterator[Entity]:
     for each in configuration.entities:
         folder = each.worklist.folder or f"{configuration.node.state}/worklist"
-        yield replace(each, worklist=replace(each.worklist, folder=folder))
+        media = each.media_creation.folder or f"{configuration.node.state}/media"
+        yield replace(
+            each,
+            worklist=replace(each.worklist, folder=folder),
+            media_creation=replace(each.media_creation, folder=media),
+        )
 
 
 class _Checks:

@@ -18,6 +18,7 @@ from agent.configuration.kinds import (
     identifier,
     size,
 )
+from agent.configuration.media_creation import MediaCreationAnswers
 from agent.configuration.names import Names, NamesOf, Term
 from agent.configuration.procedure import EventAnswers, StepAnswers, WorklistAnswers
 
@@ -252,6 +253,9 @@ class Entity:
     )
     events: EventAnswers = key(
         Table(EventAnswers), "the events that it logs", default=EventAnswers()
+    )
+    media_creation: MediaCreationAnswers = key(
+        Table(MediaCreationAnswers), "the media that it makes", default=MediaCreationAnswers()
     )
     status: Statuses = key(Table(Statuses), "the status of each refusal", default=Statuses())
     socket: Socket = key(Table(Socket), "the TCP socket", default=Socket())

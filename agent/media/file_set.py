@@ -54,12 +54,14 @@ class FileSetWriter:
         creator: Creator,
         *,
         file_set_id: str = "",
+        file_set_uid: str = "",
         extra_keys: ExtraKeys = NO_EXTRA_KEYS,
         update: bool = False,
         without: frozenset[str] = frozenset(),
         spill_folder: Path | None = None,
     ) -> None:
-        """A new file-set in `folder`, which is made where it is not there.
+        """A new file-set in `folder`, which is made where it is not there. Without `file_set_uid`
+        its File-set UID is a new one.
 
         With `update`, the one that is there: `without` are the SOP Instance UIDs to delete, all
         other records stay as they are, icons, private keys and private records too.
@@ -84,7 +86,9 @@ class FileSetWriter:
                 self._old = loaded(folder, self._tree, without)
             else:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._old = ExistingDirectory(DICOMDIR, new_uid(), identification(file_set_id), b"")
+                self._old = ExistingDirectory(
+                    DICOMDIR, file_set_uid or new_uid(), identification(file_set_id), b""
+                )
         except OSError as error:
             self.close()
             raise _failed(error, folder) from error

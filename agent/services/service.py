@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.services.event_logging import EventLogs
     from agent.services.instance_availability import Availabilities
     from agent.services.keeping import Keeper
+    from agent.services.media_creation import MediaRequests
     from agent.services.modality_worklist import Worklist
     from agent.services.performed_procedure_step import Steps
     from agent.services.storage_commitment import Commitments
@@ -53,6 +54,9 @@ class Support(Protocol):
     def events_of(self, entity: Entity) -> EventLogs:
         """Who keeps the events that are reported to this entity."""
 
+    def media_requests_of(self, entity: Entity) -> MediaRequests:
+        """Who keeps the media creation requests that are made of this entity."""
+
 
 class StorageSupport:
     """For programs that offer Verification and Storage only, and keep objects in one place."""
@@ -82,6 +86,9 @@ class StorageSupport:
 
     def events_of(self, entity: Entity) -> EventLogs:
         raise LocalError("Nobody logs events here.")
+
+    def media_requests_of(self, entity: Entity) -> MediaRequests:
+        raise LocalError("Nobody makes media here.")
 
 
 def no_extended_negotiation(entity: Entity, sop_class: str) -> ExtendedAnswer | None:

@@ -1,4 +1,5 @@
-"""Where imports and exports are asked for: what carries them out is there when there are some."""
+"""Where imports and exports are asked for, by people and by peers: what carries them out is there
+when there are some."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from agent.workflow.worklist_watch import WorklistWatch
 if TYPE_CHECKING:
     from agent.workflow.export import Exports
     from agent.workflow.import_reconciliation import Imports
+    from agent.workflow.media_creation import MediaCreation
 
 
 class MediaDesk:
@@ -37,8 +39,10 @@ class MediaDesk:
         self._pool = pool
         self._wake = wake
         self._imports_wanted, self._exports_wanted = Event(), Event()
+        self._creation_wanted = Event()
         self._imports: Imports | None = None
         self._exports: Exports | None = None
+        self._creation: MediaCreation | None = None
 
     @property
     def imports(self) -> Imports:
@@ -67,6 +71,18 @@ class MediaDesk:
             self._exports_wanted.set()
         return self._exports
 
+    @property
+    def creation(self) -> MediaCreation:
+        """The media that peers ask for."""
+        if self._creation is None:
+            from agent.workflow.media_creation import MediaCreation
+
+            self._creation = MediaCreation(
+                self._configuration, self._archives, self._template, self._pool
+            )
+            self._creation_wanted.set()
+        return self._creation
+
     async def run_imports(self) -> None:
         """Until cancelled: what was cut off by the end of a former node goes on."""
         if not await self._is_going(IMPORT):
@@ -78,6 +94,11 @@ class MediaDesk:
         if not await self._is_going(EXPORT):
             await self._exports_wanted.wait()
         await self.exports.run()
+
+    async def run_creation(self) -> None:
+        """Until cancelled: it begins when an entity offers it."""
+        await self._creation_wanted.wait()
+        await self.creation.run()
 
     async def _is_going(self, kind: str) -> bool:
         for archive in tuple(self._archives.values()):

@@ -21,6 +21,7 @@ from agent.configuration.entity import Entity
 from agent.errors import GantryError
 from agent.loop import sleep, turn
 from agent.loop.workers import WorkerPool
+from agent.services.media_creation_table import DONE, FAILURE, IDLE
 from agent.workflow.examination_record import ExaminationRecord
 
 FORGOTTEN = observation.metrics.counter(
@@ -81,6 +82,13 @@ class RecordRetention:
         await self._steps(archive, _longest([each.steps.keep for each in serving]))
         await self._examinations(archive, table.retention.examinations)
         await self._commitments(archive, table.retention.commitments)
+        making = [each for each in mine if each.services_of("media-creation", "scp")]
+        if making:
+            answers = [each.media_creation for each in making]
+            over = _longest([each.keep for each in answers])
+            await self._media_requests(archive, (DONE, FAILURE), over)
+            idle = _longest([each.keep_idle for each in answers])
+            await self._media_requests(archive, (IDLE,), idle)
 
     def _period(self, keep: float) -> Period | None:
         """What is old enough; None: nothing ever."""
@@ -122,6 +130,16 @@ class RecordRetention:
                 break
             await turn()
         _tell("commitments", forgotten, archive.name)
+
+    async def _media_requests(
+        self, archive: Archive, statuses: tuple[str, ...], keep: float
+    ) -> None:
+        period = self._period(keep)
+        if period is not None:
+            forgotten = await archive.change_media_requests(
+                "forget_media_requests", statuses, *period
+            )
+            _tell("media requests", forgotten, archive.name)
 
     def _worklists(self) -> dict[str, list[Entity]]:
         """The folders that are answered from, and by whom."""

@@ -1,0 +1,126 @@
+"""What the conformance statement says of media that are made on request (PS3.4 S.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from agent.configuration.configuration import Configuration
+from agent.configuration.entity import Entity
+from agent.media.application_profiles import PROFILES
+from agent.services.data_sets import LARGEST_DATA_SET
+from agent.services.media_creation_table import (
+    CREATE,
+    FAILURE_REASONS,
+    INITIATE,
+    RESULT,
+    SAID_BY_US,
+    STATUSES,
+    CreationAttribute,
+    reason_words,
+    status_words,
+)
+
+
+def media(entity: Entity, configuration: Configuration) -> Iterator[str]:
+    """The sections that an entity has reason for, as lines of Markdown."""
+    if entity.services_of("media-creation", "scp"):
+        yield from _creation_scp(entity, configuration)
+    if entity.services_of("media-creation", "scu"):
+        yield from _section(
+            "Media Creation Management as SCU (PS3.4 S.4.1)",
+            (
+                ("When", "a person says so (gantry media request); instances are stored first"),
+                ("SOP classes, application profiles", "those that the person names"),
+                ("Storage Media File-Set ID", "as the person gives it; UID not sent"),
+                ("Icon Image Sequence", "not sent"),
+                ("Specific Character Set", "where the label needs one"),
+                ("N-GET", "on associations of its own, until the request is over"),
+                ("Failed requests", "shown with the reasons; not repeated by itself"),
+            ),
+        )
+
+
+def _section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield ""
+    yield f"### {title}"
+    yield ""
+    yield "| item | value |"
+    yield "|---|---|"
+    for item, value in rows:
+        yield f"| {item} | {value} |"
+
+
+def _time(seconds: float) -> str:
+    if not seconds:
+        return "for ever"
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"
+
+
+def _creation_scp(entity: Entity, configuration: Configuration) -> Iterator[str]:
+    answers = entity.media_creation
+    profiles = answers.profiles or tuple(name for name, row in PROFILES.items() if not row.icon)
+    archive = configuration.archive(entity.archive)
+    retention = "until a person deletes them"
+    if archive is not None and archive.retention.delete != "never":
+        retention = f"{archive.retention.delete}, whatever becomes of the request"
+    yield from _section(
+        "Media Creation Management as SCP (PS3.4 S.4.2)",
+        (
+            ("N-CREATE", "kept on stable storage, then answered; instances are looked for later"),
+            ("N-ACTION, Initiate", "kept as PENDING, then answered 0000H; one after the other"),
+            ("N-ACTION, Cancel", "all but the last moment; nothing is left of the request"),
+            ("N-GET", "attributes of the request and of its result"),
+            ("SOP classes", "those that have a Directory Record, as far as the profile allows"),
+            ("Application profiles", ", ".join(profiles)),
+            ("Default application profile", f"that of the other instances, else {answers.profile}"),
+            ("Several profiles", "on one medium, where all are for the same kind of medium"),
+            (
+                "Transfer syntaxes",
+                "as stored; what a profile does not take is decompressed, or compressed without "
+                "loss; nothing is compressed with loss",
+            ),
+            ("Media", _MEDIA[answers.kind]),
+            (
+                "Splitting",
+                "in the order of the request, where a volume is full, unless it is forbidden",
+            ),
+            ("Verification", "all is read back and compared before the request is DONE"),
+            ("All or nothing", "an instance that cannot be written fails the request"),
+            ("Icons in the DICOMDIR", "none"),
+            ("Labels, barcodes", "none; no attributes are extracted for them"),
+            ("Character sets", "kept as received; the DICOMDIR has those of the instances"),
+            ("Copies", f"up to {answers.copies}; more get 0115H"),
+            ("Requests that wait", f"up to {answers.waiting}; more get 0213H"),
+            ("Length of a request", f"up to {LARGEST_DATA_SET >> 10} KiB"),
+            ("Persistence of instances", retention),
+            ("Results kept", _time(answers.keep)),
+            ("Idle requests kept", _time(answers.keep_idle)),
+            (
+                "Transient failures",
+                "PENDING with CHECK_MCD_OP, OUT_OF_SUPPLIES or MCD_FAILURE; tried again for "
+                f"{_time(answers.patience)}, then FAILURE",
+            ),
+            ("Permanent failures", "FAILURE at once, with the reason of each instance"),
+            ("Statuses", "; ".join(map(status_words, STATUSES))),
+            ("Other failures", "0106H, 0111H, 0112H, 0115H, 0117H, 0120H, 0121H, 0123H, 0213H"),
+            ("Failure Reasons", "; ".join(map(reason_words, FAILURE_REASONS))),
+            ("Execution Status Info", ", ".join(sorted(SAID_BY_US))),
+        ),
+    )
+    yield from _attributes("N-CREATE (Table S.3.2.1.1-1)", CREATE)
+    yield from _attributes("N-ACTION, Initiate (Table S.3.2.2.1-1)", INITIATE)
+    yield from _attributes("N-GET (Table S.3.2.4.1-1)", RESULT)
+
+
+_MEDIA = {
+    "folder": "a folder for each volume, to be put on a medium by others",
+    "image": "an image of a disc (ISO 9660 Level 1) for each volume, to be burnt by others",
+}
+
+
+def _attributes(title: str, rows: Iterable[CreationAttribute]) -> Iterator[str]:
+    yield ""
+    yield f"| {title} | what is done with it |"
+    yield "|---|---|"
+    for row in rows:
+        yield f"| {' > '.join((*row.path, row.keyword))} | {row.use} |"
