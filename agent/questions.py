@@ -33,6 +33,7 @@ def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
         "pause": questions.pause,
         "resume": questions.resume,
         "studies": questions.studies,
+        "instances": questions.instances,
         "delete": questions.delete,
         "send-again": questions.send_again,
         "metrics": questions.metrics,
@@ -129,6 +130,19 @@ class _Questions:
         }
         limit = min(int(request.get("limit", 100)), 1000)
         return await self._archive(request).studies(request.get("before"), limit, **fields)
+
+    async def instances(self, request: Request) -> Any:
+        """SOP Class and Instance UIDs of a study; `after` goes on where a page has ended."""
+        archive = self._archive(request)
+        uid = str(request["study_instance_uid"])
+        found = (await archive.studies(study_instance_uid=uid)).items
+        if not found:
+            raise LocalError(f"there is no study {uid}", value=uid)
+        page = await archive.instances(study=found[0].id, after=int(request.get("after") or 0))
+        return {
+            "items": [(each.sop_class_uid, each.sop_instance_uid) for each in page.items],
+            "next": page.next,
+        }
 
     async def delete(self, request: Request) -> Any:
         return await self._archive(request).delete(

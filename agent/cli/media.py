@@ -1,5 +1,5 @@
-"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones; and the
-media that are plugged in at the running node."""
+"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones; the media
+that are plugged in at the running node; and those that another system is asked to make."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from agent.cli import media_request
 from agent.cli.exit_status import ExitStatus, explain
 from agent.cli.files_below import files_below
 from agent.cli.node_configuration import add_control_option
@@ -34,6 +35,7 @@ _ACTS = {
     "profiles": "the application profiles that can be written",
     "devices": "media that are plugged in, and how far the node is with them",
     "release": "let one go, so that it is safe to remove",
+    "request": "have another system make media of what it has stored (PS3.4 S)",
 }
 _OF_THE_NODE = ("devices", "release")
 
@@ -42,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     for name, what in _ACTS.items():
         act = acts.add_parser(name, help=what, description=what)
+        if name == "request":
+            media_request.add_arguments(act)
+            continue
         if name == "release":
             act.add_argument("name", metavar="NAME", help="its label, id or device")
         elif name not in ("profiles", "devices"):
@@ -84,6 +89,8 @@ def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> No
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.act == "request":
+        return media_request.run(options)
     if options.act == "profiles":
         return _profiles(options)
     if options.act in _OF_THE_NODE:
