@@ -29,8 +29,7 @@ from agent.workflow.export_record import (
     ExportRecord,
 )
 from agent.workflow.export_settings import (
-    NoRoom,
-    NotAsWritten,
+    ExportFailed,
     Plan,
     Selection,
     Step,
@@ -162,7 +161,7 @@ class Exports:
                 record.tallies.append(await self._write(archive, record))
                 record.waits, record.stage, record.now = "", "", 0
                 await archive.save_examination(record.row())
-        except (NotAsWritten, NoRoom) as error:
+        except ExportFailed as error:
             record.reason = str(error)
         except (GantryError, WorkerDied) as error:
             if record.id not in self._stopped:
@@ -171,6 +170,8 @@ class Exports:
         self._stopped.discard(record.id)
         if not record.is_written:
             await self._take_back(archive, record)
+        elif not record.written:
+            record.reason = f"none of the objects can be in a file-set of {record.plan.profile}"
         if record.reason:
             record.state = FAILED
         else:

@@ -127,7 +127,13 @@ def _chosen(folder: str, selection: Selection) -> list[Study]:
         )
     return sorted(
         found,
-        key=lambda each: (each.patient_id, each.patient_name, each.study_date, each.study_time),
+        key=lambda each: (
+            each.patient_id,
+            each.patient_name,
+            each.study_date,
+            each.study_time,
+            each.id,
+        ),
     )
 
 

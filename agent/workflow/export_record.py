@@ -41,6 +41,11 @@ class ExportRecord:
         return len(self.tallies) == len(self.plan.volumes)
 
     @property
+    def written(self) -> int:
+        """Objects that are on the target now."""
+        return sum(each.copied + each.converted + each.there for each in self.tallies)
+
+    @property
     def failed(self) -> int:
         """Objects that were left out."""
         return sum(each.left_out for each in self.tallies)

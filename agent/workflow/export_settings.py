@@ -100,9 +100,13 @@ class Tally(NamedTuple):
     failures: tuple[tuple[str, str], ...] = ()
 
 
-class NotAsWritten(StorageError):
+class ExportFailed(StorageError):
+    """The export is over: it would fail again."""
+
+
+class NotAsWritten(ExportFailed):
     """What was read back is not what was written."""
 
 
-class NoRoom(StorageError):
+class NoRoom(ExportFailed):
     """The target is full."""

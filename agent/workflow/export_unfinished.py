@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from agent.media.file_set import TOP_FOLDER
 
 _MARK = "GANTRY.TMP"
 _STATE, _DIRECTORY, _NEW = "STATE", "DICOMDIR.OLD", "STATE.NEW"
+_KEYS = frozenset(("who", "made", "before", "directory", "verified"))
 
 
 class Unfinished:
@@ -32,11 +34,13 @@ class Unfinished:
 
     def begin(self) -> None:
         """From now on the file-set is unfinished."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        made = not self._folder.exists()
+        self._folder.mkdir(exist_ok=True)
         top = self._folder / TOP_FOLDER
         directory = FileNames(self._folder).real_name(DICOMDIR) or ""
         state = {
             "who": self._who,
+            "made": made,
             "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
             "directory": directory,
             "verified": False,
@@ -63,6 +67,12 @@ class Unfinished:
             elif not state["directory"]:
                 directory.unlink(missing_ok=True)
             self._remove_files(state["before"])
+            self._remove_mark()
+            if state["made"]:
+                # What somebody else has put there stays.
+                with suppress(OSError):
+                    self._folder.rmdir()
+            return
         self._remove_mark()
 
     def verified(self) -> None:
@@ -103,9 +113,7 @@ class Unfinished:
             return None
         except ValueError as error:
             raise _foreign(self._mark) from error
-        if not isinstance(state, dict) or not {"who", "before", "directory", "verified"} <= set(
-            state
-        ):
+        if not isinstance(state, dict) or not state.keys() >= _KEYS:
             raise _foreign(self._mark)
         return state
 

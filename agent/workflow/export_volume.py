@@ -20,7 +20,7 @@ from pathlib import Path
 
 from agent.archive.layout import object_path
 from agent.archive.records import Instance
-from agent.errors import DeviceError, GantryError, LocalError, StorageError
+from agent.errors import DeviceError, GantryError, StorageError
 from agent.media.application_profiles import profile_of
 from agent.media.directory_writer import Creator
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
@@ -135,6 +135,11 @@ class VolumeWriting:
                 if type(error) is StorageError and isinstance(error.__cause__, OSError):
                     raise error.__cause__ from error  # It is the target that fails.
                 raise
+            if not files.count:
+                # Nothing new: all is there already, or can be in no file-set of this profile.
+                self.take_back()
+                self._note()
+                return
             try:
                 yield from self._verified(files)
             except NotAsWritten:
@@ -176,13 +181,9 @@ class VolumeWriting:
                     self._outcomes[outcome] += 1
                     yield Step(COPYING, outcome)
             self._check_number()
-            if files.count or update:
-                writer.finish()
-        if not files.count and not update:
-            raise LocalError(
-                f"nothing of volume {settings.number} can be in a file-set of {self._profile.name}",
-                way_out=self._failures[0][1] if self._failures else "Choose other studies.",
-            )
+            if not files.count:
+                return
+            writer.finish()
         name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
         files.add(directory_as(self._folder, name))
 
