@@ -21,11 +21,11 @@ from pathlib import Path
 from agent.archive.layout import object_path
 from agent.archive.records import Instance
 from agent.errors import DeviceError, GantryError, StorageError
-from agent.media.application_profiles import profile_of
 from agent.media.directory_writer import Creator
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.file_set import FileSetWriter
 from agent.workflow.export_conversion import convert
+from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named
 from agent.workflow.export_planning import objects_of
 from agent.workflow.export_settings import (
     BURNING,
@@ -70,7 +70,7 @@ class VolumeWriting:
 
     def __init__(self, settings: VolumeSettings) -> None:
         self._settings = settings
-        self._profile = profile_of(settings.profile)
+        self._profile = profile_named(settings.profile)
         self._scratch = Path(settings.scratch)
         self._done = self._scratch / f"done-{settings.number}"
         self._scratch.mkdir(parents=True, exist_ok=True)
@@ -157,23 +157,12 @@ class VolumeWriting:
 
     def _copied(self, files: WrittenFiles) -> Iterator[Step]:
         settings = self._settings
-        update = settings.target.update
         if settings.target.kind == FOLDER:
             self._unfinished.begin()
         else:
             self._folder.mkdir(parents=True)
         self._presence = presence(self._folder)
-        creator = Creator(
-            settings.implementation_class_uid, settings.implementation_version_name, ""
-        )
-        with FileSetWriter(
-            self._folder,
-            self._profile,
-            creator,
-            file_set_id="" if update else settings.file_set_id,
-            update=update,
-            spill_folder=self._scratch,
-        ) as writer:
+        with self._writer() as writer:
             for unit in settings.volume.units:
                 for instance in objects_of(settings.archive, unit, settings.last_instance):
                     self._check_presence()
@@ -184,8 +173,26 @@ class VolumeWriting:
             if not files.count:
                 return
             writer.finish()
-        name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
-        files.add(directory_as(self._folder, name))
+        if self._profile is not NO_PROFILE:
+            name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
+            files.add(directory_as(self._folder, name))
+
+    def _writer(self) -> FileSetWriter | PlainFiles:
+        settings = self._settings
+        creator = Creator(
+            settings.implementation_class_uid, settings.implementation_version_name, ""
+        )
+        if self._profile is NO_PROFILE:
+            return PlainFiles(self._folder, creator)
+        update = settings.target.update
+        return FileSetWriter(
+            self._folder,
+            self._profile,
+            creator,
+            file_set_id="" if update else settings.file_set_id,
+            update=update,
+            spill_folder=self._scratch,
+        )
 
     def _check_number(self) -> None:
         """What was planned, and is not in the archive any more, is told."""
@@ -194,7 +201,9 @@ class VolumeWriting:
             self._outcomes[LEFT_OUT] += missing
             self._failures.append(("", f"{missing} objects are not in the archive any more"))
 
-    def _copy(self, writer: FileSetWriter, files: WrittenFiles, instance: Instance) -> str:
+    def _copy(
+        self, writer: FileSetWriter | PlainFiles, files: WrittenFiles, instance: Instance
+    ) -> str:
         """One object; what became of it. Raises where it is for the target, or our own disk."""
         uid = instance.sop_instance_uid
         path = object_path(Path(self._settings.archive), instance.id)
@@ -250,8 +259,9 @@ class VolumeWriting:
         for each in files:
             self._size += verify_file(self._folder, each)
             yield Step(VERIFYING)
-        verify_directory(self._folder, files, alone=not self._settings.target.update)
-        yield Step(VERIFYING)
+        if self._profile is not NO_PROFILE:
+            verify_directory(self._folder, files, alone=not self._settings.target.update)
+            yield Step(VERIFYING)
 
     def _on_disc(self, files: WrittenFiles) -> Iterator[Step]:
         target = self._settings.target

@@ -23,10 +23,14 @@ from tests.media.test_writing import judged, uids_by_pydicom, uids_read_by_us
 from tests.node.running import NodeProcess
 from tests.node.test_steps import until
 from tests.peers.dcmtk import dcmsend, dcmtk_program, storescu
+from tests.peers.memory import MIB, tree_memory
 from tests.peers.programs import program, run
 from tests.peers.sample_files import data_set_bytes
 
 pytestmark = pytest.mark.peer
+
+BUDGET = 75 * MIB
+"""Of all processes of a node that converts frames; the object is of 128 MiB."""
 
 
 @pytest.fixture
@@ -439,3 +443,22 @@ def test_the_command_exports_waits_and_tells(node: NodeProcess, tmp_path: Path) 
         (tmp_path / "x", "--patient", "P2", "--volume-size", "many"),
     ):
         assert gantry("export", *words, *control).returncode == 2, words
+
+
+def test_memory_does_not_grow_with_the_objects(node: NodeProcess, tmp_path: Path) -> None:
+    """A worker has its own modules, some MiB, and pieces of what it copies."""
+    image = instance(1, SC, Rows=16384, Columns=4096)
+    image.PixelData = bytes(1 << 27)
+    raw = save(image, tmp_path / "raw")
+    run([dcmtk_program("dcmcjpeg"), "+e1", raw, tmp_path / "packed"]).check()
+    archive = stored(node, save(instance(2), tmp_path / "2"), tmp_path / "packed")
+    assert node.process is not None
+    most = 0
+    for target, profile in (("jpeg", "STD-GEN-USB-JPEG"), ("plain", "STD-GEN-CD")):
+        begun = begin(node, tmp_path / target, profile=profile, date_from="1900")
+        while exported(node, begun["id"])["state"] == "IN PROGRESS":
+            most = max(most, tree_memory(node.process.pid))
+            time.sleep(0.05)
+        assert over(node, begun["id"])["copied"] + exported(node, begun["id"])["converted"] == 2
+    assert files_on(tmp_path / "jpeg") == archive
+    assert most < BUDGET, f"{most / MIB:.1f} MiB"
