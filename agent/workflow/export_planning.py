@@ -214,6 +214,7 @@ def _planned(
     return Plan(
         profile.name,
         tuple(each.study_instance_uid for each in studies),
+        tuple(sum(one.objects for one in series) for _, series in measured),
         tuple(patients),
         tuple(volumes),
         last,

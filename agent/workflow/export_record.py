@@ -71,10 +71,11 @@ class ExportRecord:
     def of(cls, row: ExaminationRow) -> ExportRecord:
         """From what the archive kept."""
         kept: dict[str, Any] = json.loads(row.content)
-        profile, _, patients, volumes, last, mount = kept["plan"]
+        profile, _, counts, patients, volumes, last, mount = kept["plan"]
         plan = Plan(
             profile,
             tuple(kept["studies"]),
+            tuple(counts),
             tuple((number, name) for number, name in patients),
             tuple(
                 Volume(

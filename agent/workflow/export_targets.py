@@ -110,7 +110,7 @@ def check_places(target: Target, volumes: Sequence[Volume]) -> None:
     unfinished there is taken back first. Raises OSError."""
     if target.kind == FOLDER:
         for volume in volumes:
-            Unfinished(Path(volume.place), 0, 0).take_back()
+            Unfinished(Path(volume.place)).take_back()
     if target.update:
         if len(volumes) > 1:
             raise LocalError(

@@ -21,16 +21,17 @@ from agent.media.file_set import TOP_FOLDER
 
 _MARK = "GANTRY.TMP"
 _STATE, _DIRECTORY, _NEW = "STATE", "DICOMDIR.OLD", "STATE.NEW"
-_KEYS = frozenset(("who", "made", "before", "directory", "verified"))
+_KEYS = frozenset(("key", "made", "before", "directory", "verified"))
 
 
 class Unfinished:
     """The mark in one folder. All raise OSError."""
 
-    def __init__(self, folder: Path, export: int, number: int) -> None:
+    def __init__(self, folder: Path, key: str = "") -> None:
+        """`key` is that of the volume that is written; "" is of none."""
         self._folder = folder
         self._mark = folder / _MARK
-        self._who = [export, number]
+        self._key = key
 
     def begin(self) -> None:
         """From now on the file-set is unfinished."""
@@ -39,7 +40,7 @@ class Unfinished:
         top = self._folder / TOP_FOLDER
         directory = FileNames(self._folder).real_name(DICOMDIR) or ""
         state = {
-            "who": self._who,
+            "key": self._key,
             "made": made,
             "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
             "directory": directory,
@@ -60,7 +61,7 @@ class Unfinished:
         if not self._mark.is_dir():
             return
         state = self._read()
-        if state is not None and not (state["verified"] and state["who"] != self._who):
+        if state is not None and not (state["verified"] and state["key"] != self._key):
             directory = self._folder / (state["directory"] or DICOMDIR)
             if (self._mark / _DIRECTORY).exists():
                 (self._mark / _DIRECTORY).replace(directory)

@@ -39,6 +39,7 @@ from agent.workflow.export_settings import (
     LEFT_OUT,
     THERE,
     VERIFYING,
+    ExportFailed,
     NoRoom,
     NotAsWritten,
     Step,
@@ -57,7 +58,7 @@ from agent.workflow.export_verification import (
 )
 from agent.workflow.medium_presence import presence
 from hal.removable import discs, optical
-from hal.removable.base import MediaError
+from hal.removable.base import MediaError, MediumFull, WrongSettings
 
 MOST_FAILURES = 100
 """Objects that are named; of more, only the number is kept."""
@@ -78,7 +79,7 @@ class VolumeWriting:
         is_folder = settings.target.kind == FOLDER
         self._folder = self._place if is_folder else self._scratch / "file-set"
         self._image = self._place if settings.target.kind == IMAGE else self._scratch / "image.iso"
-        self._unfinished = Unfinished(self._folder, settings.export, settings.number)
+        self._unfinished = Unfinished(self._folder, settings.key)
         self._presence: tuple[int, int, bool] | None = None
         self._outcomes = dict.fromkeys((COPIED, CONVERTED, THERE, LEFT_OUT), 0)
         self._size = 0
@@ -102,16 +103,20 @@ class VolumeWriting:
         Raises NotAsWritten when what is read back is not what was written; NoRoom; StorageError and
         DeviceError where the target, or our own disk, cannot be used now.
         """
-        if self._done.exists():
-            self._recall()
+        if self._recall():
             self._seal()
             return
         try:
             self._check_mount()
+            self._check_disc()
             self.take_back()
             yield from self._written()
         except OSError as error:
             raise self._failed(error) from error
+        except MediumFull as error:
+            raise NoRoom(str(error)) from error
+        except WrongSettings as error:
+            raise ExportFailed(str(error)) from error
         except MediaError as error:
             raise DeviceError(str(error)) from error
 
@@ -288,13 +293,20 @@ class VolumeWriting:
         """The volume is whole: whatever comes, it is not begun again. Raises OSError."""
         new = self._done.with_suffix(".new")
         with new.open("w") as file:
-            json.dump(self.tally(), file)
+            json.dump([self._settings.key, self.tally()], file)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._done)
 
-    def _recall(self) -> None:
-        tally = Tally(*json.loads(self._done.read_text()))
+    def _recall(self) -> bool:
+        """Whether there is such a note; then it is known what became of the objects."""
+        try:
+            key, values = json.loads(self._done.read_text())
+        except FileNotFoundError:
+            return False
+        if key != self._settings.key:
+            return False
+        tally = Tally(*values)
         self._outcomes.update(
             {
                 COPIED: tally.copied,
@@ -305,6 +317,7 @@ class VolumeWriting:
         )
         self._size = tally.size
         self._failures = [(uid, reason) for uid, reason in tally.failures]
+        return True
 
     def _seal(self) -> None:
         """The marks, and what we had for ourselves, go."""
@@ -325,6 +338,17 @@ class VolumeWriting:
         mount = self._settings.mount
         if mount and not os.path.ismount(mount):
             raise self._gone("it is not mounted any more")
+
+    def _check_disc(self) -> None:
+        """Raises DeviceError where there is no blank disc: nothing is prepared in vain."""
+        drive = self._settings.target.path
+        if self._settings.target.kind != DISC:
+            return
+        found = optical.look_into(drive)
+        if found.status is not optical.DriveStatus.CDS_DISC_OK:
+            raise DeviceError(f"there is no disc in {drive}; put a blank one in")
+        if not found.is_blank:
+            raise DeviceError(f"the disc in {drive} is not blank; put a blank one in")
 
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""

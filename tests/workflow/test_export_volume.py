@@ -97,7 +97,7 @@ def writing(archive: Path, target: Target, made: Plan | None = None) -> VolumeWr
     made = made or planned(archive, target)
     return VolumeWriting(
         VolumeSettings(
-            1, 1, "EXPORT_1", str(archive), str(archive.parent / "scratch"), made.profile, target,
+            "1", 1, "EXPORT_1", str(archive), str(archive.parent / "scratch"), made.profile, target,
             made.mount, made.volumes[0], made.last_instance, "1.2.3", "TEST",
         )
     )  # fmt: skip

@@ -121,7 +121,10 @@ def test_all_that_is_over_goes_whatever_becomes_of_another_archive(tmp_path: Pat
 
 def test_exports_that_are_over_go_and_are_no_examinations(tmp_path: Path) -> None:
     async def test(archive: Archive, retention: RecordRetention) -> None:
-        target, made = Target("folder", "/nowhere"), Plan("STD-GEN-CD", ("1.2",), (), (), 1, "/")
+        target, made = (
+            Target("folder", "/nowhere"),
+            Plan("STD-GEN-CD", ("1.2",), (1,), (), (), 1, "/"),
+        )
         for state in (IN_PROGRESS, COMPLETED, FAILED):
             await archive.save_examination(ExportRecord(0, state, _OLD, target, made).row())
         age(archive)

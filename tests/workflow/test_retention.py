@@ -179,7 +179,7 @@ def test_what_an_export_has_still_to_write_stays(tmp_path: Path) -> None:
     async def test(archive: Archive) -> None:
         await store(archive, *range(1, 9), received=_TODAY - 900 * 86400)
         target = Target("folder", "/nowhere")
-        made = Plan("STD-GEN-CD", ("1.2.1", "1.2.2", "1.2.4"), (), (), 8, "/")
+        made = Plan("STD-GEN-CD", ("1.2.1", "1.2.2", "1.2.4"), (1, 1, 1), (), (), 8, "/")
         record = ExportRecord(0, IN_PROGRESS, _TODAY, target, made)
         begun = ExportRecord.of(await archive.save_examination(record.row()))
         rules = {"delete": "by-age", "after": "received", "keep": 86400.0}
