@@ -129,7 +129,8 @@ def test_a_folder_gets_a_file_set_with_every_byte_of_the_archive(
     assert uids_by_pydicom(tmp_path / "set") == uids_read_by_us(tmp_path / "set")
     nothing_is_left(node, tmp_path / "set")
     noted = node.ask("corrections")["items"]
-    assert {each["action"] for each in noted} == {"export"} and len(noted) == 3
+    assert [each["action"] for each in noted] == ["export"] * 3
+    assert [each["instances"] for each in noted] == [3, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,17 @@ def test_each_step_is_cut_off_once_and_the_next_life_writes_the_same(
         assert list(once_more.steps()) == [] and once_more.tally() == again.tally()
 
 
+def test_a_note_of_another_export_is_not_believed(archive: Path, tmp_path: Path) -> None:
+    target = Target(FOLDER, str(tmp_path / "set"))
+    volume = writing(archive, target)
+    assert list(volume.steps())
+    other = Target(FOLDER, str(tmp_path / "other"))
+    settings = writing(archive, other)._settings
+    # The index was lost: numbers begin anew, and our scratch files are those of a former one.
+    assert list(VolumeWriting(settings._replace(key="1-of-another-time")).steps())
+    assert uids_read_by_us(tmp_path / "other") == uids_read_by_us(tmp_path / "set")
+
+
 def test_an_update_that_is_cut_off_at_any_step_is_taken_back_whole(tmp_path: Path) -> None:
     archive = archive_of(tmp_path, *(instance(each, study=each) for each in (1, 2, 3)))
     target = tmp_path / "set"
