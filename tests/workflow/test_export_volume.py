@@ -390,3 +390,23 @@ def test_a_disc_that_does_not_take_what_is_burnt_is_told(archive: Path, tmp_path
     with pytest.raises(GantryError, match="is not blank"):
         for _ in writing(archive, target).steps():
             pass
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target("tape", "/tmp/set"),
+        Target(FOLDER, "/tmp/set", volume_size=-1),
+        Target(FOLDER, "set"),
+        Target(FOLDER, "/dev/null"),
+        Target(FOLDER, "/proc/set"),
+        Target(IMAGE, "/proc/set.iso"),
+        Target(IMAGE, "/dev/null"),
+        Target(IMAGE, "/tmp/set.iso", update=True),
+        Target(DISC, "/dev/no-drive"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(archive: Path, target: Target) -> None:
+    with pytest.raises(GantryError):
+        volume = writing(archive, target)
+        list(volume.steps())
