@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         default="",
         help="of PS3.11, as STD-GEN-CD; what it does not take is converted without loss, or left"
-        " out and named (default: the usual one that takes most as it is)",
+        " out and named (default: the usual one that takes most as it is); NONE: files as they"
+        " are, without a DICOMDIR",
     )
     parser.add_argument("--image", action="store_true", help="TARGET is an image of a disc")
     parser.add_argument("--burn", metavar="DEVICE", default="", help="burn discs in this drive")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,7 @@ from agent.workflow.export_record import (
     ExportRecord,
 )
 from agent.workflow.export_settings import (
-    NoRoom,
-    NotAsWritten,
+    ExportFailed,
     Plan,
     Selection,
     Step,
@@ -40,7 +38,7 @@ from agent.workflow.export_settings import (
 )
 from agent.workflow.export_worker import plan_export, remove_folder, serve_export
 
-_FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 16.0
 """Seconds until a medium that is gone, or a drive without a disc, is tried again."""
 
 
@@ -85,11 +83,13 @@ class Exports:
         missing; nothing is written then.
         """
         place = self._archive(archive)
+        target = target._replace(path=str(Path(target.path)))
         state = self._configuration().node.state
         await self._beginning.acquire()
         try:
             for other in await self._going(place):
-                if other.target.path == target.path:
+                places = {each.place for each in other.plan.volumes}
+                if target.path in places | {other.target.path}:
                     raise LocalError(f"an export to {target.path} is under way", value=other.id)
             plan: Plan = await self._pool.call(
                 plan_export, str(place.folder), selection, target, profile, state
@@ -98,13 +98,13 @@ class Exports:
             begun = ExportRecord.of(await place.save_examination(record.row()))
         finally:
             self._beginning.release()
-        for uid in plan.studies:
+        for uid, count in zip(plan.studies, plan.counts, strict=True):
             await place.note(
                 "export",
                 "study",
                 uid,
                 operator or "export",
-                sum(each.objects for each in plan.volumes),
+                count,
                 {"export": begun.id, "target": target.path, "profile": plan.profile},
             )
         observation.notice(
@@ -150,10 +150,12 @@ class Exports:
                         waits = not await self._go_on(archive, record) or waits
                     finally:
                         del self._under_way[record.id]
-            wait = min(2 * wait, _LONGEST_WAIT) if waits else _FIRST_WAIT
-            with suppress(TimedOut), timeout(wait if waits else None):
-                await self._changed.wait()
+            try:
+                with timeout(wait if waits else None):
+                    await self._changed.wait()
                 wait = _FIRST_WAIT
+            except TimedOut:
+                wait = min(2 * wait, _LONGEST_WAIT)
 
     async def _go_on(self, archive: Archive, record: ExportRecord) -> bool:
         """As far as it goes; False where it has to be tried again."""
@@ -162,7 +164,7 @@ class Exports:
                 record.tallies.append(await self._write(archive, record))
                 record.waits, record.stage, record.now = "", "", 0
                 await archive.save_examination(record.row())
-        except (NotAsWritten, NoRoom) as error:
+        except ExportFailed as error:
             record.reason = str(error)
         except (GantryError, WorkerDied) as error:
             if record.id not in self._stopped:
@@ -171,6 +173,8 @@ class Exports:
         self._stopped.discard(record.id)
         if not record.is_written:
             await self._take_back(archive, record)
+        elif not record.written:
+            record.reason = f"none of the objects can be in a file-set of {record.plan.profile}"
         if record.reason:
             record.state = FAILED
         else:
@@ -238,7 +242,7 @@ class Exports:
         count = len(record.plan.volumes)
         name = f"EXPORT_{record.id}" if count == 1 else f"EXPORT_{record.id}_{number}"
         return VolumeSettings(
-            record.id,
+            f"{record.id}-{record.begun}-{number}",
             number,
             name[:16],
             str(archive.folder),

@@ -20,9 +20,10 @@ from agent.dataset.byte_source import FileBytes, decoded
 from agent.dataset.head import scan_head
 from agent.dataset.transfer_syntaxes import encoding_of
 from agent.errors import GantryError, LocalError
-from agent.media.application_profiles import PROFILES, Profile, profile_of
+from agent.media.application_profiles import PROFILES, Profile
 from agent.media.file_ids import open_file
 from agent.workflow import export_targets
+from agent.workflow.export_plain import profile_named
 from agent.workflow.export_settings import FOLDER, NoRoom, Plan, Selection, Target, Unit, Volume
 
 MOST_STUDIES = 1000
@@ -63,7 +64,7 @@ def plan(folder: str, selection: Selection, target: Target, profile: str, scratc
     """
     try:
         studies = _chosen(folder, selection)
-        used = profile_of(profile) if profile else _fitting(folder, studies, target)
+        used = profile_named(profile) if profile else _fitting(folder, studies, target)
         export_targets.check_target(target, used)
         return _planned(folder, studies, target, used, Path(scratch))
     except OSError as error:
@@ -127,7 +128,13 @@ def _chosen(folder: str, selection: Selection) -> list[Study]:
         )
     return sorted(
         found,
-        key=lambda each: (each.patient_id, each.patient_name, each.study_date, each.study_time),
+        key=lambda each: (
+            each.patient_id,
+            each.patient_name,
+            each.study_date,
+            each.study_time,
+            each.id,
+        ),
     )
 
 
@@ -207,6 +214,7 @@ def _planned(
     return Plan(
         profile.name,
         tuple(each.study_instance_uid for each in studies),
+        tuple(sum(one.objects for one in series) for _, series in measured),
         tuple(patients),
         tuple(volumes),
         last,

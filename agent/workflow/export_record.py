@@ -41,6 +41,11 @@ class ExportRecord:
         return len(self.tallies) == len(self.plan.volumes)
 
     @property
+    def written(self) -> int:
+        """Objects that are on the target now."""
+        return sum(each.copied + each.converted + each.there for each in self.tallies)
+
+    @property
     def failed(self) -> int:
         """Objects that were left out."""
         return sum(each.left_out for each in self.tallies)
@@ -66,10 +71,11 @@ class ExportRecord:
     def of(cls, row: ExaminationRow) -> ExportRecord:
         """From what the archive kept."""
         kept: dict[str, Any] = json.loads(row.content)
-        profile, _, patients, volumes, last, mount = kept["plan"]
+        profile, _, counts, patients, volumes, last, mount = kept["plan"]
         plan = Plan(
             profile,
             tuple(kept["studies"]),
+            tuple(counts),
             tuple((number, name) for number, name in patients),
             tuple(
                 Volume(

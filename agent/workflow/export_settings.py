@@ -49,10 +49,12 @@ class Volume(NamedTuple):
 
 class Plan(NamedTuple):
     """What an export will do. `last_instance` is the number in the archive of the last object that
-    was there; what comes later is no part of it. `mount` is where the medium was mounted."""
+    was there; what comes later is no part of it. `mount` is where the medium was mounted. `counts`
+    are the objects of each study."""
 
     profile: str
     studies: tuple[str, ...]
+    counts: tuple[int, ...]
     patients: tuple[tuple[str, str], ...]
     volumes: tuple[Volume, ...]
     last_instance: int
@@ -60,9 +62,10 @@ class Plan(NamedTuple):
 
 
 class VolumeSettings(NamedTuple):
-    """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own."""
+    """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own.
+    `key` is the same for this volume of this export, and for no other, even if all else is lost."""
 
-    export: int
+    key: str
     number: int
     file_set_id: str
     archive: str
@@ -100,9 +103,13 @@ class Tally(NamedTuple):
     failures: tuple[tuple[str, str], ...] = ()
 
 
-class NotAsWritten(StorageError):
+class ExportFailed(StorageError):
+    """The export is over: it would fail again."""
+
+
+class NotAsWritten(ExportFailed):
     """What was read back is not what was written."""
 
 
-class NoRoom(StorageError):
+class NoRoom(ExportFailed):
     """The target is full."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.errors import LocalError
 from agent.media.application_profiles import Profile
 from agent.media.file_ids import DICOMDIR, FileNames
-from agent.workflow.export_settings import FOLDER, IMAGE, NoRoom, Target, Volume
+from agent.workflow.export_settings import DISC, FOLDER, IMAGE, NoRoom, Target, Volume
 from agent.workflow.export_unfinished import Unfinished
 
 DISCS = {
@@ -73,6 +73,8 @@ def check_target(target: Target, profile: Profile) -> None:
     path = Path(target.path)
     if not path.is_absolute():
         raise LocalError(f"{path} is not a whole path", value=target.path)
+    if target.kind not in (FOLDER, IMAGE, DISC) or target.volume_size < 0:
+        raise LocalError("it is not clear where to", value=target, limit=(FOLDER, IMAGE, DISC))
     if profile.icon:
         raise LocalError(
             f"{profile.name} wants an icon in each IMAGE record, and we make none",
@@ -110,7 +112,7 @@ def check_places(target: Target, volumes: Sequence[Volume]) -> None:
     unfinished there is taken back first. Raises OSError."""
     if target.kind == FOLDER:
         for volume in volumes:
-            Unfinished(Path(volume.place), 0, 0).take_back()
+            Unfinished(Path(volume.place)).take_back()
     if target.update:
         if len(volumes) > 1:
             raise LocalError(

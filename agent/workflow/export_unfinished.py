@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,27 @@ from agent.media.file_set import TOP_FOLDER
 
 _MARK = "GANTRY.TMP"
 _STATE, _DIRECTORY, _NEW = "STATE", "DICOMDIR.OLD", "STATE.NEW"
+_KEYS = frozenset(("key", "made", "before", "directory", "verified"))
 
 
 class Unfinished:
     """The mark in one folder. All raise OSError."""
 
-    def __init__(self, folder: Path, export: int, number: int) -> None:
+    def __init__(self, folder: Path, key: str = "") -> None:
+        """`key` is that of the volume that is written; "" is of none."""
         self._folder = folder
         self._mark = folder / _MARK
-        self._who = [export, number]
+        self._key = key
 
     def begin(self) -> None:
         """From now on the file-set is unfinished."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        made = not self._folder.exists()
+        self._folder.mkdir(exist_ok=True)
         top = self._folder / TOP_FOLDER
         directory = FileNames(self._folder).real_name(DICOMDIR) or ""
         state = {
-            "who": self._who,
+            "key": self._key,
+            "made": made,
             "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
             "directory": directory,
             "verified": False,
@@ -56,13 +61,19 @@ class Unfinished:
         if not self._mark.is_dir():
             return
         state = self._read()
-        if state is not None and not (state["verified"] and state["who"] != self._who):
+        if state is not None and not (state["verified"] and state["key"] != self._key):
             directory = self._folder / (state["directory"] or DICOMDIR)
             if (self._mark / _DIRECTORY).exists():
                 (self._mark / _DIRECTORY).replace(directory)
             elif not state["directory"]:
                 directory.unlink(missing_ok=True)
             self._remove_files(state["before"])
+            self._remove_mark()
+            if state["made"]:
+                # What somebody else has put there stays.
+                with suppress(OSError):
+                    self._folder.rmdir()
+            return
         self._remove_mark()
 
     def verified(self) -> None:
@@ -103,9 +114,7 @@ class Unfinished:
             return None
         except ValueError as error:
             raise _foreign(self._mark) from error
-        if not isinstance(state, dict) or not {"who", "before", "directory", "verified"} <= set(
-            state
-        ):
+        if not isinstance(state, dict) or not state.keys() >= _KEYS:
             raise _foreign(self._mark)
         return state
 

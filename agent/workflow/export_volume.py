@@ -20,12 +20,12 @@ from pathlib import Path
 
 from agent.archive.layout import object_path
 from agent.archive.records import Instance
-from agent.errors import DeviceError, GantryError, LocalError, StorageError
-from agent.media.application_profiles import profile_of
+from agent.errors import DeviceError, GantryError, StorageError
 from agent.media.directory_writer import Creator
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.file_set import FileSetWriter
 from agent.workflow.export_conversion import convert
+from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named
 from agent.workflow.export_planning import objects_of
 from agent.workflow.export_settings import (
     BURNING,
@@ -39,6 +39,7 @@ from agent.workflow.export_settings import (
     LEFT_OUT,
     THERE,
     VERIFYING,
+    ExportFailed,
     NoRoom,
     NotAsWritten,
     Step,
@@ -57,7 +58,7 @@ from agent.workflow.export_verification import (
 )
 from agent.workflow.medium_presence import presence
 from hal.removable import discs, optical
-from hal.removable.base import MediaError
+from hal.removable.base import MediaError, MediumFull, WrongSettings
 
 MOST_FAILURES = 100
 """Objects that are named; of more, only the number is kept."""
@@ -70,7 +71,7 @@ class VolumeWriting:
 
     def __init__(self, settings: VolumeSettings) -> None:
         self._settings = settings
-        self._profile = profile_of(settings.profile)
+        self._profile = profile_named(settings.profile)
         self._scratch = Path(settings.scratch)
         self._done = self._scratch / f"done-{settings.number}"
         self._scratch.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,7 @@ class VolumeWriting:
         is_folder = settings.target.kind == FOLDER
         self._folder = self._place if is_folder else self._scratch / "file-set"
         self._image = self._place if settings.target.kind == IMAGE else self._scratch / "image.iso"
-        self._unfinished = Unfinished(self._folder, settings.export, settings.number)
+        self._unfinished = Unfinished(self._folder, settings.key)
         self._presence: tuple[int, int, bool] | None = None
         self._outcomes = dict.fromkeys((COPIED, CONVERTED, THERE, LEFT_OUT), 0)
         self._size = 0
@@ -102,16 +103,20 @@ class VolumeWriting:
         Raises NotAsWritten when what is read back is not what was written; NoRoom; StorageError and
         DeviceError where the target, or our own disk, cannot be used now.
         """
-        if self._done.exists():
-            self._recall()
+        if self._recall():
             self._seal()
             return
         try:
             self._check_mount()
+            self._check_disc()
             self.take_back()
             yield from self._written()
         except OSError as error:
             raise self._failed(error) from error
+        except MediumFull as error:
+            raise NoRoom(str(error)) from error
+        except WrongSettings as error:
+            raise ExportFailed(str(error)) from error
         except MediaError as error:
             raise DeviceError(str(error)) from error
 
@@ -135,6 +140,11 @@ class VolumeWriting:
                 if type(error) is StorageError and isinstance(error.__cause__, OSError):
                     raise error.__cause__ from error  # It is the target that fails.
                 raise
+            if not files.count:
+                # Nothing new: all is there already, or can be in no file-set of this profile.
+                self.take_back()
+                self._note()
+                return
             try:
                 yield from self._verified(files)
             except NotAsWritten:
@@ -152,23 +162,12 @@ class VolumeWriting:
 
     def _copied(self, files: WrittenFiles) -> Iterator[Step]:
         settings = self._settings
-        update = settings.target.update
         if settings.target.kind == FOLDER:
             self._unfinished.begin()
         else:
             self._folder.mkdir(parents=True)
         self._presence = presence(self._folder)
-        creator = Creator(
-            settings.implementation_class_uid, settings.implementation_version_name, ""
-        )
-        with FileSetWriter(
-            self._folder,
-            self._profile,
-            creator,
-            file_set_id="" if update else settings.file_set_id,
-            update=update,
-            spill_folder=self._scratch,
-        ) as writer:
+        with self._writer() as writer:
             for unit in settings.volume.units:
                 for instance in objects_of(settings.archive, unit, settings.last_instance):
                     self._check_presence()
@@ -176,15 +175,29 @@ class VolumeWriting:
                     self._outcomes[outcome] += 1
                     yield Step(COPYING, outcome)
             self._check_number()
-            if files.count or update:
-                writer.finish()
-        if not files.count and not update:
-            raise LocalError(
-                f"nothing of volume {settings.number} can be in a file-set of {self._profile.name}",
-                way_out=self._failures[0][1] if self._failures else "Choose other studies.",
-            )
-        name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
-        files.add(directory_as(self._folder, name))
+            if not files.count:
+                return
+            writer.finish()
+        if self._profile is not NO_PROFILE:
+            name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
+            files.add(directory_as(self._folder, name))
+
+    def _writer(self) -> FileSetWriter | PlainFiles:
+        settings = self._settings
+        creator = Creator(
+            settings.implementation_class_uid, settings.implementation_version_name, ""
+        )
+        if self._profile is NO_PROFILE:
+            return PlainFiles(self._folder, creator)
+        update = settings.target.update
+        return FileSetWriter(
+            self._folder,
+            self._profile,
+            creator,
+            file_set_id="" if update else settings.file_set_id,
+            update=update,
+            spill_folder=self._scratch,
+        )
 
     def _check_number(self) -> None:
         """What was planned, and is not in the archive any more, is told."""
@@ -193,7 +206,9 @@ class VolumeWriting:
             self._outcomes[LEFT_OUT] += missing
             self._failures.append(("", f"{missing} objects are not in the archive any more"))
 
-    def _copy(self, writer: FileSetWriter, files: WrittenFiles, instance: Instance) -> str:
+    def _copy(
+        self, writer: FileSetWriter | PlainFiles, files: WrittenFiles, instance: Instance
+    ) -> str:
         """One object; what became of it. Raises where it is for the target, or our own disk."""
         uid = instance.sop_instance_uid
         path = object_path(Path(self._settings.archive), instance.id)
@@ -249,8 +264,9 @@ class VolumeWriting:
         for each in files:
             self._size += verify_file(self._folder, each)
             yield Step(VERIFYING)
-        verify_directory(self._folder, files, alone=not self._settings.target.update)
-        yield Step(VERIFYING)
+        if self._profile is not NO_PROFILE:
+            verify_directory(self._folder, files, alone=not self._settings.target.update)
+            yield Step(VERIFYING)
 
     def _on_disc(self, files: WrittenFiles) -> Iterator[Step]:
         target = self._settings.target
@@ -277,13 +293,20 @@ class VolumeWriting:
         """The volume is whole: whatever comes, it is not begun again. Raises OSError."""
         new = self._done.with_suffix(".new")
         with new.open("w") as file:
-            json.dump(self.tally(), file)
+            json.dump([self._settings.key, self.tally()], file)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._done)
 
-    def _recall(self) -> None:
-        tally = Tally(*json.loads(self._done.read_text()))
+    def _recall(self) -> bool:
+        """Whether there is such a note; then it is known what became of the objects."""
+        try:
+            key, values = json.loads(self._done.read_text())
+        except FileNotFoundError:
+            return False
+        if key != self._settings.key:
+            return False
+        tally = Tally(*values)
         self._outcomes.update(
             {
                 COPIED: tally.copied,
@@ -294,6 +317,7 @@ class VolumeWriting:
         )
         self._size = tally.size
         self._failures = [(uid, reason) for uid, reason in tally.failures]
+        return True
 
     def _seal(self) -> None:
         """The marks, and what we had for ourselves, go."""
@@ -314,6 +338,17 @@ class VolumeWriting:
         mount = self._settings.mount
         if mount and not os.path.ismount(mount):
             raise self._gone("it is not mounted any more")
+
+    def _check_disc(self) -> None:
+        """Raises DeviceError where there is no blank disc: nothing is prepared in vain."""
+        drive = self._settings.target.path
+        if self._settings.target.kind != DISC:
+            return
+        found = optical.look_into(drive)
+        if found.status is not optical.DriveStatus.CDS_DISC_OK:
+            raise DeviceError(f"there is no disc in {drive}; put a blank one in")
+        if not found.is_blank:
+            raise DeviceError(f"the disc in {drive} is not blank; put a blank one in")
 
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""

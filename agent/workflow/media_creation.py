@@ -19,7 +19,7 @@ from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import GantryError, StorageError
-from agent.loop import Event, TimedOut, shielded, timeout
+from agent.loop import Event, TimedOut, current_loop, shielded, timeout
 from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
 from agent.network.status import NO_SUCH_SOP_INSTANCE, RESOURCE_LIMITATION, SUCCESS
 from agent.services.media_creation_table import (
@@ -93,7 +93,7 @@ class MediaCreation:
             going = await self._next()
             if going is None:
                 rest = min((due for due, _ in self._waits.values()), default=None)
-                wait = None if rest is None else max(0.1, rest - self._clock())
+                wait = None if rest is None else max(0.1, rest - current_loop().clock.now())
                 with suppress(TimedOut), timeout(wait):
                     await self._changed.wait()
                 continue
@@ -128,7 +128,7 @@ class MediaCreation:
         ]
         known = {each.uid for _, each in going}
         self._waits = {uid: wait for uid, wait in self._waits.items() if uid in known}
-        now = self._clock()
+        now = current_loop().clock.now()
         ready = [each for each in going if self._waits.get(each[1].uid, (0.0, 0.0))[0] <= now]
         return min(ready, key=lambda each: _rank(each[1]), default=None)
 
@@ -220,6 +220,16 @@ class MediaCreation:
                 "change_media_request", state._replace(volumes=()), (CREATING,)
             )
             return
+        found = await archive.media_request(state.uid)
+        count = 0 if found is None else len(found[1].items_of("ReferencedSOPSequence"))
+        await archive.note(
+            "media",
+            "request",
+            state.uid,
+            state.calling,
+            count,
+            {"folder": folder, "volumes": len(state.volumes), "copies": state.copies},
+        )
         done = state._replace(status=DONE, info="NORMAL")
         await archive.change_media_requests("change_media_request", done, (CREATING,))
         observation.notice(
@@ -265,7 +275,7 @@ class MediaCreation:
     def _put_off(self, uid: str) -> None:
         _, last = self._waits.get(uid, (0.0, 0.0))
         wait = min(2 * last or _FIRST_WAIT, _LONGEST_WAIT)
-        self._waits[uid] = (self._clock() + wait, wait)
+        self._waits[uid] = (current_loop().clock.now() + wait, wait)
 
 
 class EntityMediaRequests:

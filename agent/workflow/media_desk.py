@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, IMPORT, IN_PROGRESS
 from agent.configuration.configuration import Configuration
-from agent.loop import Event
+from agent.loop import Event, Limit
 from agent.loop.workers import Template, WorkerPool
 from agent.workflow.worklist_watch import WorklistWatch
 
@@ -40,6 +40,7 @@ class MediaDesk:
         self._wake = wake
         self._imports_wanted, self._exports_wanted = Event(), Event()
         self._creation_wanted = Event()
+        self._asking = Limit(1)
         self._imports: Imports | None = None
         self._exports: Exports | None = None
         self._creation: MediaCreation | None = None
@@ -101,7 +102,12 @@ class MediaDesk:
         await self.creation.run()
 
     async def _is_going(self, kind: str) -> bool:
-        for archive in tuple(self._archives.values()):
-            if await archive.examinations(IN_PROGRESS, 1, kind=kind):
-                return True
-        return False
+        # One after the other: a start needs one worker for questions, and not two.
+        await self._asking.acquire()
+        try:
+            for archive in tuple(self._archives.values()):
+                if await archive.examinations(IN_PROGRESS, 1, kind=kind):
+                    return True
+            return False
+        finally:
+            self._asking.release()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +78,11 @@ def test_a_request_makes_a_file_set_of_what_it_names_and_of_nothing_else(
     assert volume.StorageMediaFileSetID == on_it.ID
     assert len(found.FailedSOPSequence) == 0
     nothing_is_left(node)
+    (noted,) = node.ask("corrections")["items"]
+    assert (noted["action"], noted["uid"], noted["who"], noted["instances"]) == (
+        *("media", uid, "VIEWER"),
+        2,
+    )
 
 
 def test_identifiers_and_copies_are_those_that_were_asked_for(
@@ -329,3 +336,48 @@ def test_media_of_other_classes_than_images_go_on_a_general_purpose_medium(
     dcmsend(node.port, save(report, tmp_path / "in" / "1")).check()
     found = over(node, asked(node, request_for([report])))
     assert found.ExecutionStatus == "DONE", found
+
+
+def test_results_are_forgotten_when_their_time_is_over_and_the_media_stay(
+    node: NodeProcess, tmp_path: Path
+) -> None:
+    images = stored(node, tmp_path / "in", 1)
+    done, idle, new = asked(node, request_for(images)), generate_uid(), generate_uid()
+    over(node, done)
+    with requester(node) as scu:
+        for uid in (idle, new):
+            assert scu.create(request_for(images), uid).Status == 0
+    for uid, days in ((done, 8), (idle, 2)):
+        (kept,) = (node.folder / "state").rglob(f"{uid}.json")
+        state = json.loads(kept.read_text())
+        kept.write_text(json.dumps({**state, "changed": state["changed"] - days * 86400}))
+    node.ask("tidy")
+    assert result(node, done) is None
+    assert result(node, idle) is None
+    assert result(node, new).ExecutionStatus == "IDLE"
+    assert (media_of(node, done) / "volume-1" / "DICOMDIR").exists()
+
+
+def test_kills_at_moments_of_chance_lose_no_request_and_leave_no_half(tmp_path: Path) -> None:
+    node = media_node(tmp_path)
+    node.start()
+    try:
+        images = stored(node, tmp_path / "in", 5, size=400)
+        uids = {
+            asked(node, request_for(images[:count]), NumberOfCopies="10"): count
+            for count in range(1, 6)
+        }
+        chance, halves = random.Random(7), 0
+        for _ in range(6):
+            time.sleep(chance.uniform(0.0, 0.3))
+            node.kill()
+            halves += len(list((tmp_path / "media").glob(".*")))
+            node.start()
+        assert halves, "no kill has hit anything"
+        for uid, count in uids.items():
+            assert over(node, uid).TotalNumberOfPiecesOfMediaCreated == 10
+            copies = list(media_of(node, uid).iterdir())
+            assert [len(list(FileSet(each / "DICOMDIR"))) for each in copies] == [count] * 10
+        assert {each.name for each in (tmp_path / "media").iterdir()} == set(uids)
+    finally:
+        node.kill()

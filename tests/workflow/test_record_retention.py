@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.archive.archive import Archive
 from agent.archive.decision import REPORT, JobPlan, order_of
+from agent.archive.examinations import EXPORT, IN_PROGRESS
 from agent.archive.worklist_store import add_entry
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.archive import Retention
@@ -25,6 +26,8 @@ from agent.workflow.examination_record import (
     PerformedSeries,
     PerformedStep,
 )
+from agent.workflow.export_record import FAILED, ExportRecord
+from agent.workflow.export_settings import Plan, Target
 from agent.workflow.record_retention import RecordRetention
 from tests.node.test_worklist import entry
 
@@ -114,6 +117,25 @@ def test_all_that_is_over_goes_whatever_becomes_of_another_archive(tmp_path: Pat
         assert await left(archive) == (0, 0, 0)
 
     run(tmp_path, configured(entity(tmp_path)), test)
+
+
+def test_exports_that_are_over_go_and_are_no_examinations(tmp_path: Path) -> None:
+    async def test(archive: Archive, retention: RecordRetention) -> None:
+        target, made = (
+            Target("folder", "/nowhere"),
+            Plan("STD-GEN-CD", ("1.2",), (1,), (), (), 1, "/"),
+        )
+        for state in (IN_PROGRESS, COMPLETED, FAILED):
+            await archive.save_examination(ExportRecord(0, state, _OLD, target, made).row())
+        age(archive)
+        assert await archive.examinations() == []
+        assert await archive.examination(1) is None
+        await retention.tidy()
+        (left_over,) = await archive.examinations(kind=EXPORT)
+        assert left_over.state == IN_PROGRESS
+        assert ExportRecord.of(left_over).plan == made
+
+    run(tmp_path, configured(entity(tmp_path), examinations=30 * _DAY), test)
 
 
 def test_zero_is_for_ever(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.archive import Retention as RetentionTable
 from agent.loop import Loop, timeout
 from agent.loop.workers import Template, WorkerPool
+from agent.workflow.export_record import COMPLETED, IN_PROGRESS, ExportRecord
+from agent.workflow.export_settings import Plan, Target
 from agent.workflow.retention import Retention
 from tests.archive.objects import Rules, sample
 
@@ -169,5 +171,23 @@ def test_by_age_only_what_has_a_known_age_goes(tmp_path: Path) -> None:
         assert [(each.action, each.uid, each.who) for each in corrections] == [
             ("delete", "age", "retention")
         ]
+
+    run(tmp_path, test)
+
+
+def test_what_an_export_has_still_to_write_stays(tmp_path: Path) -> None:
+    async def test(archive: Archive) -> None:
+        await store(archive, *range(1, 9), received=_TODAY - 900 * 86400)
+        target = Target("folder", "/nowhere")
+        made = Plan("STD-GEN-CD", ("1.2.1", "1.2.2", "1.2.4"), (1, 1, 1), (), (), 8, "/")
+        record = ExportRecord(0, IN_PROGRESS, _TODAY, target, made)
+        begun = ExportRecord.of(await archive.save_examination(record.row()))
+        rules = {"delete": "by-age", "after": "received", "keep": 86400.0}
+        await retention(archive, **rules).tidy()
+        assert await kept(archive) == [1, 2, 4]
+        begun.state = COMPLETED
+        await archive.save_examination(begun.row())
+        await retention(archive, **rules).tidy()
+        assert await kept(archive) == []
 
     run(tmp_path, test)
