@@ -49,6 +49,7 @@ _ROWS = (
     Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),
     Command("commit", ONE_ACT, "ask a peer to commit to objects", "agent.cli.commit"),
     Command("dump", FILES, "show the elements of a file", "agent.cli.dump"),
+    Command("media", FILES, "file-sets with a DICOMDIR", "agent.cli.media"),
     Command("convert", FILES, "files into another transfer syntax", "agent.cli.convert"),
     Command("config", CONFIGURATION, "show, check or begin a configuration", "agent.cli.config"),
     Command("doctor", CONFIGURATION, "check this machine and put it right", "agent.cli.doctor"),

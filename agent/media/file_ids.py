@@ -19,6 +19,7 @@ MOST_COMPONENTS = 8
 LONGEST_COMPONENT = 8
 
 _COMPONENT = re.compile(r"[A-Z0-9_]{1,8}", re.ASCII)
+_FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}", re.ASCII)
 _VERSION = re.compile(r";[0-9]*$", re.ASCII)
 _SEPARATORS = re.compile(r"[\\/]")
 
@@ -39,6 +40,11 @@ def fault_of(file_id: str) -> str:
         if not _COMPONENT.fullmatch(part):
             return f"the component {part!r} has other characters than A-Z, 0-9 and _"
     return ""
+
+
+def is_file_set_id(text: str) -> bool:
+    """Whether a File-set ID is as PS3.10 8.1 and 8.5 want it; none at all is right too."""
+    return _FILE_SET_ID.fullmatch(text) is not None
 
 
 def comparable(name: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -154,11 +156,12 @@ def save(made: Dataset, path: Path, syntax: str = EXPLICIT) -> Path:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = made.SOPClassUID
     meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = f"{ROOT}.0"
-    file = FileDataset(str(path), made, file_meta=meta, preamble=bytes(128))
-    file.save_as(
+    meta.TransferSyntaxUID = UID(syntax)
+    meta.ImplementationClassUID = UID(f"{ROOT}.0")
+    made.file_meta = meta
+    pydicom.dcmwrite(
         path,
+        made,
         implicit_vr=syntax == IMPLICIT,
         little_endian=syntax != BIG_ENDIAN,
         enforce_file_format=True,

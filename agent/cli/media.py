@@ -1,0 +1,179 @@
+"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agent.cli.exit_status import ExitStatus, explain
+from agent.cli.files_below import files_below
+from agent.cli.options import add_json_option
+from agent.errors import ConfigurationError, GantryError
+from agent.media.application_profiles import PROFILES, profile_of
+from agent.media.checking import check
+from agent.media.contents import Patient, contents_of
+from agent.media.directory_writer import Creator
+from agent.media.extra_keys import EXTRA_KEYS
+from agent.media.file_ids import DICOMDIR
+from agent.media.file_set import FileSetWriter
+from agent.media.found import Damage, FoundInstance
+from agent.media.reading import found_in
+from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+_ACTS = {
+    "list": "patients, studies and series on it",
+    "check": "what is wrong with it",
+    "create": "make a file-set there, of files and folders",
+    "update": "add files to the one that is there, or take instances out of it",
+    "profiles": "the application profiles that can be written",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
+    for name, what in _ACTS.items():
+        act = acts.add_parser(name, help=what, description=what)
+        if name != "profiles":
+            act.add_argument("folder", metavar="FOLDER", type=Path, help="the medium's root")
+        if name in ("create", "update"):
+            _add_writing_options(act, update=name == "update")
+        add_json_option(act)
+
+
+def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> None:
+    parser.add_argument(
+        "files", metavar="FILE", type=Path, nargs="*" if update else "+", help="files and folders"
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        default="STD-GEN-CD",
+        help="application profile of PS3.11 (default %(default)s)",
+    )
+    parser.add_argument(
+        "--keys",
+        choices=EXTRA_KEYS,
+        default="none",
+        help="keys of a product on top of those of the profile (default %(default)s)",
+    )
+    if update:
+        parser.add_argument(
+            "--delete",
+            metavar="UID",
+            action="append",
+            default=[],
+            help="a SOP Instance UID to take out; may be given again",
+        )
+        parser.set_defaults(id="")
+    else:
+        parser.add_argument("--id", metavar="TEXT", default="", help="its File-set ID")
+        parser.set_defaults(delete=[])
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.act == "profiles":
+        return _profiles(options)
+    if options.folder.name.upper() == DICOMDIR and options.folder.is_file():
+        options.folder = options.folder.parent
+    acts: dict[str, Callable[[argparse.Namespace], int]] = {"list": _list, "check": _check}
+    return acts.get(options.act, _write)(options)
+
+
+def _profiles(options: argparse.Namespace) -> int:
+    for row in sorted(PROFILES.values(), key=lambda each: (each.clause, each.name)):
+        if row.icon:
+            continue
+        if options.json:
+            print(json.dumps({"name": row.name, "clause": row.clause, "medium": row.medium}))
+        else:
+            print(f"{row.name:<28} {row.medium:<32} {row.clause}")
+    return ExitStatus.DONE
+
+
+def _list(options: argparse.Namespace) -> int:
+    damage: list[Damage] = []
+    patients = contents_of(_without_damage(options.folder, damage))
+    for patient in patients:
+        if options.json:
+            print(json.dumps(patient.as_json(), ensure_ascii=False))
+        else:
+            _print_tree(patient)
+    if not patients and not options.json:
+        print("no instances")
+    for each in damage:
+        print(f"{each.file}: {each.reason}", file=sys.stderr)
+    return ExitStatus.REFUSED if damage else ExitStatus.DONE
+
+
+def _without_damage(folder: Path, damage: list[Damage]) -> Iterator[FoundInstance]:
+    for each in found_in(folder, open_files=False):
+        if isinstance(each, Damage):
+            damage.append(each)
+        else:
+            yield each
+
+
+def _print_tree(patient: Patient) -> None:
+    print(f"{patient.patient_id or '-'}  {patient.name}  {patient.count} instances")
+    for study in patient.studies.values():
+        print(
+            f"  {study.date or '-'}  {study.description or '-'}  {study.accession_number or '-'}"
+            f"  {study.count} instances  {study.uid}"
+        )
+        for series in study.series.values():
+            print(
+                f"    {series.number or '-':>4}  {series.modality or '-':<4}"
+                f" {series.description or '-'}  {series.count} instances  {series.uid}"
+            )
+
+
+def _check(options: argparse.Namespace) -> int:
+    faults = 0
+    for fault in check(options.folder):
+        faults += 1
+        if options.json:
+            print(json.dumps(fault._asdict()))
+        else:
+            clause = f" ({fault.clause})" if fault.clause else ""
+            print(f"{fault.file}: {fault.reason}{clause}")
+    if not options.json:
+        print(f"{faults} faults" if faults else "no fault")
+    return ExitStatus.REFUSED if faults else ExitStatus.DONE
+
+
+def _write(options: argparse.Namespace) -> int:
+    update = options.act == "update"
+    if not options.files and not options.delete:
+        raise ConfigurationError(
+            "there is nothing to update", way_out="Name files or folders, or --delete a UID."
+        )
+    creator = Creator(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+    added = refused = twice = 0
+    with FileSetWriter(
+        options.folder,
+        profile_of(options.profile),
+        creator,
+        file_set_id=options.id,
+        extra_keys=EXTRA_KEYS[options.keys],
+        update=update,
+        without=frozenset(options.delete),
+    ) as writer:
+        for path in files_below(options.files):
+            try:
+                if writer.add(path):
+                    added += 1
+                else:
+                    twice += 1
+            except GantryError as error:
+                refused += 1
+                print(f"{path}: {explain(error)}", file=sys.stderr)
+        if added or options.delete or update:
+            writer.finish()
+    if options.json:
+        print(json.dumps({"added": added, "refused": refused, "there already": twice}))
+    else:
+        print(f"{added} added, {refused} refused, {twice} there already")
+    return ExitStatus.REFUSED if refused or not (added or options.delete) else ExitStatus.DONE

@@ -1,0 +1,68 @@
+"""Copying Part 10 files onto a medium, whole and on the disk before anyone counts on them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from agent.dataset.file_meta import encode_file_meta
+from agent.dataset.whole_write import write_whole
+from agent.media.directory_writer import Creator
+from agent.media.examining import Examined
+
+_BLOCK = 1 << 20
+
+
+def copy_part_10(descriptor: int, found: Examined, target: Path, creator: Creator) -> None:
+    """Write the file to a new name, synced; a file meta information that is wrong is written anew.
+
+    On a medium the file meta information must say what the data set is (PS3.4 I.3.1, PS3.10 7.1);
+    the data set stays as it is. Memory: one MiB. Raises OSError; nothing is left then.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        position = 0
+        if not _is_right(found):
+            write_whole(out, _new_meta(found, creator))
+            position = found.meta.data_set_offset
+        while piece := os.pread(descriptor, _BLOCK, position):
+            write_whole(out, piece)
+            position += len(piece)
+        os.fsync(out)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(out)
+
+
+def _is_right(found: Examined) -> bool:
+    meta = found.meta
+    return (
+        meta.has_preamble
+        and meta.encoding_uid == meta.transfer_syntax_uid
+        and meta.media_storage_sop_class_uid == found.sop_class_uid
+        and meta.media_storage_sop_instance_uid == found.sop_instance_uid
+        and not meta.remarks
+    )
+
+
+def _new_meta(found: Examined, creator: Creator) -> bytes:
+    return encode_file_meta(
+        sop_class_uid=found.sop_class_uid,
+        sop_instance_uid=found.sop_instance_uid,
+        transfer_syntax_uid=found.meta.encoding_uid,
+        implementation_class_uid=creator.implementation_class_uid,
+        implementation_version_name=creator.implementation_version_name,
+        source_ae_title=creator.source_ae_title,
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """What was created or renamed in the folder is on the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
