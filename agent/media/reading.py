@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from agent.dataset.sop_classes import MEDIA_STORAGE_DIRECTORY
 from agent.errors import PeerError, StorageError
 from agent.media.directory_file import BrokenLink, DirectoryFile, Record
 from agent.media.directory_records import LEVELS, RECORD_TYPES, RETIRED
@@ -59,10 +60,8 @@ def walk(root: Path, without: Container[int] = frozenset()) -> Iterator[FoundIns
     `without` are hashes of names that are known already. What is no DICOM is passed over in
     silence; links are not followed. Memory: the names of the folders on the way down.
     """
-    names = FileNames(root)
     for file in _files(root, ""):
-        is_directory = comparable(file) == DICOMDIR
-        if not is_directory and hash(file) not in without and names.is_inside(file):
+        if comparable(file) != DICOMDIR and hash(file) not in without:
             yield from _examined_file(root, file)
 
 
@@ -151,6 +150,9 @@ def _of_record(
     keys: dict[str, str] = {}
     for each in (*above, record):
         keys.update(each.keys)
+        if each.kind == "STUDY" and each.sop_instance_uid:
+            # The key that old directories have instead (PS3.3 F.5.2).
+            keys.setdefault("StudyInstanceUID", each.sop_instance_uid)
     if not open_files:
         yield FoundInstance(
             file,
@@ -180,6 +182,8 @@ def _examined_file(
         return
     finally:
         os.close(descriptor)
+    if record is None and found.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
+        return  # of another file-set, or one that was being written
     if not found.sop_instance_uid or not found.sop_class_uid:
         if record is not None or found.meta.has_preamble:
             yield Damage(file, "it has no SOP Class UID or no SOP Instance UID")

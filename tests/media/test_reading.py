@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +14,20 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet
 
+from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import encode_attributes
 from agent.errors import StorageError
+from agent.media.application_profiles import profile_of
+from agent.media.directory_writer import (
+    Creator,
+    DirectoryTree,
+    head_of_directory,
+    identification,
+)
+from agent.media.file_set import FileSetWriter
 from agent.media.found import Damage, FoundInstance
 from agent.media.reading import found_in, walk
+from agent.media.record_building import SYNTAX, reference_to
 from tests.media.instances import CT, EXPLICIT, IMPLICIT, files_of, instance, save
 from tests.peers.programs import program, run
 
@@ -88,7 +100,7 @@ def test_file_sets_of_others_are_read_whole(tmp_path: Path, make: Made, open_fil
     "name", ["DICOMDIR", "DICOMDIR-bigEnd", "DICOMDIR-implicit", "DICOMDIR-reordered"]
 )
 def test_the_sample_directories_of_pydicom_are_read(tmp_path: Path, name: str) -> None:
-    samples = Path(get_testdata_file("dicomdirtests/DICOMDIR")).parent
+    samples = Path(str(get_testdata_file("dicomdirtests/DICOMDIR"))).parent
     for folder in samples.iterdir():
         if folder.is_dir() and folder.name != "TINY_ALPHA":
             shutil.copytree(folder, tmp_path / folder.name)
@@ -264,3 +276,77 @@ def test_records_that_are_not_in_use_are_left_out(a_set: Path) -> None:
     assert damage == []
     assert len(found) == 8
     assert CT in {each.sop_class_uid for each in found}
+
+
+def test_directories_of_other_file_sets_are_no_instances(tmp_path: Path) -> None:
+    files_of(tmp_path / "ONE")
+    by_dcmmkdir(tmp_path / "ONE")
+    shutil.copy(tmp_path / "ONE" / "DICOMDIR", tmp_path / "ONE" / "DICOMDIR.NEW")
+    found, damage = split(list(found_in(tmp_path)))
+    assert len(found) == 9
+    assert damage == []
+
+
+def test_the_study_key_of_old_directories_is_understood(a_set: Path) -> None:
+    data = (a_set / "DICOMDIR").read_bytes()
+    uid = str(instance(1).StudyInstanceUID).encode()
+    uid += b"\0" * (len(uid) % 2)
+    new_key = struct.pack("<HH2sH", 0x20, 0xD, b"UI", len(uid)) + uid
+    old_key = struct.pack("<HH2sH", 4, 0x1511, b"UI", len(uid)) + uid
+    at = data.index(b"STUDY ") + 6
+    start = data.index(new_key)
+    changed = data[:at] + old_key + data[at:start] + data[start + len(new_key) :]
+    assert len(changed) == len(data)
+    (a_set / "DICOMDIR").write_bytes(changed)
+    found, damage = split(list(found_in(a_set, open_files=False)))
+    assert damage == []
+    assert found[0].keys["StudyInstanceUID"] == instance(1).StudyInstanceUID
+
+
+def test_a_multi_referenced_file_is_found(tmp_path: Path) -> None:
+    save(instance(1), tmp_path / "IM1")
+    tree = DirectoryTree()
+    uids = (CT, str(instance(1).SOPInstanceUID), EXPLICIT)
+    for kind, parent in (("PATIENT", 0), ("STUDY", 1), ("SERIES", 2)):
+        tree.add(parent, encode_attributes(Attributes(DirectoryRecordType=kind), SYNTAX))
+    image = Attributes(DirectoryRecordType="IMAGE", InstanceNumber="1")
+    image.set(0x00041504, 0, vr="UL")
+    tree.add(3, encode_attributes(image, SYNTAX))
+    target = reference_to("IM1", *uids)
+    target.set("DirectoryRecordType", "MRDR")
+    tree.add(0, encode_attributes(target, SYNTAX))
+    parts: list[bytes] = []
+    tree.write(parts.append, head_of_directory(Creator("1.2.3"), "1.2.3.4"), identification(""))
+    tree.close()
+    data = bytearray(b"".join(parts))
+    reference = data.index(struct.pack("<HH2sH", 4, 0x1504, b"UL", 4)) + 8
+    start = data.rindex(b"\xfe\xff\x00\xe0", 0, data.index(b"MRDR"))
+    data[reference : reference + 4] = struct.pack("<I", start)
+    (tmp_path / "DICOMDIR").write_bytes(data)
+    found, damage = split(list(found_in(tmp_path)))
+    assert damage == []
+    assert [each.file for each in found] == ["IM1"]
+    before = (tmp_path / "DICOMDIR").read_bytes()
+    with pytest.raises(StorageError, match="Multi-Referenced"):
+        FileSetWriter(tmp_path, profile_of("STD-GEN-CD"), Creator("1.2.3"), update=True)
+    assert (tmp_path / "DICOMDIR").read_bytes() == before
+
+
+def test_reading_a_large_directory_takes_next_to_no_memory(tmp_path: Path) -> None:
+    tree = DirectoryTree()
+    node = 0
+    for kind in ("PATIENT", "STUDY", "SERIES"):
+        node = tree.add(node, encode_attributes(Attributes(DirectoryRecordType=kind), SYNTAX))
+    for number in range(20_000):
+        leaf = reference_to(f"DICOM\\I{number:07}", CT, f"1.2.3.{number}", EXPLICIT)
+        leaf.set("DirectoryRecordType", "IMAGE")
+        tree.add(node, encode_attributes(leaf, SYNTAX))
+    with (tmp_path / "DICOMDIR").open("wb") as out:
+        tree.write(out.write, head_of_directory(Creator("1.2.3"), "1.2.3.4"), identification(""))
+    tree.close()
+    tracemalloc.start()
+    missing = sum(isinstance(each, Damage) for each in found_in(tmp_path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert missing == 20_000
+    assert peak < 1 << 19
