@@ -134,7 +134,7 @@ def _of_record(
     if not record.file_id and record.multi_referenced_offset:
         try:
             referring = directory.record_at(record.multi_referenced_offset)
-        except PeerError as error:
+        except (PeerError, StorageError) as error:
             yield Damage(directory_name, error.message)
             return
     where = f"the {record.kind} record at byte {record.offset}"

@@ -297,3 +297,45 @@ def test_the_keys_of_a_product_come_on_top(tmp_path: Path) -> None:
     assert [each.SOPInstanceUID for each in images] == uids_by_pydicom(tmp_path / "set")
     shutil.copytree(tmp_path / "set", tmp_path / "again")
     assert len(uids_read_by_us(tmp_path / "again")) == 3
+
+
+def test_an_object_that_is_cut_off_or_lies_about_its_syntax_is_refused(tmp_path: Path) -> None:
+    short = save(instance(1), tmp_path / "A")
+    short.write_bytes(short.read_bytes()[:-20])
+    lying = save(instance(2), tmp_path / "B", IMPLICIT)
+    data = lying.read_bytes()
+    old, new = b"UI\x12\x001.2.840.10008.1.2\0", b"UI\x14\x001.2.840.10008.1.2.1\0"
+    assert data.count(old) == 1
+    at = data.index(b"\x02\0\0\0UL\4\0") + 8
+    length = int.from_bytes(data[at : at + 4], "little") + 2
+    lying.write_bytes((data[:at] + length.to_bytes(4, "little") + data[at + 4 :]).replace(old, new))
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR) as writer:
+        with pytest.raises(StorageError, match="not whole"):
+            writer.add(short)
+        with pytest.raises(StorageError, match="wants Explicit VR Little Endian"):
+            writer.add(lying)
+
+
+def test_a_file_set_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    files = files_of(tmp_path / "in")
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR) as writer:
+        for path in files:
+            writer.add(path)
+    assert [each for each in (tmp_path / "set").rglob("*") if each.is_file()] == []
+    made(tmp_path / "set", files[:3])
+    before = uids_read_by_us(tmp_path / "set")
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR, update=True) as writer:
+        for path in files[3:]:
+            writer.add(path)
+    assert uids_read_by_us(tmp_path / "set") == before
+    assert len([each for each in (tmp_path / "set").rglob("I*") if each.is_file()]) == 3
+
+
+def test_the_uid_of_a_file_set_stays_through_updates(tmp_path: Path) -> None:
+    made(tmp_path / "set", [save(instance(1), tmp_path / "A")])
+    uid = pydicom.dcmread(tmp_path / "set" / "DICOMDIR").file_meta.MediaStorageSOPInstanceUID
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR, update=True) as writer:
+        writer.add(save(instance(2), tmp_path / "B"))
+        writer.finish()
+    again = pydicom.dcmread(tmp_path / "set" / "DICOMDIR").file_meta.MediaStorageSOPInstanceUID
+    assert uid == again
