@@ -42,7 +42,8 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
     {
         "vfat": (Way("vfat", _VFAT, f"{_VFAT},flush,errors=remount-ro"),),
         "exfat": (Way("exfat", _EXFAT, f"{_EXFAT},errors=remount-ro"),),
-        # Which of both a kernel has differs; neither is trusted to write what Windows reads.
+        # Which of both a kernel has differs, and Debian's has none; neither is trusted to write
+        # what Windows reads.
         "ntfs": (
             Way("ntfs3", f"{_OWNED},iocharset=utf8", None),
             Way("ntfs", f"{_OWNED},nls=utf8", None),
