@@ -32,8 +32,8 @@ from agent.support import NodeSupport, WakingKeeper
 from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
-from agent.workflow.import_desk import ImportDesk
 from agent.workflow.intake import Intake
+from agent.workflow.media_desk import MediaDesk
 from agent.workflow.memory_watch import MemoryWatch
 from agent.workflow.record_retention import RecordRetention
 from agent.workflow.retention import Retention
@@ -78,7 +78,7 @@ class Node:
         self.records = RecordRetention(
             lambda: self.configuration, self.archives, pool, lambda: self.calendar.earliest
         )
-        self.imports = ImportDesk(
+        self.desk = MediaDesk(
             lambda: self.configuration,
             self.archives,
             self.worklist,
@@ -167,7 +167,8 @@ class Node:
             ("record retention", self.records.run),
             ("watchdog", self._beat),
             ("metrics", self._keep_metrics),
-            ("imports", self.imports.run),
+            ("imports", self.desk.run_imports),
+            ("exports", self.desk.run_exports),
             ("media", self._watch_media),
         ):
             group.start(supervised(run, name), name)
@@ -191,7 +192,7 @@ class Node:
             await self._reloaded.wait()
         from agent.workflow.media_watch import MediaWatch
 
-        self.media = MediaWatch(lambda: self.configuration, self._template, self.imports)
+        self.media = MediaWatch(lambda: self.configuration, self._template, self.desk)
         await self.media.run()
 
     async def _deliver(self, delivery: Delivery) -> None:

@@ -37,6 +37,9 @@ def procedure_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "import-begin": questions.import_studies,
         "import-stop": questions.stop_import,
         "import-list": questions.imports,
+        "export-begin": questions.export_studies,
+        "export-stop": questions.stop_export,
+        "export-list": questions.exports,
     }
 
 
@@ -179,7 +182,7 @@ class _ProcedureQuestions:
 
     async def import_studies(self, request: Request) -> Any:
         """Begin imports of the studies of a medium."""
-        begun = await self._node.imports.imports.begin(
+        begun = await self._node.desk.imports.begin(
             str(request["root"]),
             studies=[str(each) for each in request.get("studies") or ()],
             patient_id=str(request.get("patient_id") or ""),
@@ -193,14 +196,48 @@ class _ProcedureQuestions:
 
     async def stop_import(self, request: Request) -> Any:
         """Give one up."""
-        await self._node.imports.imports.stop(
+        await self._node.desk.imports.stop(
             int(request["id"]), reason=str(request.get("reason") or "")
         )
         return {}
 
     async def imports(self, request: Request) -> Any:
         """The last ones."""
-        return {"items": await self._node.imports.imports.listing(int(request.get("limit", 50)))}
+        return {"items": await self._node.desk.imports.listing(int(request.get("limit", 50)))}
+
+    # Exports.
+
+    async def export_studies(self, request: Request) -> Any:
+        """Begin an export of the studies that are chosen."""
+        from agent.workflow.export_settings import FOLDER, Selection, Target
+
+        return await self._node.desk.exports.begin(
+            Selection(
+                tuple(str(each) for each in request.get("studies") or ()),
+                str(request.get("patient_id") or ""),
+                str(request.get("date_from") or ""),
+                str(request.get("date_to") or ""),
+                tuple((_texts(request.get("query")) or {}).items()),
+            ),
+            Target(
+                str(request.get("kind") or FOLDER),
+                str(request["target"]),
+                bool(request.get("update")),
+                int(request.get("volume_size") or 0),
+            ),
+            profile=str(request.get("profile") or ""),
+            archive=str(request.get("archive") or ""),
+            operator=str(request.get("operator") or ""),
+        )
+
+    async def stop_export(self, request: Request) -> Any:
+        """Give one up."""
+        await self._node.desk.exports.stop(int(request["id"]))
+        return {}
+
+    async def exports(self, request: Request) -> Any:
+        """The last ones."""
+        return {"items": await self._node.desk.exports.listing(int(request.get("limit", 50)))}
 
 
 def _texts(given: Any) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ An object with an unfinished job is never a candidate.
 
 from __future__ import annotations
 
+from agent.archive.examinations import EXPORT
 from agent.archive.reader_worker import ask
 from agent.archive.records import (
     COMMITTED,
@@ -28,6 +29,9 @@ _NOT_NEEDED = (
     # The step that is reported at the end names the objects that are there.
     " AND coalesce(study_instance_uid, '') NOT IN"
     " (SELECT study_instance_uid FROM examination WHERE state = 'IN PROGRESS')"
+    # What an export has still to write.
+    " AND coalesce(study_instance_uid, '') NOT IN (SELECT value FROM examination,"
+    f" json_each(content, '$.studies') WHERE state = 'IN PROGRESS' AND device = '{EXPORT}')"
 )
 
 

@@ -30,6 +30,9 @@ class ExaminationRow(NamedTuple):
 IN_PROGRESS = "IN PROGRESS"
 IMPORT = "import:"
 """The device of an import, which is a step like others; no device can be named so."""
+EXPORT = "export:"
+"""The device of an export, which has no step; `studies` of its content are those that it needs."""
+_OF_OTHERS = f"device NOT IN ('{IMPORT}', '{EXPORT}')"
 COLUMNS = "id, state, device, begun, changed, study_instance_uid, content"
 
 
@@ -79,23 +82,30 @@ WAITS_FOR_REVIEW = "waits for review"
 
 
 def examinations(
-    folder: str, state: str = "", limit: int = 100, imports: bool = False
+    folder: str, state: str = "", limit: int = 100, kind: str = ""
 ) -> list[ExaminationRow]:
-    """The last examinations, or imports, the last first; all, or those in a state."""
+    """The last examinations, the last first; all, or those in a state. With `kind` (IMPORT,
+    EXPORT) those that are imports, or exports."""
     from agent.archive.reader_worker import ask
 
-    where, values = (" AND state = ?", [state]) if state else ("", [])
+    where, values = ("device = ?", [kind]) if kind else (_OF_OTHERS, [])
+    if state:
+        where, values = f"{where} AND state = ?", [*values, state]
     rows = ask(
         folder,
-        f"SELECT {COLUMNS} FROM examination WHERE (device = ?) = ?{where} ORDER BY id DESC LIMIT ?",
-        (IMPORT, imports, *values, limit),
+        f"SELECT {COLUMNS} FROM examination WHERE {where} ORDER BY id DESC LIMIT ?",
+        (*values, limit),
     )
     return [ExaminationRow(*row) for row in rows]
 
 
 def examination(folder: str, number: int) -> ExaminationRow | None:
-    """One of them, or None."""
+    """One of them, or None; an import is one too, an export is not."""
     from agent.archive.reader_worker import ask
 
-    rows = ask(folder, f"SELECT {COLUMNS} FROM examination WHERE id = ?", (number,))
+    rows = ask(
+        folder,
+        f"SELECT {COLUMNS} FROM examination WHERE id = ? AND device != ?",
+        (number, EXPORT),
+    )
     return ExaminationRow(*rows[0]) if rows else None

@@ -149,10 +149,10 @@ class ProcedureClient(CorrectionClient):
         return count
 
     async def examinations(
-        self, state: str = "", limit: int = 100, *, imports: bool = False
+        self, state: str = "", limit: int = 100, *, kind: str = ""
     ) -> list[ExaminationRow]:
-        """The last examinations, or imports, the last first."""
-        found = await self._look("examinations", state, limit, imports)
+        """The last examinations, or those of a `kind` (IMPORT, EXPORT), the last first."""
+        found = await self._look("examinations", state, limit, kind)
         return cast("list[ExaminationRow]", found)
 
     async def examination(self, number: int) -> ExaminationRow | None:

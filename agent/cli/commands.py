@@ -40,6 +40,7 @@ _ROWS = (
     Command("studies", THE_NODE, "what is in the spool", "agent.cli.studies"),
     Command("exam", THE_NODE, "examinations, from worklist entry to step", "agent.cli.exam"),
     Command("import", THE_NODE, "studies from a medium, reconciled", "agent.cli.import_studies"),
+    Command("export", THE_NODE, "studies onto media, verified", "agent.cli.export_studies"),
     Command("capture", THE_NODE, "capture a series from a device", "agent.cli.capture"),
     Command(
         "substances",

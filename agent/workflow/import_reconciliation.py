@@ -18,6 +18,7 @@ from typing import Any
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER
+from agent.archive.examinations import IMPORT
 from agent.archive.records import Instance, JobState
 from agent.configuration.configuration import Configuration
 from agent.dataset.attributes import Attributes
@@ -177,7 +178,7 @@ class Imports:
         return [
             self._under_way.get(row.id, ImportRecord.of(row)).summary()
             for archive in self._archives.values()
-            for row in await archive.examinations("", limit, imports=True)
+            for row in await archive.examinations("", limit, kind=IMPORT)
         ]
 
     # What goes on.
@@ -305,7 +306,7 @@ class Imports:
 
     async def _known(self, archive: Archive) -> dict[str, ImportRecord]:
         """The last import of each study that was not given up."""
-        rows = await archive.examinations("", 10_000, imports=True)
+        rows = await archive.examinations("", 10_000, kind=IMPORT)
         known: dict[str, ImportRecord] = {}
         for row in reversed(rows):
             record = ImportRecord.of(row)
@@ -314,7 +315,7 @@ class Imports:
         return known
 
     async def _going(self, archive: Archive) -> list[ImportRecord]:
-        rows = await archive.examinations(IN_PROGRESS, imports=True)
+        rows = await archive.examinations(IN_PROGRESS, kind=IMPORT)
         return [ImportRecord.of(row) for row in rows]
 
     def _archive(self, name: str) -> Archive:

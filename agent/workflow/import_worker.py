@@ -27,6 +27,7 @@ from agent.errors import GantryError, StorageError
 from agent.media.found import Damage, FoundInstance
 from agent.media.reading import found_in
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
+from agent.workflow.medium_presence import presence
 from agent.workflow.object_copy import Taken, copy_failed, copy_rest, identity_of
 
 _PUT_BACK = "Put the medium back: the import goes on."
@@ -53,7 +54,7 @@ class _Medium:
         self._settings = settings
         self._root = Path(settings.root)
         try:
-            self._presence = _presence(self._root)
+            self._presence = presence(self._root)
         except OSError as error:
             raise self._gone(error.strerror) from error
         self._found = self._of_the_study()
@@ -102,7 +103,7 @@ class _Medium:
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""
         try:
-            if _presence(self._root) == self._presence:
+            if presence(self._root) == self._presence:
                 return
         except OSError as error:
             raise self._gone(error.strerror) from error
@@ -181,11 +182,3 @@ class _Medium:
         made.set("ContributionDateTime", self._settings.date_time)
         made.set("ContributionDescription", "Imported from a medium")
         return made
-
-
-def _presence(root: Path) -> tuple[int, int, bool]:
-    """What changes when a medium goes: the file system, its root, and whether its device is there,
-    for what the kernel has in its cache can be read for long. Raises OSError."""
-    state = root.stat()
-    place = f"{os.major(state.st_dev)}:{os.minor(state.st_dev)}"
-    return state.st_dev, state.st_ino, Path("/sys/dev/block", place).exists()

@@ -30,7 +30,7 @@ from agent.loop import (
     timeout,
 )
 from agent.loop.workers import Template, WorkerPool
-from agent.workflow.import_desk import ImportDesk
+from agent.workflow.media_desk import MediaDesk
 from agent.workflow.supervision import supervised
 from hal.removable import base as removable
 from hal.removable.base import (
@@ -92,7 +92,7 @@ class MediaWatch:
     """All media of a node."""
 
     def __init__(
-        self, configuration: Callable[[], Configuration], template: Template, desk: ImportDesk
+        self, configuration: Callable[[], Configuration], template: Template, desk: MediaDesk
     ) -> None:
         self.seen: dict[str, SeenMedium] = {}
         self._configuration = configuration
@@ -194,7 +194,7 @@ class MediaWatch:
             await self._pool.call(removable.let_go, mounted)
 
     @property
-    def desk(self) -> ImportDesk:
+    def desk(self) -> MediaDesk:
         """Where its studies are imported."""
         return self._desk
 

@@ -1,4 +1,4 @@
-"""Where imports are asked for: what carries them out is there when there is something to import."""
+"""Where imports and exports are asked for: what carries them out is there when there are some."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from agent.archive.archive import Archive
-from agent.archive.examinations import IN_PROGRESS
+from agent.archive.examinations import EXPORT, IMPORT, IN_PROGRESS
 from agent.configuration.configuration import Configuration
 from agent.loop import Event
 from agent.loop.workers import Template, WorkerPool
 from agent.workflow.worklist_watch import WorklistWatch
 
 if TYPE_CHECKING:
+    from agent.workflow.export import Exports
     from agent.workflow.import_reconciliation import Imports
 
 
-class ImportDesk:
-    """The imports of a node; a gateway that imports nothing does not pay for it."""
+class MediaDesk:
+    """The imports and exports of a node; a gateway that has none does not pay for them."""
 
     def __init__(
         self,
@@ -35,8 +36,9 @@ class ImportDesk:
         self._template = template
         self._pool = pool
         self._wake = wake
-        self._wanted = Event()
+        self._imports_wanted, self._exports_wanted = Event(), Event()
         self._imports: Imports | None = None
+        self._exports: Exports | None = None
 
     @property
     def imports(self) -> Imports:
@@ -52,16 +54,33 @@ class ImportDesk:
                 self._pool,
                 self._wake,
             )
-            self._wanted.set()
+            self._imports_wanted.set()
         return self._imports
 
-    async def run(self) -> None:
+    @property
+    def exports(self) -> Exports:
+        """They."""
+        if self._exports is None:
+            from agent.workflow.export import Exports
+
+            self._exports = Exports(self._configuration, self._archives, self._template, self._pool)
+            self._exports_wanted.set()
+        return self._exports
+
+    async def run_imports(self) -> None:
         """Until cancelled: what was cut off by the end of a former node goes on."""
-        going = [
-            row
-            for archive in tuple(self._archives.values())
-            for row in await archive.examinations(IN_PROGRESS, 1, imports=True)
-        ]
-        if not going:
-            await self._wanted.wait()
+        if not await self._is_going(IMPORT):
+            await self._imports_wanted.wait()
         await self.imports.run()
+
+    async def run_exports(self) -> None:
+        """The same."""
+        if not await self._is_going(EXPORT):
+            await self._exports_wanted.wait()
+        await self.exports.run()
+
+    async def _is_going(self, kind: str) -> bool:
+        for archive in tuple(self._archives.values()):
+            if await archive.examinations(IN_PROGRESS, 1, kind=kind):
+                return True
+        return False

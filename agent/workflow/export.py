@@ -1,0 +1,267 @@
+"""Export of studies to media: folders and sticks, images of discs, discs that are burnt.
+
+What is exported is chosen and measured first; nothing is written where it does not fit. Exports are
+carried out one after the other. Where one has got to is kept in the archive: after a restart, and
+when a medium that was pulled is back, it goes on with the first volume that is not whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from agent import observation
+from agent.archive.archive import Archive
+from agent.archive.examinations import EXPORT
+from agent.configuration.configuration import Configuration
+from agent.errors import GantryError, LocalError
+from agent.loop import Event, Limit, TimedOut, shielded, timeout
+from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
+from agent.services.offer import implementation_of
+from agent.workflow.export_record import (
+    COMPLETED,
+    DISCONTINUED,
+    FAILED,
+    IN_PROGRESS,
+    ExportRecord,
+)
+from agent.workflow.export_settings import (
+    NoRoom,
+    NotAsWritten,
+    Plan,
+    Selection,
+    Step,
+    Tally,
+    Target,
+    VolumeSettings,
+)
+from agent.workflow.export_worker import plan_export, remove_folder, serve_export
+
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
+"""Seconds until a medium that is gone, or a drive without a disc, is tried again."""
+
+
+class Exports:
+    """All exports of a node, one after the other."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        archives: Mapping[str, Archive],
+        template: Template,
+        pool: WorkerPool,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._configuration = configuration
+        self._archives = archives
+        self._template = template
+        self._pool = pool
+        self._clock = clock
+        self._changed = Event()
+        self._beginning = Limit(1)
+        self._stopped: set[int] = set()
+        self._under_way: dict[int, ExportRecord] = {}
+        self._service: Service | None = None
+
+    # What people ask for.
+
+    async def begin(
+        self,
+        selection: Selection,
+        target: Target,
+        *,
+        profile: str = "",
+        archive: str = "",
+        operator: str = "",
+    ) -> dict[str, Any]:
+        """Begin an export; as people see it.
+
+        Without a `profile` it is the usual one that takes most objects as they are. Raises
+        LocalError where nothing is chosen, or the target cannot be; NoRoom, with how much is
+        missing; nothing is written then.
+        """
+        place = self._archive(archive)
+        state = self._configuration().node.state
+        await self._beginning.acquire()
+        try:
+            for other in await self._going(place):
+                if other.target.path == target.path:
+                    raise LocalError(f"an export to {target.path} is under way", value=other.id)
+            plan: Plan = await self._pool.call(
+                plan_export, str(place.folder), selection, target, profile, state
+            )
+            record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
+            begun = ExportRecord.of(await place.save_examination(record.row()))
+        finally:
+            self._beginning.release()
+        for uid in plan.studies:
+            await place.note(
+                "export",
+                "study",
+                uid,
+                operator or "export",
+                sum(each.objects for each in plan.volumes),
+                {"export": begun.id, "target": target.path, "profile": plan.profile},
+            )
+        observation.notice(
+            "export begun", export=begun.id, target=target.path, profile=plan.profile
+        )
+        self._changed.set()
+        return begun.summary()
+
+    async def stop(self, number: int) -> None:
+        """Give up an export: volumes that are whole stay, the one under way is taken back.
+
+        Raises LocalError where it is not in progress.
+        """
+        for archive in self._archives.values():
+            if number in {each.id for each in await self._going(archive)}:
+                self._stopped.add(number)
+                if number in self._under_way and self._service is not None:
+                    self._service.kill()
+                self._changed.set()
+                return
+        raise LocalError(f"export {number} is not in progress", value=number)
+
+    async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The last exports of every archive."""
+        return [
+            self._under_way.get(row.id, ExportRecord.of(row)).summary()
+            for archive in self._archives.values()
+            for row in await archive.examinations("", limit, kind=EXPORT)
+        ]
+
+    # What goes on.
+
+    async def run(self) -> None:
+        """Until cancelled: carry out what is in progress, that of a former life included."""
+        wait = _FIRST_WAIT
+        while True:
+            self._changed.clear()
+            waits = False
+            for archive in tuple(self._archives.values()):
+                for record in reversed(await self._going(archive)):
+                    self._under_way[record.id] = record
+                    try:
+                        waits = not await self._go_on(archive, record) or waits
+                    finally:
+                        del self._under_way[record.id]
+            wait = min(2 * wait, _LONGEST_WAIT) if waits else _FIRST_WAIT
+            with suppress(TimedOut), timeout(wait if waits else None):
+                await self._changed.wait()
+                wait = _FIRST_WAIT
+
+    async def _go_on(self, archive: Archive, record: ExportRecord) -> bool:
+        """As far as it goes; False where it has to be tried again."""
+        try:
+            while not record.is_written and record.id not in self._stopped:
+                record.tallies.append(await self._write(archive, record))
+                record.waits, record.stage, record.now = "", "", 0
+                await archive.save_examination(record.row())
+        except (NotAsWritten, NoRoom) as error:
+            record.reason = str(error)
+        except (GantryError, WorkerDied) as error:
+            if record.id not in self._stopped:
+                return await self._wait(archive, record, error)
+        stopped = record.id in self._stopped
+        self._stopped.discard(record.id)
+        if not record.is_written:
+            await self._take_back(archive, record)
+        if record.reason:
+            record.state = FAILED
+        else:
+            record.state = DISCONTINUED if stopped and not record.is_written else COMPLETED
+        record.waits = record.stage = ""
+        await archive.save_examination(record.row())
+        await self._pool.call(remove_folder, str(self._scratch(archive, record)))
+        say = observation.warning if record.state == FAILED else observation.notice
+        say(
+            "export over",
+            export=record.id,
+            state=record.state,
+            left_out=record.failed or None,
+            why=record.reason or None,
+        )
+        return True
+
+    async def _wait(self, archive: Archive, record: ExportRecord, why: Exception) -> bool:
+        if record.waits != str(why):
+            record.waits = str(why)
+            observation.warning("export waits", export=record.id, why=why)
+            await archive.save_examination(record.row())
+        return False
+
+    async def _write(self, archive: Archive, record: ExportRecord) -> Tally:
+        """The next volume. Raises what its worker raises."""
+        service = await self._start(archive, record)
+        try:
+            record.now = 0
+            while (step := await service.call("step")) is not None:
+                assert isinstance(step, Step)
+                record.now = record.now + 1 if step.stage == record.stage else 1
+                record.stage, record.waits = step.stage, ""
+            tally: Tally = await service.call("tally")
+            return tally
+        finally:
+            await self._end(service)
+
+    async def _take_back(self, archive: Archive, record: ExportRecord) -> None:
+        """What is unfinished on the target goes, if the target is there."""
+        service = await self._start(archive, record)
+        try:
+            await service.call("take_back")
+        except (GantryError, WorkerDied, OSError) as error:
+            observation.warning("export not taken back", export=record.id, why=error)
+        finally:
+            await self._end(service)
+
+    async def _start(self, archive: Archive, record: ExportRecord) -> Service:
+        service = await Service.start(
+            self._template, serve_export, self._settings(archive, record), name="export"
+        )
+        self._service = service
+        return service
+
+    async def _end(self, service: Service) -> None:
+        self._service = None
+        with shielded():
+            # It may hang on a dead medium; what it was doing is marked as unfinished.
+            service.kill()
+            await service.closed()
+
+    def _settings(self, archive: Archive, record: ExportRecord) -> VolumeSettings:
+        number = len(record.tallies) + 1
+        count = len(record.plan.volumes)
+        name = f"EXPORT_{record.id}" if count == 1 else f"EXPORT_{record.id}_{number}"
+        return VolumeSettings(
+            record.id,
+            number,
+            name[:16],
+            str(archive.folder),
+            str(self._scratch(archive, record)),
+            record.plan.profile,
+            record.target,
+            record.plan.mount,
+            record.plan.volumes[number - 1],
+            record.plan.last_instance,
+            *implementation_of(self._configuration()),
+        )
+
+    def _scratch(self, archive: Archive, record: ExportRecord) -> Path:
+        name = f"{archive.name}-{record.id}"
+        return Path(self._configuration().node.state, "exports", name)
+
+    async def _going(self, archive: Archive) -> list[ExportRecord]:
+        rows = await archive.examinations(IN_PROGRESS, kind=EXPORT)
+        return [ExportRecord.of(row) for row in rows]
+
+    def _archive(self, name: str) -> Archive:
+        if not name and self._archives:
+            return next(iter(self._archives.values()))
+        if name not in self._archives:
+            raise LocalError(f"there is no archive {name}", limit=", ".join(self._archives))
+        return self._archives[name]

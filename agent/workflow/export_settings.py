@@ -1,0 +1,108 @@
+"""What the node and the workers of an export tell each other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from agent.errors import StorageError
+
+FOLDER, IMAGE, DISC = "folder", "image", "disc"
+"""Kinds of targets: a folder, be it of a medium; an image of a disc; a disc in a drive."""
+
+
+class Selection(NamedTuple):
+    """Which studies: all that meet every condition that is not empty. Dates are YYYYMMDD; `query`
+    has keywords of study and patient with what they are to match (PS3.4 C.2.2.2)."""
+
+    studies: tuple[str, ...] = ()
+    patient_id: str = ""
+    date_from: str = ""
+    date_to: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+
+
+class Target(NamedTuple):
+    """Where to. `path` is the folder, the image, or the device of the drive; `update` adds to the
+    file-set that is there. `volume_size` in bytes, 0: what there is room for."""
+
+    kind: str
+    path: str
+    update: bool = False
+    volume_size: int = 0
+
+
+class Unit(NamedTuple):
+    """A study, or some of its series, that go onto one volume; no series: all of them."""
+
+    study: str
+    series: tuple[str, ...] = ()
+
+
+class Volume(NamedTuple):
+    """One file-set of an export; `size` in bytes, as it is reckoned beforehand."""
+
+    place: str
+    units: tuple[Unit, ...]
+    objects: int
+    size: int
+
+
+class Plan(NamedTuple):
+    """What an export will do. `last_instance` is the number in the archive of the last object that
+    was there; what comes later is no part of it. `mount` is where the medium was mounted."""
+
+    profile: str
+    studies: tuple[str, ...]
+    patients: tuple[tuple[str, str], ...]
+    volumes: tuple[Volume, ...]
+    last_instance: int
+    mount: str
+
+
+class VolumeSettings(NamedTuple):
+    """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own."""
+
+    export: int
+    number: int
+    file_set_id: str
+    archive: str
+    scratch: str
+    profile: str
+    target: Target
+    mount: str
+    volume: Volume
+    last_instance: int
+    implementation_class_uid: str
+    implementation_version_name: str
+
+
+COPIED, CONVERTED, THERE, LEFT_OUT = "copied", "converted", "there", "left out"
+"""What became of an object: `THERE`, it was in the file-set that is added to."""
+COPYING, VERIFYING, IMAGING, BURNING = "copying", "verifying", "making the image", "burning"
+
+
+class Step(NamedTuple):
+    """What the worker has done of a `stage`; when it copies, the `outcome` of an object."""
+
+    stage: str
+    outcome: str = ""
+
+
+class Tally(NamedTuple):
+    """What became of the objects of a volume. `failures` are SOP Instance UIDs, with reasons, of
+    the first of those `left_out`; `size` is that of the files that were written, in bytes."""
+
+    copied: int = 0
+    converted: int = 0
+    there: int = 0
+    left_out: int = 0
+    size: int = 0
+    failures: tuple[tuple[str, str], ...] = ()
+
+
+class NotAsWritten(StorageError):
+    """What was read back is not what was written."""
+
+
+class NoRoom(StorageError):
+    """The target is full."""

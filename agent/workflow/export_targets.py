@@ -1,0 +1,167 @@
+"""Where an export goes: the places of its volumes, what they hold, and whether there is room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.errors import LocalError
+from agent.media.application_profiles import Profile
+from agent.media.file_ids import DICOMDIR, FileNames
+from agent.workflow.export_settings import FOLDER, IMAGE, NoRoom, Target, Volume
+from agent.workflow.export_unfinished import Unfinished
+
+DISCS = {
+    "120 mm CD-R": 359_840 * 2048,
+    "120 mm DVD": 2_295_104 * 2048,
+    "120 mm DVD-RAM": 2_236_704 * 2048,
+    "Blu-ray disc": 12_219_392 * 2048,
+}
+"""Bytes that fit on a disc of one layer, by the medium that a profile names; a CD of 80 minutes."""
+
+SECTOR = 2048
+DISC_OVERHEAD = 640 << 10
+"""Bytes of an image that are no files: system area, descriptors, tables and padding."""
+_LARGEST_CLUSTER = 32 << 10
+
+
+def block_size(target: Target) -> int:
+    """By how many bytes files grow there. Raises LocalError where the target cannot be."""
+    if target.kind != FOLDER:
+        return SECTOR
+    return min(max(os.statvfs(base_of(target)).f_frsize, 512), _LARGEST_CLUSTER)
+
+
+def capacity(target: Target, profile: Profile) -> int:
+    """Bytes of files that a volume can have; 0: without limit."""
+    size = target.volume_size
+    if target.kind == FOLDER:
+        return size
+    size = size or DISCS.get(profile.medium, 0)
+    return max(1, size - DISC_OVERHEAD) if size else 0
+
+
+def place_of(target: Target, number: int, count: int) -> str:
+    """The folder, image or device of a volume; numbers begin with 1."""
+    if count == 1 or target.kind not in (FOLDER, IMAGE):
+        return target.path
+    path = Path(target.path)
+    name = f"{path.stem}-{number}{path.suffix}" if target.kind == IMAGE else f"{path.name}-{number}"
+    return str(path.with_name(name))
+
+
+def base_of(target: Target) -> Path:
+    """The folder that must be there already."""
+    path = Path(target.path)
+    return path if target.kind == FOLDER and path.is_dir() else path.parent
+
+
+def mount_of(target: Target) -> str:
+    """Where the file system of the target is mounted; "" for a disc that is not."""
+    if target.kind not in (FOLDER, IMAGE):
+        return ""
+    place = base_of(target).resolve()
+    while not os.path.ismount(place):
+        place = place.parent
+    return str(place)
+
+
+def check_target(target: Target, profile: Profile) -> None:
+    """Raises LocalError for a target that cannot be written, before anything is."""
+    path = Path(target.path)
+    if not path.is_absolute():
+        raise LocalError(f"{path} is not a whole path", value=target.path)
+    if profile.icon:
+        raise LocalError(
+            f"{profile.name} wants an icon in each IMAGE record, and we make none",
+            clause=profile.clause,
+            value=profile.name,
+            way_out="Use STD-GEN-CD or another general purpose profile.",
+        )
+    if target.update and (target.kind != FOLDER or not profile.updates):
+        raise LocalError(
+            f"{profile.name} has no File-set Updater"
+            if target.kind == FOLDER
+            else "a disc, or its image, is written once",
+            clause=profile.clause if target.kind == FOLDER else "",
+            way_out="Leave --update out, or export into a folder.",
+        )
+    if target.kind != FOLDER and shutil.which("xorriso") is None:
+        raise LocalError(
+            "discs are made by xorriso, which is not installed", way_out="Install that package."
+        )
+    if target.kind not in (FOLDER, IMAGE):
+        if not path.exists():
+            raise LocalError(f"there is no drive {path}", value=target.path)
+        return
+    base = base_of(target)
+    if not base.is_dir() or not os.access(base, os.W_OK | os.X_OK):
+        raise LocalError(
+            f"there is no folder {base}" if not base.is_dir() else f"{base} cannot be written to",
+            value=str(base),
+            way_out="Make it, or look whether the medium is mounted, and writable.",
+        )
+
+
+def check_places(target: Target, volumes: Sequence[Volume]) -> None:
+    """Raises LocalError where one of the volumes has something in its way; what an export left
+    unfinished there is taken back first. Raises OSError."""
+    if target.kind == FOLDER:
+        for volume in volumes:
+            Unfinished(Path(volume.place), 0, 0).take_back()
+    if target.update:
+        if len(volumes) > 1:
+            raise LocalError(
+                f"there are {len(volumes)} volumes, and one file-set is added to",
+                value=len(volumes),
+                limit=1,
+            )
+        if not _has_file_set(Path(target.path)):
+            raise LocalError(
+                f"{target.path} has no file-set", value=target.path, way_out="Leave --update out."
+            )
+        return
+    for volume in volumes:
+        place = Path(volume.place)
+        if target.kind == IMAGE and place.exists():
+            raise LocalError(f"{place} is there already", way_out="Take another name.")
+        if target.kind == FOLDER and place.exists() and not place.is_dir():
+            raise LocalError(f"{place} is no folder", way_out="Take another name.")
+        if target.kind == FOLDER and _has_file_set(place):
+            raise LocalError(
+                f"{place} has a file-set already",
+                value=str(place),
+                way_out="Add to it (--update), or take another folder.",
+            )
+
+
+def _has_file_set(folder: Path) -> bool:
+    return folder.is_dir() and FileNames(folder).real_name(DICOMDIR) is not None
+
+
+def check_room(target: Target, volumes: Sequence[Volume], scratch: Path) -> None:
+    """Raises NoRoom where not all of it fits, with how much is missing.
+
+    A disc is made from a folder of ours, and burnt from an image of ours.
+    """
+    wanted: dict[Path, int] = {}
+    largest = max(each.size for each in volumes)
+    if target.kind in (FOLDER, IMAGE):
+        wanted[base_of(target)] = sum(each.size for each in volumes)
+    if target.kind != FOLDER:
+        staged = largest if target.kind == IMAGE else 2 * largest + DISC_OVERHEAD
+        wanted[scratch] = staged
+        if target.kind == IMAGE and base_of(target).stat().st_dev == scratch.stat().st_dev:
+            wanted[scratch] += wanted.pop(base_of(target))
+    for folder, size in wanted.items():
+        found = os.statvfs(folder)
+        free = found.f_bavail * found.f_frsize
+        if size > free:
+            raise NoRoom(
+                f"{size} bytes are needed on {folder}, and {free} are free",
+                value=size,
+                limit=free,
+                way_out="Make room, take a larger medium, or choose fewer studies.",
+            )

@@ -1,0 +1,133 @@
+"""A file-set in a folder that is not finished: marked as such, and taken back if need be.
+
+The mark is a folder beside the DICOMDIR. It says what was there before, and has a copy of the
+directory as it was: so whatever ends an export, the file-set is the old one again, or the whole
+new one. Files of others are never touched: ours are below new names of the top folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from agent.errors import StorageError
+from agent.media.file_copying import sync_folder
+from agent.media.file_ids import DICOMDIR, FileNames
+from agent.media.file_set import TOP_FOLDER
+
+_MARK = "GANTRY.TMP"
+_STATE, _DIRECTORY, _NEW = "STATE", "DICOMDIR.OLD", "STATE.NEW"
+
+
+class Unfinished:
+    """The mark in one folder. All raise OSError."""
+
+    def __init__(self, folder: Path, export: int, number: int) -> None:
+        self._folder = folder
+        self._mark = folder / _MARK
+        self._who = [export, number]
+
+    def begin(self) -> None:
+        """From now on the file-set is unfinished."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        top = self._folder / TOP_FOLDER
+        directory = FileNames(self._folder).real_name(DICOMDIR) or ""
+        state = {
+            "who": self._who,
+            "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
+            "directory": directory,
+            "verified": False,
+        }
+        self._mark.mkdir()
+        if directory:
+            shutil.copyfile(self._folder / directory, self._mark / _DIRECTORY)
+            _sync(self._mark / _DIRECTORY)
+        self._write(state)
+        sync_folder(self._folder)
+
+    def take_back(self) -> None:
+        """All is as it was before; nothing happens where there is no mark.
+
+        What another export has finished stays. Raises StorageError for a mark that is not ours.
+        """
+        if not self._mark.is_dir():
+            return
+        state = self._read()
+        if state is not None and not (state["verified"] and state["who"] != self._who):
+            directory = self._folder / (state["directory"] or DICOMDIR)
+            if (self._mark / _DIRECTORY).exists():
+                (self._mark / _DIRECTORY).replace(directory)
+            elif not state["directory"]:
+                directory.unlink(missing_ok=True)
+            self._remove_files(state["before"])
+        self._remove_mark()
+
+    def verified(self) -> None:
+        """All is written and was read back."""
+        state = self._read()
+        if state is not None:
+            self._write(state | {"verified": True})
+
+    def finish(self) -> None:
+        """The mark goes: the file-set is whole."""
+        self._remove_mark()
+
+    def _remove_files(self, before: list[str] | None) -> None:
+        top = self._folder / TOP_FOLDER
+        if not top.is_dir():
+            return
+        for path in tuple(top.iterdir()):
+            if path.name not in (before or ()):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        if before is None:
+            top.rmdir()
+
+    def _remove_mark(self) -> None:
+        if self._mark.is_dir():
+            # Without its state a mark says nothing: that goes last.
+            (self._mark / _DIRECTORY).unlink(missing_ok=True)
+            shutil.rmtree(self._mark)
+            sync_folder(self._folder)
+
+    def _read(self) -> dict[str, Any] | None:
+        """None where nothing was begun yet."""
+        try:
+            state = json.loads((self._mark / _STATE).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise _foreign(self._mark) from error
+        if not isinstance(state, dict) or not {"who", "before", "directory", "verified"} <= set(
+            state
+        ):
+            raise _foreign(self._mark)
+        return state
+
+    def _write(self, state: dict[str, Any]) -> None:
+        new = self._mark / _NEW
+        new.write_text(json.dumps(state))
+        _sync(new)
+        new.replace(self._mark / _STATE)
+        sync_folder(self._mark)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _foreign(mark: Path) -> StorageError:
+    return StorageError(
+        f"{mark} is not what an export of ours leaves",
+        value=str(mark),
+        way_out="Look what it is, and remove it.",
+    )
