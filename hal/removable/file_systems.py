@@ -52,7 +52,7 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
         "ext4": (Way("ext4", "noload", "errors=remount-ro"),),
         "ext3": (Way("ext4", "noload", "errors=remount-ro"),),
         "ext2": (Way("ext4", "", "errors=remount-ro"),),
-        # File IDs are names of ISO 9660 in capitals (PS3.12 F.1.2), which the kernel shows in
+        # File IDs are names of ISO 9660 in capitals (PS3.12 Annex F), which the kernel shows in
         # small letters: found in any case they are found as DICOMDIR has them. Rock Ridge has
         # owners and modes of some other machine.
         "iso9660": (Way("iso9660", f"{_OPTICAL},norock,check=relaxed", None),),
