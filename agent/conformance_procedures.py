@@ -244,7 +244,8 @@ def _events_scp(entity: Entity) -> Iterator[str]:
             (
                 "Study Instance UID",
                 "names the study, of archive, examination in progress or worklist; another Patient "
-                "ID than the study's is refused (C104H), another Study ID is logged (B104H)",
+                "ID than the study's is refused (C104H), another Study ID is logged (B104H); the "
+                "UID from before a reconciliation stands for the new one (B102H)",
             ),
             ("Study Instance UID that nobody knows", unknown),
             (

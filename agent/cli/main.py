@@ -107,6 +107,17 @@ def _command_parser(command: Command, module: Any, before: argparse.Namespace) -
     return parser
 
 
+def _parsed(
+    parser: argparse.ArgumentParser, rest: list[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """Words may stand before options, behind them, or both: argparse's first way of parsing takes
+    only those of one place. Its second one cannot do commands of commands."""
+    try:
+        return parser.parse_known_intermixed_args(rest)
+    except TypeError:
+        return parser.parse_known_args(rest)
+
+
 def _find(name: str) -> Command:
     found = COMMANDS.get(name)
     if found is not None:
@@ -148,7 +159,7 @@ def _run(arguments: Sequence[str]) -> int:
     command = _find(name)
     module = _load(command)
     parser = _command_parser(command, module, options)
-    chosen, passed_on = parser.parse_known_args(rest)
+    chosen, passed_on = _parsed(parser, rest)
     if passed_on and not command.passes_on:
         parser.error(f"does not know {' '.join(passed_on)}")
     chosen.passed_on = passed_on

@@ -1,4 +1,5 @@
-"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones."""
+"""`gantry media`: file-sets with a DICOMDIR: what is on one, what is wrong, and new ones; and the
+media that are plugged in at the running node."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from agent.cli.exit_status import ExitStatus, explain
 from agent.cli.files_below import files_below
+from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
+from agent.control import ask
 from agent.errors import ConfigurationError, GantryError
 from agent.media.application_profiles import PROFILES, profile_of
 from agent.media.checking import check
@@ -29,17 +32,24 @@ _ACTS = {
     "create": "make a file-set there, of files and folders",
     "update": "add files to the one that is there, or take instances out of it",
     "profiles": "the application profiles that can be written",
+    "devices": "media that are plugged in, and how far the node is with them",
+    "release": "let one go, so that it is safe to remove",
 }
+_OF_THE_NODE = ("devices", "release")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     for name, what in _ACTS.items():
         act = acts.add_parser(name, help=what, description=what)
-        if name != "profiles":
+        if name == "release":
+            act.add_argument("name", metavar="NAME", help="its label, id or device")
+        elif name not in ("profiles", "devices"):
             act.add_argument("folder", metavar="FOLDER", type=Path, help="the medium's root")
         if name in ("create", "update"):
             _add_writing_options(act, update=name == "update")
+        if name in _OF_THE_NODE:
+            add_control_option(act)
         add_json_option(act)
 
 
@@ -76,6 +86,8 @@ def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> No
 def run(options: argparse.Namespace) -> int:
     if options.act == "profiles":
         return _profiles(options)
+    if options.act in _OF_THE_NODE:
+        return _devices(options)
     if options.folder.name.upper() == DICOMDIR and options.folder.is_file():
         options.folder = options.folder.parent
     acts: dict[str, Callable[[argparse.Namespace], int]] = {"list": _list, "check": _check}
@@ -93,18 +105,36 @@ def _profiles(options: argparse.Namespace) -> int:
     return ExitStatus.DONE
 
 
+def _devices(options: argparse.Namespace) -> int:
+    if options.act == "release":
+        items = [ask(options.control, "media-release", name=options.name)]
+    else:
+        items = ask(options.control, "media")["items"]
+    if options.json:
+        print(json.dumps({"items": items}, ensure_ascii=False))
+        return ExitStatus.DONE
+    for each in items:
+        where = f"  {each['folder']}" if each["folder"] else ""
+        why = f"  ({each['why']})" if each["why"] else ""
+        size = f"{each['size'] / 1e9:.1f} GB"
+        print(f"{each['name']:<16} {each['bus']:<5} {size:>9}  {each['state']}{where}{why}")
+    if not items:
+        print("no media")
+    return ExitStatus.DONE
+
+
 def _list(options: argparse.Namespace) -> int:
     damage: list[Damage] = []
     patients = contents_of(_without_damage(options.folder, damage))
     for patient in patients:
         if options.json:
-            print(json.dumps(patient.as_json(), ensure_ascii=False))
+            print(json.dumps(patient.as_json()))
         else:
             _print_tree(patient)
     if not patients and not options.json:
         print("no instances")
     for each in damage:
-        print(f"{each.file}: {each.reason}", file=sys.stderr)
+        print(_shown(f"{each.file}: {each.reason}"), file=sys.stderr)
     return ExitStatus.REFUSED if damage else ExitStatus.DONE
 
 
@@ -116,18 +146,20 @@ def _without_damage(folder: Path, damage: list[Damage]) -> Iterator[FoundInstanc
             yield each
 
 
+def _shown(text: str) -> str:
+    """For a terminal: what a medium brings along must not move the cursor, or break the output."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def _print_tree(patient: Patient) -> None:
-    print(f"{patient.patient_id or '-'}  {patient.name}  {patient.count} instances")
+    print(_shown(f"{patient.patient_id or '-'}  {patient.name}  {patient.count} instances"))
     for study in patient.studies.values():
-        print(
-            f"  {study.date or '-'}  {study.description or '-'}  {study.accession_number or '-'}"
-            f"  {study.count} instances  {study.uid}"
-        )
+        line = f"  {study.date or '-'}  {study.description or '-'}  {study.accession_number or '-'}"
+        print(_shown(f"{line}  {study.count} instances  {study.uid}"))
         for series in study.series.values():
-            print(
-                f"    {series.number or '-':>4}  {series.modality or '-':<4}"
-                f" {series.description or '-'}  {series.count} instances  {series.uid}"
-            )
+            line = f"    {series.number or '-':>4}  {series.modality or '-':<4}"
+            line += f" {series.description or '-'}  {series.count} instances  {series.uid}"
+            print(_shown(line))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -138,7 +170,7 @@ def _check(options: argparse.Namespace) -> int:
             print(json.dumps(fault._asdict()))
         else:
             clause = f" ({fault.clause})" if fault.clause else ""
-            print(f"{fault.file}: {fault.reason}{clause}")
+            print(_shown(f"{fault.file}: {fault.reason}{clause}"))
     if not options.json:
         print(f"{faults} faults" if faults else "no fault")
     return ExitStatus.REFUSED if faults else ExitStatus.DONE
@@ -170,10 +202,13 @@ def _write(options: argparse.Namespace) -> int:
             except GantryError as error:
                 refused += 1
                 print(f"{path}: {explain(error)}", file=sys.stderr)
-        if added or options.delete or update:
+        deleted = writer.deleted
+        if added or deleted:
             writer.finish()
+    counts = {"added": added, "deleted": deleted, "refused": refused, "there already": twice}
     if options.json:
-        print(json.dumps({"added": added, "refused": refused, "there already": twice}))
+        print(json.dumps(counts))
     else:
-        print(f"{added} added, {refused} refused, {twice} there already")
-    return ExitStatus.REFUSED if refused or not (added or options.delete) else ExitStatus.DONE
+        print(", ".join(f"{count} {what}" for what, count in counts.items()))
+    whole = deleted == len(options.delete) and not refused
+    return ExitStatus.DONE if whole else ExitStatus.REFUSED

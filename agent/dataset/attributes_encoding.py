@@ -96,7 +96,7 @@ def _attribute(element: Element, raw: bytes, charset: bytes) -> Attribute:
         text = decode_text(raw, vr, charset)
         if vr in SINGLE_TEXTS:
             return Attribute(vr, (text,) if text else ())
-        values = tuple(each.strip() for each in text.split("\\"))
+        values = tuple(each.strip(" ") for each in text.split("\\"))
         return Attribute(vr, values if any(values) else ())
     if row is not None and row.format and not row.name.startswith("O"):
         numbers = decode_numbers(vr, raw, little_endian=element.little_endian)

@@ -90,7 +90,7 @@ def _of(**types: str) -> dict[str, tuple[Key, ...]]:
     }
 
 
-# Annex D; those on DVD, BD and USB have the same.
+# Annex D
 _GENERAL_KEYS = _of(IMAGE="1C ImageType, 1C ReferencedImageSequence")
 # Table E.3-2
 _CTMR_KEYS = _of(
@@ -102,6 +102,14 @@ _ANGIOGRAPHIC_KEYS = _of(
     PATIENT="2 PatientBirthDate, 2 PatientSex",
     SERIES="2 InstitutionName, 2 InstitutionAddress, 2 PerformingPhysicianName",
     IMAGE="1 ImageType, 2 CalibrationImage, 1C ReferencedImageSequence",
+)
+# Annexes H to J, M and N: what the profiles for images of one kind ask for, all together.
+_COMPRESSED_KEYS = _of(
+    PATIENT="1C PatientBirthDate, 1C PatientSex",
+    SERIES="1C InstitutionName, 1C InstitutionAddress, 1C PerformingPhysicianName",
+    IMAGE="1C ImageType, 1C ReferencedImageSequence, 1C ImagePositionPatient, "
+    "1C ImageOrientationPatient, 1C FrameOfReferenceUID, 1C NumberOfFrames, 1 Rows, 1 Columns, "
+    "1C PixelSpacing, 1C LossyImageCompressionRatio, 1C CalibrationImage",
 )
 _CD, _DVD, _DVD_RAM, _BLU_RAY = "120 mm CD-R", "120 mm DVD", "120 mm DVD-RAM", "Blu-ray disc"
 
@@ -166,7 +174,14 @@ _SOME_CLASSES: tuple[tuple[str, str, str, _Classes, _Keys, int], ...] = (
 )
 
 PROFILES: Mapping[str, Profile] = {
-    name: Profile(name, f"PS3.11 {annex}", medium, syntaxes, None, _GENERAL_KEYS)
+    name: Profile(
+        name,
+        f"PS3.11 {annex}",
+        medium,
+        syntaxes,
+        None,
+        _GENERAL_KEYS if annex == "D" else _COMPRESSED_KEYS,
+    )
     for name, annex, medium, syntaxes in _ALL_CLASSES
 } | {
     name: Profile(name, f"PS3.11 {annex}", medium, (), classes, keys, icon)

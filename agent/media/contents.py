@@ -64,6 +64,8 @@ class Patient:
 
     patient_id: str
     name: str
+    birth_date: str = ""
+    sex: str = ""
     studies: dict[str, Study] = field(default_factory=dict)
 
     @property
@@ -76,6 +78,8 @@ class Patient:
         return {
             "PatientID": self.patient_id,
             "PatientName": self.name,
+            "PatientBirthDate": self.birth_date,
+            "PatientSex": self.sex,
             "instances": self.count,
             "studies": [each.as_json() for each in self.studies.values()],
         }
@@ -86,7 +90,11 @@ def contents_of(instances: Iterable[FoundInstance]) -> list[Patient]:
     patients: dict[tuple[str, str], Patient] = {}
     for each in instances:
         identity = each.keys.get("PatientID", ""), each.keys.get("PatientName", "")
-        patient = patients.setdefault(identity, Patient(*identity))
+        patient = patients.get(identity)
+        if patient is None:
+            patient = patients[identity] = Patient(
+                *identity, each.keys.get("PatientBirthDate", ""), each.keys.get("PatientSex", "")
+            )
         uid = each.keys.get("StudyInstanceUID", "")
         study = patient.studies.get(uid)
         if study is None:

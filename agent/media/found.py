@@ -30,7 +30,7 @@ class FoundInstance:
     """An instance: its file below the root of the medium, with "/" between names.
 
     `keys` has the values of `KEYS` that are there, decoded, several values with a backslash
-    between them.
+    between them. `is_whole` is False where the end of the file is missing: that was told as damage.
     """
 
     file: str
@@ -38,6 +38,7 @@ class FoundInstance:
     sop_instance_uid: str
     transfer_syntax_uid: str
     keys: Mapping[str, str]
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

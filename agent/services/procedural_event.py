@@ -67,7 +67,8 @@ def match(
 ) -> Match:
     """The study of an event by its matching attributes (P.2.2.1.1).
 
-    `named` is the study that its Study Instance UID names, `current` are those of its patient in
+    `named` is the study that its Study Instance UID names, or named before another UID (and perhaps
+    another patient) took its place; `current` are those of its patient in
     which something happens now. Events of a study that nobody knows are logged under the UID that
     they give where `unknown_studies` says so and they name their patient; else they find the one
     current study of this patient that has their Study ID, or are refused. A patient that is not the
@@ -79,6 +80,8 @@ def match(
             return Match(INVALID_ARGUMENT_VALUE, "Study Instance UID is not valid")
         if named is None:
             return _unknown(event, uid, current, unknown_studies)
+        if named.study_instance_uid != uid:
+            return Match(OTHER_STUDY, "The study has another UID since it was reconciled", named)
         patient = event.text("PatientID")
         if patient and named.patient_id and patient != named.patient_id:
             return Match(NOT_LOGGED_INCONSISTENT, "Patient ID is not that of the study")

@@ -39,7 +39,8 @@ class CurrentStudies:
         self._worklist = FolderWorklist(entity.worklist.folder, pool)
 
     async def named(self, study_instance_uid: str) -> KnownStudy | None:
-        """The study of this UID; None where nobody knows it."""
+        """The study of this UID, or the one that an examination got instead of it when it was
+        reconciled; None where nobody knows it."""
         page = await self._archive.studies(study_instance_uid=study_instance_uid)
         if page.items:
             return _of_study(page.items[0])
@@ -47,7 +48,12 @@ class CurrentStudies:
             if row.study_instance_uid == study_instance_uid:
                 return _of_examination(row)
         entry = await self._entry(StudyInstanceUID=study_instance_uid)
-        return None if entry is None else _of_attributes(entry)
+        if entry is not None:
+            return _of_attributes(entry)
+        for row in await self._archive.examinations():
+            if _former(row) == study_instance_uid:
+                return _of_examination(row)
+        return None
 
     async def of_patient(self, patient_id: str) -> list[KnownStudy]:
         """Studies of a patient that are examined now, or got an object within the last day."""
@@ -102,6 +108,12 @@ def _of_study(study: Study) -> KnownStudy:
 
 def _of_attributes(entry: Attributes) -> KnownStudy:
     return KnownStudy(**{field: entry.text(keyword) for field, keyword in _KEYS.items()})
+
+
+def _former(row: ExaminationRow) -> str:
+    from agent.workflow.examination_record import ExaminationRecord
+
+    return ExaminationRecord.of(row).former_study_instance_uid
 
 
 def _of_examination(row: ExaminationRow) -> KnownStudy:

@@ -21,7 +21,7 @@ from agent.dataset.attributes_encoding import with_character_set
 from agent.dataset.file_meta import encode_file_meta
 from agent.dataset.json_model import to_json
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from agent.dataset.uid import derived_uid, new_uid
+from agent.dataset.uid import new_uid
 from agent.errors import StatusReaction, StorageError
 from agent.loop import Limit
 from agent.loop.workers import WorkerPool
@@ -35,6 +35,7 @@ from agent.services.event_logging_table import (
 from agent.services.keeping import Keeper
 from agent.services.procedural_event import KnownStudy, Match, match, with_synchronization
 from agent.workflow.current_studies import CurrentStudies
+from agent.workflow.log_series import log_series_of
 from agent.workflow.procedure_log_worker import (
     LogContent,
     LogTask,
@@ -118,7 +119,7 @@ class EventKeeping:
     ) -> Outcome | None:
         """Make the log that has this event, and store it; None when it is safe."""
         study_uid = study.study_instance_uid
-        series_uid = self._series_of(study_uid)
+        series_uid = log_series_of(self._archive, study_uid)
         uid = new_uid()
         task = LogTask(
             packed,
@@ -168,11 +169,6 @@ class EventKeeping:
             return _failure(verdict.status, verdict.comment)
         observation.info("event logged", calling=calling_title, log=uid)
         return None
-
-    def _series_of(self, study_uid: str) -> str:
-        """One series of a study has our logs of it, and nothing else."""
-        seed = "\0".join(("procedure log", self._archive.identity, study_uid))
-        return derived_uid(seed.encode("utf-8"))
 
     async def _last_log(self, study_uid: str, series_uid: str) -> StoredLog | None:
         studies = (await self._archive.studies(study_instance_uid=study_uid)).items

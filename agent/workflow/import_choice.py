@@ -31,7 +31,7 @@ def chosen(found: Survey, root: str, uids: Sequence[str], patient_id: str) -> li
             value=found.damaged,
             way_out=found.damages[0][1] if found.damages else "Look with 'gantry media list'.",
         )
-    patients = {each.patient for each in wanted}
+    patients = {(each.patient.patient_id, each.patient.name) for each in wanted}
     if len(patients) > 1:
         named = ", ".join(sorted(f"{number} {name}".strip() for number, name in patients))
         raise LocalError(
@@ -53,10 +53,10 @@ def matching_entry(worklist: WorklistWatch, study: FoundStudy) -> Attributes:
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        number, name = study.patient
+        number, name = study.patient.patient_id, study.patient.name
         raise LocalError(
             f"no worklist entry is of the patient {number} {name}".rstrip(),
-            value=study.patient,
+            value=number,
             way_out="Choose one: gantry import FOLDER --entry ScheduledProcedureStepID=...",
         )
     steps = sorted(

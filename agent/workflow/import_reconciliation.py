@@ -132,9 +132,8 @@ class Imports:
         numbers: list[int] = []
         problems = [f"{file}: {reason}" for file, reason in found.damages]
         for study in found.studies:
-            size = sum(each.instances for each in study.series)
             before = known.get(study.uid)
-            if before is not None and before.root == root and before.expected == size:
+            if before is not None and before.root == root and before.expected == study.count:
                 if before.examination.state == IN_PROGRESS:
                     numbers.append(before.id)
                 continue
@@ -282,8 +281,7 @@ class Imports:
         examination = ExaminationRecord(0, "", now, study.uid, mine, said, operator=operator)
         examination.steps.append(new_step(self._new_uid(), now))
         modality = study.series[0].modality or "OT"
-        expected = sum(each.instances for each in study.series)
-        record = ImportRecord(examination, root, modality, reconciled, expected=expected)
+        record = ImportRecord(examination, root, modality, reconciled, expected=study.count)
         messages = (
             messages_at_begin(self._configuration(), examination, modality) if reconciled else []
         )
@@ -294,8 +292,13 @@ class Imports:
             "study",
             study.uid,
             operator or "import",
-            expected,
-            {"import": begun.id, "medium": root, "from": study.patient, "reconciled": reconciled},
+            study.count,
+            {
+                "import": begun.id,
+                "medium": root,
+                "from": study.patient.patient_id,
+                "reconciled": reconciled,
+            },
         )
         self._wake_all()
         observation.notice("import begun", **{"import": begun.id}, medium=root)

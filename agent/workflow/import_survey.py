@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import StorageError
+from agent.media.contents import Patient, Series, Study, contents_of
+from agent.media.found import Damage, FoundInstance
 
 _MOST_DAMAGES = 100
 
 
-@dataclass(slots=True)
-class FoundSeries:
-    """A series of the medium."""
-
-    uid: str
-    modality: str
-    description: str
-    instances: int = 0
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FoundStudy:
-    """A study of the medium; `keys` are those of `agent.media.found.KEYS` of its first object."""
+    """A study of the medium, and whose it is there."""
 
-    uid: str
-    keys: Mapping[str, str]
-    series: list[FoundSeries] = field(default_factory=list)
+    patient: Patient
+    study: Study
 
     @property
-    def patient(self) -> tuple[str, str]:
-        return self.keys.get("PatientID", ""), self.keys.get("PatientName", "")
+    def uid(self) -> str:
+        return self.study.uid
+
+    @property
+    def count(self) -> int:
+        """Instances."""
+        return self.study.count
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        return tuple(self.study.series.values())
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """What the medium says of the patient and the order, by keyword."""
+        return {
+            "PatientID": self.patient.patient_id,
+            "PatientName": self.patient.name,
+            "PatientBirthDate": self.patient.birth_date,
+            "PatientSex": self.patient.sex,
+            "AccessionNumber": self.study.accession_number,
+            "StudyID": self.study.study_id,
+        }
 
 
 @dataclass(slots=True)
@@ -45,35 +57,32 @@ class Survey:
 
 def survey(root: str) -> Survey:
     """Go through a medium. Memory: one entry for each series. Raises StorageError."""
-    from agent.media.found import Damage
     from agent.media.reading import found_in
 
     made = Survey()
-    studies: dict[str, FoundStudy] = {}
-    series: dict[tuple[str, str], FoundSeries] = {}
-    try:
+
+    def instances() -> Iterator[FoundInstance]:
         for each in found_in(Path(root)):
-            if isinstance(each, Damage):
-                made.damaged += 1
-                if len(made.damages) < _MOST_DAMAGES:
-                    made.damages.append((each.file, each.reason))
-                continue
-            uid = each.keys.get("StudyInstanceUID", "")
-            study = studies.setdefault(uid, FoundStudy(uid, each.keys))
-            place = uid, each.keys.get("SeriesInstanceUID", "")
-            if place not in series:
-                series[place] = FoundSeries(
-                    place[1],
-                    each.keys.get("Modality", ""),
-                    each.keys.get("SeriesDescription", ""),
-                )
-                study.series.append(series[place])
-            series[place].instances += 1
+            if isinstance(each, FoundInstance):
+                yield each
+            else:
+                _note(made, each)
+
+    try:
+        patients = contents_of(instances())
     except OSError as error:
         raise StorageError(
             f"{root} cannot be read: {error.strerror}.",
             value=error.errno,
             way_out="Look whether the medium is there, and whether gantry may read it.",
         ) from error
-    made.studies = list(studies.values())
+    made.studies = [
+        FoundStudy(patient, study) for patient in patients for study in patient.studies.values()
+    ]
     return made
+
+
+def _note(made: Survey, damage: Damage) -> None:
+    made.damaged += 1
+    if len(made.damages) < _MOST_DAMAGES:
+        made.damages.append((damage.file, damage.reason))

@@ -81,6 +81,9 @@ class _Medium:
             # Of a medium that was pulled, files are missing, or there is nothing at all.
             self._check_presence()
             return found
+        if not found.is_whole:
+            # It was told what is missing; half an object is none.
+            return NotTaken(found.file, "it is not imported, as its end is missing")
         try:
             taken = self._write(found, target)
         except OSError as error:

@@ -19,6 +19,7 @@ from agent.errors import LocalError
 from agent.objects.request_attributes import attributes_of_objects
 from agent.workflow.examination_record import IN_PROGRESS, ExaminationRecord
 from agent.workflow.examination_view import summary
+from agent.workflow.log_series import log_series_of
 from agent.workflow.performed_step import plain
 
 _IDENTITY = (
@@ -69,6 +70,8 @@ async def reconcile(
         former_study_instance_uid=record.former_study_instance_uid or former,
     )
     series = [each.uid for step in record.steps for each in step.series]
+    # What was logged of it is about the same patient.
+    series.append(log_series_of(archive, former))
     objects, again = await archive.reconcile(
         changed.row(),
         series,

@@ -167,6 +167,7 @@ def test_cd_31_an_event_makes_a_procedure_log_and_the_next_extends_it(
         until(lambda: len(pacs.received()) == 2, lambda: node.log)
 
 
+@pytest.mark.filterwarnings("ignore:The value length")
 def test_cd_31_each_failure_and_warning_has_its_status(tmp_path: Path) -> None:
     uid, unknown = generate_uid(), generate_uid()
     with NodeProcess(tmp_path, SERVICE) as node:
@@ -295,6 +296,32 @@ def test_cd_31_an_examination_in_progress_takes_events_of_its_patient(
             assert (log.AccessionNumber, str(log.PatientName)) == ("A1", "Müller^Jörg1")
 
 
+def test_cd_31_the_log_of_an_emergency_is_reconciled_and_goes_on(
+    tmp_path: Path, start_peer: Any
+) -> None:
+    pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs", port=free_port()))
+    with Clinic(tmp_path, pacs.port, SERVICE) as clinic:
+        add_entry(str(clinic.worklist), entry(1))
+        who = {"PatientName": "Unknown^One", "PatientID": "E1"}
+        begun = clinic.exam("start", emergency=True, keys=who)
+        clinic.exam("capture", stills=1)
+        before = begun["study_instance_uid"]
+        with device(clinic.box.port) as hemo:
+            assert hemo.log(event("a", StudyInstanceUID=before, PatientID="E1"))[0] == 0
+            clinic.exam("finish")
+            said = clinic.exam("reconcile", id=begun["id"], keys={"AccessionNumber": "A1"})
+            assert said["objects"] == 2
+            (log,) = logs(clinic.box)
+            assert (log.PatientID, log.StudyInstanceUID) == ("P1", said["study_instance_uid"])
+            # The device knows nothing of it.
+            status, reply = hemo.log(event("b", StudyInstanceUID=before, PatientID="E1"))
+            assert (status, reply.StudyInstanceUID) == (0xB102, said["study_instance_uid"])
+            assert reply.PatientID == "P1"
+        assert {each.PatientID for each in logs(clinic.box)} == {"P1"}
+        for path in clinic.box.objects():
+            assert errors_of(path) == []
+
+
 def test_cd_31_what_nobody_knows_is_refused_where_the_configuration_says_so(
     tmp_path: Path,
 ) -> None:
@@ -360,6 +387,20 @@ def test_cd_31_a_disk_that_takes_no_administration_gets_c111(tmp_path: Path) -> 
         (tmp_path / "state" / "archive" / "main" / "administrations.jsonl").mkdir()
         with device(node.port) as pump:
             assert pump.give(administration()) == 0xC111
+
+
+def test_cd_31_a_full_archive_promises_nothing(tmp_path: Path) -> None:
+    full = '[[archive]]\nname = "main"\nquota = "1 MiB"\n'
+    uid = generate_uid()
+    with NodeProcess(tmp_path, SERVICE + full) as node:
+        with device(node.port) as hemo:
+            for letter in "ab":
+                told = event(letter * 700_000, StudyInstanceUID=uid, PatientID="P1")
+                assert hemo.log(told)[0] == 0
+            assert hemo.log(event("c", StudyInstanceUID=uid, PatientID="P1"))[0] == 0x0213
+            assert hemo.give(administration()) == 0xC111
+        assert len(logs(node)) == 2
+        assert node.ask("administrations")["items"] == []
 
 
 def test_cd_31_nothing_that_was_answered_is_lost_when_the_node_is_killed(tmp_path: Path) -> None:

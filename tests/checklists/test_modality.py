@@ -249,9 +249,13 @@ def test_ps34_095_096_mx_16_the_end_lists_what_was_stored_and_nothing_comes_afte
     assert clinic.steps.said[2][1] != clinic.steps.said[0][1]
 
 
-def test_mx_17_latin_1_text_is_the_same_bytes_from_the_worklist_to_the_step(
-    clinic: Clinic,
+def test_mx_17_latin_1_text_is_the_same_bytes_from_the_worklist_to_the_step_and_the_directory(
+    clinic: Clinic, tmp_path: Path
 ) -> None:
+    text = clinic.box.configuration.read_text()
+    latin = 'character_set = "ISO_IR 100"\nmanufacturer ='
+    clinic.box.configuration.write_text(text.replace("manufacturer =", latin, 1))
+    clinic.box.ask("reload")
     clinic.start()
     clinic.exam("capture")
     clinic.exam("finish")
@@ -262,9 +266,16 @@ def test_mx_17_latin_1_text_is_the_same_bytes_from_the_worklist_to_the_step(
     assert step.SpecificCharacterSet == "ISO_IR 100"
     assert step.get_item("PatientName").value.rstrip() == name.encode("latin-1")
     made = dcmread(path)
-    made.decode()
-    assert str(made.PatientName) == name
-    assert made.SpecificCharacterSet
+    assert made.SpecificCharacterSet == "ISO_IR 100"
+    assert made.get_item("PatientName").value.rstrip() == name.encode("latin-1")
+    gantry("media", "create", tmp_path / "cd", path).check()
+    with (tmp_path / "cd" / "DICOMDIR").open("rb") as file:
+        directory = dcmread(file)
+    (patient,) = [
+        each for each in directory.DirectoryRecordSequence if each.DirectoryRecordType == "PATIENT"
+    ]
+    assert patient.SpecificCharacterSet == "ISO_IR 100"
+    assert patient.get_item("PatientName").value.rstrip() == name.encode("latin-1")
 
 
 def test_mx_35_each_object_is_asked_for_under_a_transaction_of_its_own_on_one_association(

@@ -51,6 +51,8 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--count", type=int, default=1)
+        parser.add_argument("act", nargs="?")
+        parser.add_argument("words", nargs="*")
 
     def run(options: argparse.Namespace) -> int:
         module.options = options
@@ -125,6 +127,18 @@ def test_log_options_hold_before_and_behind_the_command(
 def test_a_command_that_a_person_types_logs_only_what_went_wrong(trial: SimpleNamespace) -> None:
     assert main.main(["trial"]) == 0
     assert observation.log.level is observation.Level.WARNING
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["start", "a", "b", "--count", "3"], ["start", "--count", "3", "a", "b"],
+     ["--count", "3", "start", "a", "b"], ["start", "a", "--count", "3", "b"]],
+)  # fmt: skip
+def test_words_may_stand_before_options_and_behind_them(
+    trial: SimpleNamespace, arguments: list[str]
+) -> None:
+    assert main.main(["trial", *arguments]) == 0
+    assert (trial.options.act, trial.options.words, trial.options.count) == ("start", ["a", "b"], 3)
 
 
 def test_an_option_that_nobody_knows_is_wrong_usage(

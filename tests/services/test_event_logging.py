@@ -79,6 +79,8 @@ def test_each_status_of_tables_p_2_3_and_p_3_3_has_its_class_and_words(status: i
             "",
         ),
         ({"StudyInstanceUID": "1.2.3", "StudyID": "S9"}, STUDY, [], LOGGED_INCONSISTENT, "1.2.3"),
+        # One that was reconciled: patient and UID of the event are those of before.
+        ({"StudyInstanceUID": "1.2.9", "PatientID": "E1"}, STUDY, [], OTHER_STUDY, "1.2.3"),
         # One that nobody knows, where those are logged.
         ({"StudyInstanceUID": "1.2.9", "PatientID": "P1"}, None, [], SUCCESS, "1.2.9"),
         ({"StudyInstanceUID": "1.2.9"}, None, [], NO_CURRENT_STUDY, ""),

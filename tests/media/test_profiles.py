@@ -1,0 +1,123 @@
+"""The application profiles against dcmmkdir, which knows most of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agent.errors import StorageError
+from agent.media.application_profiles import PROFILES, check
+from agent.media.directory_records import RECORD_TYPES
+from agent.media.examining import examined
+from tests.media.instances import (
+    BASIC_TEXT,
+    BIG_ENDIAN,
+    CR,
+    CT,
+    ECG,
+    EXPLICIT,
+    IMPLICIT,
+    MR,
+    SC,
+    instance,
+    save,
+)
+from tests.peers.dcmtk import dcmtk_program
+from tests.peers.programs import run
+
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
+TWELVE_LEAD = "1.2.840.10008.5.1.4.1.1.9.1.1"
+INTRA_ORAL = "1.2.840.10008.5.1.4.1.1.1.3"
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+RLE = "1.2.840.10008.1.2.5"
+
+OPTIONS = {
+    "STD-GEN-CD": "-Pgp",
+    "STD-GEN-DVD-RAM": "-Pgp",
+    "STD-GEN-DVD-JPEG": "-Pdv",
+    "STD-GEN-DVD-J2K": "-Pd2",
+    "STD-GEN-BD-JPEG": "-Pbd",
+    "STD-GEN-BD-J2K": "-Pb2",
+    "STD-GEN-USB-JPEG": "-Pfl",
+    "STD-GEN-SD-J2K": "-Pf2",
+    "STD-CTMR-CD": "-Pcm",
+    "STD-US-ID-SF-CDR": "-Pus",
+    "STD-WVFM-ECG-FD": "-Pec",
+}
+SAMPLES = (
+    (CT, EXPLICIT),
+    (CT, IMPLICIT),
+    (CT, BIG_ENDIAN),
+    (CT, JPEG_LOSSLESS),
+    (CT, JPEG_2000),
+    (CT, JPEG_BASELINE),
+    (CT, RLE),
+    (MR, EXPLICIT),
+    (CR, EXPLICIT),
+    (SC, EXPLICIT),
+    (ECG, EXPLICIT),
+    (TWELVE_LEAD, EXPLICIT),
+    (BASIC_TEXT, EXPLICIT),
+    (ULTRASOUND, EXPLICIT),
+    (ULTRASOUND, RLE),
+    (ULTRASOUND, JPEG_LOSSLESS),
+    (INTRA_ORAL, EXPLICIT),
+)
+
+
+def sample(folder: Path, sop_class: str, syntax: str) -> Path:
+    """A file that claims this class and syntax; its pixels are nobody's business here."""
+    made = instance(1, CT if sop_class in (ULTRASOUND, INTRA_ORAL) else sop_class)
+    made.SOPClassUID = sop_class
+    path = folder / "IM1"
+    if syntax in (IMPLICIT, BIG_ENDIAN, EXPLICIT):
+        return save(made, path, syntax)
+    if "PixelData" in made:
+        del made.PixelData
+    save(made, path)
+    # The UIDs differ in length: the value is padded, as some writers do.
+    whole = path.read_bytes()
+    old = b"\x02\0\x10\0UI\x14\0001.2.840.10008.1.2.1\0"
+    assert old in whole
+    value = syntax.encode() + b"\0" * (len(syntax) % 2)
+    new = b"\x02\0\x10\0UI" + len(value).to_bytes(2, "little") + value
+    at = whole.index(b"\x02\0\0\0UL\4\0") + 8
+    length = int.from_bytes(whole[at : at + 4], "little") + len(new) - len(old)
+    changed = whole[:at] + length.to_bytes(4, "little") + whole[at + 4 :]
+    path.write_bytes(changed.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_profile_takes_and_refuses_what_dcmmkdir_does(tmp_path: Path, name: str) -> None:
+    for sop_class, syntax in SAMPLES:
+        shutil.rmtree(tmp_path)
+        path = sample(tmp_path, sop_class, syntax)
+        words: list[str | Path] = [
+            OPTIONS[name],
+            "-W",
+            "-Nec",
+            "-Nrc",
+            "+D",
+            tmp_path / "DICOMDIR",
+            "IM1",
+        ]
+        theirs = run([dcmtk_program("dcmmkdir"), *words], folder=tmp_path)
+        with path.open("rb") as file:
+            found = examined(file.fileno())
+        try:
+            check(PROFILES[name], found.sop_class_uid, found.transfer_syntax_uid)
+            refused_by_us = False
+        except StorageError:
+            refused_by_us = True
+        assert refused_by_us == bool(theirs.returncode), (sop_class, syntax, theirs.output)
+
+
+def test_the_tables_hold_together() -> None:
+    for profile in PROFILES.values():
+        assert set(profile.keys) <= set(RECORD_TYPES)
+        assert (profile.classes is None) == bool(profile.syntaxes)
