@@ -22,12 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", metavar="FOLDER", type=Path, help="send these DICOM files instead"
     )
+    parser.add_argument(
+        "--media", action="store_true", help="a stick comes in and a disc goes out instead"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the demo's folder")
 
 
 def run(options: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="gantry-demo-"))
     try:
+        if options.media:
+            from agent.cli.demo_media import MediaDemo
+
+            return MediaDemo(folder).run()
         if options.to or options.input:
             from agent.cli.demo_relay import RelayDemo
 

@@ -15,14 +15,15 @@ from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.errors import PeerError
 
-_SERVES = (
+SERVES = (
     '[[entity.service]]\nname = "worklist"\n[[entity.service]]\nname = "performed-step"\n'
     '[[entity.service]]\nname = "commitment"\n'
 )
 _QUICK = '[peer.retry]\nfirst = "0.3 s"\nlongest = "0.6 s"\n'
 
 
-def _entry() -> Attributes:
+def worklist_entry() -> Attributes:
+    """An order for today."""
     return Attributes.of(
         {
             "AccessionNumber": "A1001",
@@ -58,7 +59,7 @@ class ExaminationDemo:
     def run(self) -> int:
         started = time.monotonic()
         hospital, box = self._nodes()
-        add_entry(str(hospital.folder / "state" / "worklist"), _entry())
+        add_entry(str(hospital.folder / "state" / "worklist"), worklist_entry())
         with stopped(box, hospital):
             hospital.start()
             say(f"1. the hospital: worklist, archive and steps on 127.0.0.1 port {hospital.port}")
@@ -73,7 +74,7 @@ class ExaminationDemo:
         return 0
 
     def _nodes(self) -> tuple[DemoNode, DemoNode]:
-        hospital = DemoNode(self._folder / "hospital", "HOSPITAL", _SERVES)
+        hospital = DemoNode(self._folder / "hospital", "HOSPITAL", SERVES)
         head = (
             '[worklist]\npeer = "HOSPITAL"\nstation = "GANTRY"\n[steps]\npeer = ["HOSPITAL"]\n'
             '[[archive]]\nname = "main"\n[archive.retention]\ndelete = "by-age"\n'

@@ -135,13 +135,13 @@ def _list(options: argparse.Namespace) -> int:
     patients = contents_of(_without_damage(options.folder, damage))
     for patient in patients:
         if options.json:
-            print(json.dumps(patient.as_json(), ensure_ascii=False))
+            print(json.dumps(patient.as_json()))
         else:
             _print_tree(patient)
     if not patients and not options.json:
         print("no instances")
     for each in damage:
-        print(f"{each.file}: {each.reason}", file=sys.stderr)
+        print(_shown(f"{each.file}: {each.reason}"), file=sys.stderr)
     return ExitStatus.REFUSED if damage else ExitStatus.DONE
 
 
@@ -153,18 +153,20 @@ def _without_damage(folder: Path, damage: list[Damage]) -> Iterator[FoundInstanc
             yield each
 
 
+def _shown(text: str) -> str:
+    """For a terminal: what a medium brings along must not move the cursor, or break the output."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def _print_tree(patient: Patient) -> None:
-    print(f"{patient.patient_id or '-'}  {patient.name}  {patient.count} instances")
+    print(_shown(f"{patient.patient_id or '-'}  {patient.name}  {patient.count} instances"))
     for study in patient.studies.values():
-        print(
-            f"  {study.date or '-'}  {study.description or '-'}  {study.accession_number or '-'}"
-            f"  {study.count} instances  {study.uid}"
-        )
+        line = f"  {study.date or '-'}  {study.description or '-'}  {study.accession_number or '-'}"
+        print(_shown(f"{line}  {study.count} instances  {study.uid}"))
         for series in study.series.values():
-            print(
-                f"    {series.number or '-':>4}  {series.modality or '-':<4}"
-                f" {series.description or '-'}  {series.count} instances  {series.uid}"
-            )
+            line = f"    {series.number or '-':>4}  {series.modality or '-':<4}"
+            line += f" {series.description or '-'}  {series.count} instances  {series.uid}"
+            print(_shown(line))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -175,7 +177,7 @@ def _check(options: argparse.Namespace) -> int:
             print(json.dumps(fault._asdict()))
         else:
             clause = f" ({fault.clause})" if fault.clause else ""
-            print(f"{fault.file}: {fault.reason}{clause}")
+            print(_shown(f"{fault.file}: {fault.reason}{clause}"))
     if not options.json:
         print(f"{faults} faults" if faults else "no fault")
     return ExitStatus.REFUSED if faults else ExitStatus.DONE
@@ -207,10 +209,13 @@ def _write(options: argparse.Namespace) -> int:
             except GantryError as error:
                 refused += 1
                 print(f"{path}: {explain(error)}", file=sys.stderr)
-        if added or options.delete or update:
+        deleted = writer.deleted
+        if added or deleted:
             writer.finish()
+    counts = {"added": added, "deleted": deleted, "refused": refused, "there already": twice}
     if options.json:
-        print(json.dumps({"added": added, "refused": refused, "there already": twice}))
+        print(json.dumps(counts))
     else:
-        print(f"{added} added, {refused} refused, {twice} there already")
-    return ExitStatus.REFUSED if refused or not (added or options.delete) else ExitStatus.DONE
+        print(", ".join(f"{count} {what}" for what, count in counts.items()))
+    whole = deleted == len(options.delete) and not refused
+    return ExitStatus.DONE if whole else ExitStatus.REFUSED

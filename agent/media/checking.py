@@ -140,7 +140,11 @@ class _Checking:
 
     def _of_keys(self, where: str, record: Record) -> Iterator[Fault]:
         row = RECORD_TYPES[record.kind]
-        head = self._head_of(record)
+        try:
+            head = self._head_of(record)
+        except PeerError as error:
+            yield self._fault(f"{where} cannot be read to its end: {error.message}", "PS3.5 7")
+            return
         for key, tag in _KEY_TAGS[record.kind]:
             if key.keyword == "StudyInstanceUID" and record.sop_instance_uid:
                 continue

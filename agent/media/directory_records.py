@@ -115,7 +115,13 @@ _ROWS = (
         "1C HL7InstanceIdentifier, 2 ConceptNameCodeSequence, 1 MIMETypeOfEncapsulatedDocument",
     ),
     ("VALUE MAP", "F.5.34", "SERIES", _CONTENT_WITH_DATE),
-    ("STEREOMETRIC", "F.5.35", "SERIES", ""),
+    # F.5.35 has no keys of its own; dciodvfy wants those of the macro.
+    (
+        "STEREOMETRIC",
+        "F.5.35",
+        "SERIES",
+        "1C InstanceNumber, 1C ContentLabel, 1C ContentDescription, 1C ContentCreatorName",
+    ),
     ("PALETTE", "F.5.36", ROOT, "1 ContentLabel, 2 ContentDescription"),
     (
         "IMPLANT",

@@ -76,10 +76,6 @@ class DirectoryTree:
         """Let go of the file with the contents."""
         self._contents.close()
 
-    def __len__(self) -> int:
-        """Records, without those that have lost all that was below them once written."""
-        return len(self._position) - 1 - sum(self._is_gone)
-
     def add(self, parent: int, content: bytes, recount: Recount | None = None) -> int:
         """A record, the last of the entity below `parent`; its node.
 

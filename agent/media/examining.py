@@ -24,9 +24,12 @@ _BUDGET = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A file that is DICOM. `remarks` say what is wrong with it; UIDs are the data set's own, and
-    those of the file meta information where the data set has none. `is_whole` is False where the
-    end of the file is missing."""
+    """A file that is DICOM.
+
+    UIDs are the data set's own, and those of the file meta information where the data set has none.
+    `remarks` say what is wrong with it; `cut` is the one of them that says that its end is missing,
+    or "".
+    """
 
     meta: FileMeta
     sop_class_uid: str
@@ -34,7 +37,7 @@ class Examined:
     transfer_syntax_uid: str
     keys: dict[str, str]
     remarks: tuple[str, ...]
-    is_whole: bool
+    cut: str
 
 
 def examined(descriptor: int) -> Examined:
@@ -68,7 +71,7 @@ def examined(descriptor: int) -> Examined:
         transfer_syntax_uid=meta.transfer_syntax_uid,
         keys=decoded_keys(head.values, head.values.get(tags.SPECIFIC_CHARACTER_SET, b"")),
         remarks=tuple(remarks),
-        is_whole=not cut,
+        cut=cut,
     )
 
 

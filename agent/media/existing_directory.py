@@ -56,7 +56,7 @@ class ExistingDirectory:
     """What an updater must know of the directory that is there.
 
     `nodes` finds the record of an entity below a node by its identity, `known` has the hashes of
-    the SOP Instance UIDs, `doomed` the files of the records that were left out.
+    the SOP Instance UIDs, `doomed` the files of the `deleted` records that were left out.
     """
 
     name: str
@@ -67,6 +67,7 @@ class ExistingDirectory:
     patient_of_study: dict[str, int] = field(default_factory=dict)
     known: set[int] = field(default_factory=set)
     doomed: tuple[str, ...] = ()
+    deleted: int = 0
 
 
 def loaded(folder: Path, tree: DirectoryTree, without: frozenset[str]) -> ExistingDirectory:
@@ -142,6 +143,7 @@ class _Loading:
             if parent < 0 or (record.file_id and record.sop_instance_uid in self._without):
                 # What stands below a record that goes, goes as well.
                 if record.file_id:
+                    found.deleted += 1
                     doomed.extend(self._file_of(record))
                 if parent >= 0:
                     self._tree.lost_below(parent)

@@ -8,6 +8,7 @@ are to go are removed after that.
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -80,6 +81,8 @@ class FileSetWriter:
         self._counts: dict[int, int] = {}
         self._folders: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
+        self._ours: list[str] = []
+        self._is_finished = False
         self._tree = DirectoryTree(spill_folder)
         try:
             if update:
@@ -108,8 +111,19 @@ class FileSetWriter:
         self.close()
 
     def close(self) -> None:
-        """Let go of the temporary file; without `finish` before, the old file-set stays."""
+        """Let go of the temporary file; without `finish` before, of all that was copied too."""
         self._tree.close()
+        while self._ours and not self._is_finished:
+            place = self._folder / self._ours.pop()
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
+
+    @property
+    def deleted(self) -> int:
+        """How many instances the update takes out."""
+        return self._old.deleted
 
     def add(self, path: Path) -> str:
         """Copy a Part 10 file into the file-set; its File ID, "" when the instance is there.
@@ -139,7 +153,14 @@ class FileSetWriter:
                 value=found.sop_class_uid,
                 way_out="Leave the object out.",
             )
-        check(self._profile, found.sop_class_uid, found.transfer_syntax_uid)
+        if found.cut:
+            raise StorageError(
+                f"The object is not whole: {found.cut}.",
+                way_out="Get it anew from where it came.",
+            )
+        # What the data set is encoded in, whatever its file meta information says.
+        syntax = found.meta.encoding_uid
+        check(self._profile, found.sop_class_uid, syntax)
         if hash(found.sop_instance_uid) in self._old.known:
             return ""
         levels = LEVELS if kind.parent else ()
@@ -167,7 +188,7 @@ class FileSetWriter:
             file_id.replace("/", "\\"),
             found.sop_class_uid,
             found.sop_instance_uid,
-            found.transfer_syntax_uid,
+            syntax,
         )
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
@@ -235,6 +256,8 @@ class FileSetWriter:
             self._numbers[f"{folder}/{letter}"] = number
             name = f"{folder}/{letter}{number:07}"
             if not (self._folder / name).exists():
+                if folder == TOP_FOLDER:
+                    self._ours.append(name)
                 return name
 
     def finish(self) -> None:
@@ -257,6 +280,7 @@ class FileSetWriter:
             finally:
                 os.close(out)
             new.replace(self._folder / self._old.name)
+            self._is_finished = True
             sync_folder(self._folder)
             for name in self._old.doomed:
                 (self._folder / name).unlink(missing_ok=True)

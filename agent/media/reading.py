@@ -60,32 +60,32 @@ def walk(root: Path, without: Container[int] = frozenset()) -> Iterator[FoundIns
     `without` are hashes of names that are known already. What is no DICOM is passed over in
     silence; links are not followed. Memory: the names of the folders on the way down.
     """
-    for file in _files(root, ""):
-        if comparable(file) != DICOMDIR and hash(file) not in without:
+    for file in _files(root):
+        if isinstance(file, Damage):
+            yield file
+        elif comparable(file) != DICOMDIR and hash(file) not in without:
             yield from _examined_file(root, file)
 
 
-def _files(root: Path, folder: str) -> Iterator[str]:
-    pending = [folder]
+def _files(root: Path) -> Iterator[str | Damage]:
+    pending = [""]
     while pending:
-        name = pending.pop()
+        folder = pending.pop()
         try:
-            with os.scandir(root / name) as entries:
-                listed = sorted(
-                    (
-                        entry.name,
-                        entry.is_dir(follow_symlinks=False),
-                        entry.is_file(follow_symlinks=False),
-                    )
-                    for entry in entries
-                )
-        except OSError:
+            with os.scandir(root / folder) as entries:
+                listed = sorted((each.name, _kind_of(each)) for each in entries)
+        except OSError as error:
+            yield Damage(folder or ".", f"the folder cannot be read: {error.strerror}")
             continue
-        prefix = f"{name}/" if name else ""
-        for file, _, is_file in listed:
-            if is_file:
-                yield prefix + file
-        pending.extend(prefix + file for file, is_folder, _ in reversed(listed) if is_folder)
+        prefix = f"{folder}/" if folder else ""
+        yield from (prefix + name for name, kind in listed if kind == "file")
+        pending.extend(prefix + name for name, kind in reversed(listed) if kind == "folder")
+
+
+def _kind_of(entry: os.DirEntry[str]) -> str:
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    return "file" if entry.is_file(follow_symlinks=False) else ""
 
 
 def _from_directory(
@@ -111,8 +111,7 @@ def _from_directory(
             continue
         above, record = each
         for found in _of_record(root, names, name, directory, above, record, open_files):
-            if isinstance(found, FoundInstance):
-                known.append(hash(found.file))
+            known.append(hash(found.file))
             yield found
     if is_broken:
         yield from walk(root, frozenset(known))
@@ -134,7 +133,7 @@ def _of_record(
     if not record.file_id and record.multi_referenced_offset:
         try:
             referring = directory.record_at(record.multi_referenced_offset)
-        except PeerError as error:
+        except (PeerError, StorageError) as error:
             yield Damage(directory_name, error.message)
             return
     where = f"the {record.kind} record at byte {record.offset}"
@@ -177,7 +176,8 @@ def _examined_file(
     try:
         found = examined(descriptor)
     except (PeerError, StorageError) as error:
-        if record is not None or _has_prefix(descriptor):
+        unreadable = isinstance(error.value, OSError)
+        if record is not None or unreadable or _has_prefix(descriptor):
             yield Damage(file, error.message)
         return
     finally:
@@ -211,7 +211,7 @@ def _held_against(
         found.sop_instance_uid,
         found.transfer_syntax_uid,
         merged,
-        found.is_whole,
+        not found.cut,
     )
 
 

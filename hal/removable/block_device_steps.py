@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hal.removable import kernel_mount, mounts, optical, udisks
 from hal.removable.base import (
+    MediaError,
     Medium,
     MediumBusy,
     MediumGone,
@@ -20,6 +21,8 @@ from hal.removable.base import (
     WriteProtected,
 )
 
+SCSI_IOCTL_DOORUNLOCK = 0x5381
+"""scsi/scsi_ioctl.h"""
 _BLOCKS = Path("/sys/class/block")
 
 
@@ -70,13 +73,13 @@ def unmount(mounted: Mounted) -> None:
 
 def let_go(mounted: Mounted) -> None:
     """As `hal.removable.base.let_go`."""
-    if kernel_mount.may_mount():
+    if not kernel_mount.may_mount():
+        # udisks sees that the device is gone, and takes such a mount away by itself, if later.
+        with contextlib.suppress(MediaError):
+            udisks.unmount(mounted.medium, force=True)
+    elif _is_mounted(mounted):
         kernel_mount.detach(mounted.path)
         _remove_folder(mounted.path)
-    else:
-        # Its device is gone: udisks, which sees that too, cleans up by itself, later.
-        with contextlib.suppress(MediumBusy, MediumGone, NotAllowed):
-            udisks.unmount(mounted.medium, force=True)
 
 
 def space(mounted: Mounted) -> Space:
@@ -93,6 +96,8 @@ def space(mounted: Mounted) -> Space:
 def release(medium: Medium) -> None:
     """As `hal.removable.base.release`."""
     disk = medium.disk or medium.device
+    if not Path(disk).exists():
+        raise MediumGone(f"{medium.name} is not there any more")
     nodes = _family(disk)
     for each in mounts.mounts():
         if each.source in nodes:
@@ -114,6 +119,8 @@ def _stop(disk: str) -> None:
         return
     try:
         with contextlib.suppress(OSError):
+            # The kernel locks what can be removed as long as it is open.
+            fcntl.ioctl(descriptor, SCSI_IOCTL_DOORUNLOCK, 0)
             fcntl.ioctl(descriptor, optical.CDROMEJECT, 0)
     finally:
         os.close(descriptor)

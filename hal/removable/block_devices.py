@@ -28,6 +28,8 @@ from hal.removable.rules import MediaRule, refusal
 NAME = "block-devices"
 _EXTENDED = frozenset(("0x5", "0xf", "0x85"))
 """Types of partitions that only hold others."""
+_PATIENCE = 3.0
+"""Seconds that a disc with data may take until it is known which: drives answer before they can."""
 _NO_DATA = frozenset(("blank", "appendable"))
 
 
@@ -49,6 +51,7 @@ class BlockDevices(RemovableMedia):
         self._told: dict[str, Medium] = {}
         self._ignored: dict[str, Medium] = {}
         self._pressed: set[str] = set()
+        self._doubtful: dict[str, float] = {}
         self._waiting: list[MediaEvent] = []
 
     def open(self) -> None:
@@ -68,15 +71,19 @@ class BlockDevices(RemovableMedia):
         if self._monitor is not None:
             self._monitor.close()
             self._monitor = None
-        for kept in (self._devices, self._told, self._ignored, self._pressed, self._waiting):
-            kept.clear()
+        for known in (self._devices, self._told, self._ignored, self._doubtful):
+            known.clear()
+        self._pressed.clear()
+        self._waiting.clear()
 
     @property
     def descriptor(self) -> int | None:
         return None if self._monitor is None else self._monitor.descriptor
 
     def deadline(self) -> float | None:
-        return self._waiting[0].at if self._waiting else None
+        if self._waiting:
+            return self._waiting[0].at
+        return min(self._doubtful.values(), default=None)
 
     @property
     def media(self) -> tuple[Medium, ...]:
@@ -91,6 +98,8 @@ class BlockDevices(RemovableMedia):
                 why = "udev announced more than could be taken; all media are listed anew"
                 self._waiting.append(MediaTrouble(self.now(), why))
                 self._list_anew()
+            elif self._doubtful and self.now() >= min(self._doubtful.values()):
+                self._tell()
         found, self._waiting = self._waiting, []
         return found
 
@@ -112,12 +121,12 @@ class BlockDevices(RemovableMedia):
 
     def _tell(self) -> None:
         """Tell what differs between the media that are there and those that were told."""
-        there = media_of(self._devices.values())
+        there = self._settled(media_of(self._devices.values()))
         for known in (self._told, self._ignored):
             for path in [path for path in known if there.get(path) != known[path]]:
                 medium = known.pop(path)
                 if known is self._told:
-                    self._tell_gone(path, medium)
+                    self._tell_gone(path, medium, is_replaced=path in there)
         for path, medium in there.items():
             if path in self._told or path in self._ignored:
                 continue
@@ -129,18 +138,35 @@ class BlockDevices(RemovableMedia):
                 self._told[path] = medium
                 self._waiting.append(MediumCame(self.now(), medium))
 
-    def _tell_gone(self, path: str, medium: Medium) -> None:
+    def _settled(self, there: dict[str, Medium]) -> dict[str, Medium]:
+        """Without the discs of which it may still come out what is on them."""
+        now = self.now()
+        before, self._doubtful = self._doubtful, {}
+        for path, medium in list(there.items()):
+            is_known = medium in (self._told.get(path), self._ignored.get(path))
+            if is_known or not medium.optical or medium.file_system or medium.blank:
+                continue
+            until = before.get(path, now + _PATIENCE)
+            if now < until:
+                self._doubtful[path] = until
+                del there[path]
+        return there
+
+    def _tell_gone(self, path: str, medium: Medium, *, is_replaced: bool) -> None:
         found = [each.path for each in mounts.mounts() if each.source == medium.device]
         was_asked = path in self._pressed
         self._pressed.discard(path)
-        if path not in self._devices:
-            why = "it was pulled while it was mounted" if found else "it was pulled"
-        elif was_asked:
+        if was_asked:
             why = "the button of the drive was pressed"
-        elif medium.optical:
-            why = "the disc was taken out or is another now"
-        else:
+        elif is_replaced:
             why = "what is on it is another now"
+        elif medium.optical and path in self._devices:
+            why = "the disc was taken out"
+        else:
+            # The kernel finds the medium away first, and its slot or plug afterwards or never.
+            why = "it was pulled"
+        if found:
+            why += " while it was mounted"
         self._waiting.append(MediumWent(self.now(), medium, why, found[-1] if found else ""))
 
     def _of_the_system(self, path: str) -> str:

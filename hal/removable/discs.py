@@ -1,7 +1,7 @@
 """Making, burning and reading back discs as PS3.12 Annex F (CD-R) wants them.
 
 ISO 9660 Level 1, without extensions that other systems read in its place (Rock Ridge, Joliet); the
-File-set ID is the Volume Identifier (F.1.1). All of this blocks for minutes: it is for a worker.
+File-set ID is the Volume Identifier. All of this blocks for minutes: it is for a worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hal.removable.base import (
 from hal.removable.xorriso import Progress
 
 FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}")
-"""PS3.10 8.1, without the spaces, which the Volume Identifier has no room to tell from padding."""
+"""PS3.10 8.1 and 8.5."""
 _FILE_NAME = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{0,3})?")
 _FOLDER_NAME = re.compile(r"[A-Z0-9_]{1,8}")
 _DEEPEST = 8
@@ -82,7 +82,7 @@ def make_image(
 def burn(image: str, drive: str, progress: Progress | None = None) -> None:
     """Write an image onto the blank disc in a drive; `drive` may be a file that stands for one.
 
-    The disc is closed: nothing can be added to it (F.1 has one File-set on a disc). Raises
+    The disc is closed: nothing can be added to it (Annex F has one File-set on a CD-R). Raises
     WriteProtected where the disc is not blank, MediumGone where there is none, MediumFull,
     MediumBusy, NotAllowed, and NotWritten where the drive complains: such a disc is spoilt.
     """

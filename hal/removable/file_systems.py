@@ -42,7 +42,8 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
     {
         "vfat": (Way("vfat", _VFAT, f"{_VFAT},flush,errors=remount-ro"),),
         "exfat": (Way("exfat", _EXFAT, f"{_EXFAT},errors=remount-ro"),),
-        # Which of both a kernel has differs; neither is trusted to write what Windows reads.
+        # Which of both a kernel has differs, and Debian's has none; neither is trusted to write
+        # what Windows reads.
         "ntfs": (
             Way("ntfs3", f"{_OWNED},iocharset=utf8", None),
             Way("ntfs", f"{_OWNED},nls=utf8", None),
@@ -51,7 +52,7 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
         "ext4": (Way("ext4", "noload", "errors=remount-ro"),),
         "ext3": (Way("ext4", "noload", "errors=remount-ro"),),
         "ext2": (Way("ext4", "", "errors=remount-ro"),),
-        # File IDs are names of ISO 9660 in capitals (PS3.12 F.1.2), which the kernel shows in
+        # File IDs are names of ISO 9660 in capitals (PS3.12 Annex F), which the kernel shows in
         # small letters: found in any case they are found as DICOMDIR has them. Rock Ridge has
         # owners and modes of some other machine.
         "iso9660": (Way("iso9660", f"{_OPTICAL},norock,check=relaxed", None),),

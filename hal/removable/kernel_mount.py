@@ -131,6 +131,9 @@ def _said(medium: Medium, error: OSError, read_only: bool) -> MediaError:
             f"{name} is protected against writing; move its switch, or take another"
         )
     if number == errno.ENODEV:
-        return NotMountable(f"the kernel here does not know {medium.file_system}")
+        return NotMountable(
+            f"the kernel here does not know {medium.file_system}, which {name} has; use a medium"
+            " with another file system (exfat, vfat)"
+        )
     why = os.strerror(number or 0)
     return NotMountable(f"{name} cannot be read as {medium.file_system}: {why}; it may be damaged")

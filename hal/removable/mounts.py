@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -54,12 +53,6 @@ def swap_nodes(table: Path = _SWAPS) -> set[str]:
     except OSError:
         return set()
     return {_unescaped(line.split()[0]) for line in lines if line.startswith("/dev/")}
-
-
-def number_of(node: str) -> str:
-    """Major and minor of a device node. Raises OSError where it is away."""
-    device = Path(node).stat().st_rdev
-    return f"{os.major(device)}:{os.minor(device)}"
 
 
 def holders(folder: str) -> list[str]:

@@ -178,7 +178,9 @@ class SimulatedMedia(RemovableMedia):
         elif (self._folder / EJECTED / name).exists():
             why = "it was ejected"
         else:
-            why = "it was pulled while it was mounted" if mounted_at else "it was pulled"
+            why = "it was pulled"
+        if mounted_at:
+            why += " while it was mounted"
         self._waiting.append(MediumWent(self.now(), entry.medium, why, mounted_at))
 
     def _entries(self) -> dict[str, _Entry]:

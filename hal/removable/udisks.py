@@ -75,6 +75,8 @@ def _said(medium: Medium, verb: str, words: str) -> MediaError:
             f"udisks does not {verb} {medium.name} for this user; a rule of polkit for"
             " org.freedesktop.udisks2.filesystem-mount permits it"
         )
+    if "write-protected" in why:
+        return WriteProtected(f"{medium.name} is protected against writing; take another")
     if kind in ("AlreadyMounted", "DeviceBusy"):
         return MediumBusy(f"{medium.name} is in use: {why}")
     if "not found" in words or "Error looking up object" in words:

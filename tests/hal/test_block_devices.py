@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hal.removable import file_systems, kernel_mount
+from hal.removable import block_device_steps, file_systems, kernel_mount
 from hal.removable.base import (
     Medium,
     MediumGone,
@@ -44,6 +44,14 @@ def test_flags_are_those_of_the_kernel() -> None:
     assert len(names) == 6
     for name in names:
         assert getattr(file_systems, name) == int(said[name])
+
+
+def test_the_door_is_unlocked_by_the_number_of_the_kernel() -> None:
+    header = Path("/usr/include/scsi/scsi_ioctl.h")
+    if not header.exists():
+        missing(str(header), "apt-get install libc6-dev")
+    found = re.search(r"#define\s+SCSI_IOCTL_DOORUNLOCK\s+(\w+)", header.read_text())
+    assert found and int(found[1], 0) == block_device_steps.SCSI_IOCTL_DOORUNLOCK
 
 
 def test_each_file_system_is_mounted_by_options_that_name_the_owner() -> None:

@@ -13,6 +13,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ HOST_PACKAGES = ("mmdebstrap", "qemu-system-x86", "e2fsprogs", "busybox-static",
 GUEST_PACKAGES = (
     *("kmod", "udev", "python3", "python3-numpy", "python3-pytest", "python3-serial"),
     *("python3-pyudev", "python3-hypothesis", "python3-pydicom", "dosfstools"),
+    *("udisks2", "dbus"),
 )
 _IN_INITRD = ("virtio_pci", "virtio_blk", "ext4")
 _INIT = """#!/bin/busybox sh
@@ -145,11 +148,18 @@ class Guest:
         (self._folder / "initrd.gz").write_bytes(gzip.compress(packed.stdout))
 
     def run(
-        self, job: str, results: Path, *, devices: tuple[str, ...] = (), seconds: float = 600.0
+        self,
+        job: str,
+        results: Path,
+        *,
+        devices: tuple[str, ...] = (),
+        seconds: float = 600.0,
+        attend: Callable[[], None] = lambda: None,
     ) -> GuestResult:
         """Boot, run the shell script `job` with the checkout at /tmp/checkout, power off.
 
-        `results` is the folder in which the job runs; `devices` are further words for QEMU.
+        `results` is the folder in which the job runs; `devices` are further words for QEMU. While
+        it runs, `attend` is called again and again: it does what a person would do at the machine.
         """
         self.build()
         results.mkdir(parents=True, exist_ok=True)
@@ -166,9 +176,17 @@ class Guest:
             *devices,
         ]
         with (results / "console").open("wb") as console:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, timeout=seconds
+            done = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
+            try:
+                end = time.monotonic() + seconds
+                while done.poll() is None and time.monotonic() < end:
+                    attend()
+                    time.sleep(0.05)
+            finally:
+                done.kill()
+                done.wait()
         status = results / "status"
         if not status.exists():
             said = (results / "console").read_text(errors="replace")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.machine.guest import Guest
+from tests.machine.plugging import Plugging
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(1800)]
 
 JOB = """
 modprobe vivid n_devs=1; modprobe uinput; modprobe evdev
+modprobe -a xhci_pci usb_storage sd_mod ahci sr_mod
 /lib/systemd/systemd-udevd --daemon
+udevadm trigger --type=all --action=add
 sleep 1
 export PYTHONPATH=/tmp/checkout PYTHONDONTWRITEBYTECODE=1
 python3 -m pytest -c /dev/null --rootdir /tmp/results --noconftest -p no:cacheprovider -q \\
@@ -27,10 +31,15 @@ USB = (
 )
 
 
-def run_inside(checks: str, results: Path, devices: tuple[str, ...] = ()) -> dict[str, str]:
+def run_inside(
+    checks: str,
+    results: Path,
+    devices: tuple[str, ...] = (),
+    attend: Callable[[], None] = lambda: None,
+) -> dict[str, str]:
     """Run a module of `tests/machine/inside` in a guest; name of each test to what went wrong."""
     module = f"/tmp/checkout/tests/machine/inside/{checks}.py"
-    done = Guest().run(JOB.format(checks=module), results, devices=devices)
+    done = Guest().run(JOB.format(checks=module), results, devices=devices, attend=attend)
     report = results / "junit.xml"
     assert report.exists(), done.output
     found: dict[str, str] = {}
@@ -60,3 +69,14 @@ def test_the_doctor_finds_what_is_plugged_in(tmp_path: Path) -> None:
     wrong = {name: why for name, why in found.items() if why}
     assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
     assert len(found) == 4
+
+
+def test_sticks_and_discs_come_are_mounted_and_are_pulled(tmp_path: Path) -> None:
+    hand = Plugging(tmp_path / "results" / "plugging")
+    try:
+        found = run_inside("removable_checks", tmp_path / "results", hand.devices, hand.attend)
+    finally:
+        hand.close()
+    wrong = {name: why for name, why in found.items() if why}
+    assert not wrong, "\n".join(f"{name}: {why}" for name, why in wrong.items())
+    assert len(found) > 30

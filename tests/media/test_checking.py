@@ -128,7 +128,7 @@ def test_create_and_update_write_file_sets_and_name_what_they_refuse(tmp_path: P
     folder = tmp_path / "set"
     done = gantry("media", "create", folder, tmp_path / "in", "--id", "DISC_1")
     assert done.returncode == 1
-    assert "9 added, 2 refused, 0 there already" in done.output
+    assert "9 added, 0 deleted, 2 refused, 0 there already" in done.output
     assert "STD-GEN-CD wants Explicit VR Little Endian" in done.output
     judged(folder)
     assert len(uids_by_pydicom(folder)) == 9

@@ -97,7 +97,15 @@ def test_a_profile_takes_and_refuses_what_dcmmkdir_does(tmp_path: Path, name: st
     for sop_class, syntax in SAMPLES:
         shutil.rmtree(tmp_path)
         path = sample(tmp_path, sop_class, syntax)
-        words = [OPTIONS[name], "-W", "-Nec", "-Nrc", "+D", tmp_path / "DICOMDIR", "IM1"]
+        words: list[str | Path] = [
+            OPTIONS[name],
+            "-W",
+            "-Nec",
+            "-Nrc",
+            "+D",
+            tmp_path / "DICOMDIR",
+            "IM1",
+        ]
         theirs = run([dcmtk_program("dcmmkdir"), *words], folder=tmp_path)
         with path.open("rb") as file:
             found = examined(file.fileno())

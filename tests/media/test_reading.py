@@ -350,3 +350,37 @@ def test_reading_a_large_directory_takes_next_to_no_memory(tmp_path: Path) -> No
     tracemalloc.stop()
     assert missing == 20_000
     assert peak < 1 << 19
+
+
+def test_a_scratched_disc_loses_nothing_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_of(tmp_path)
+    save(instance(30), tmp_path / "OTHER" / "IM1")
+    scratched = files[2].stat().st_ino
+    real_pread, real_scandir = os.pread, os.scandir
+
+    def pread(descriptor: int, length: int, position: int) -> bytes:
+        if os.fstat(descriptor).st_ino == scratched:
+            raise OSError(5, "Input/output error")
+        return real_pread(descriptor, length, position)
+
+    def scandir(path: Path) -> object:
+        if str(path).endswith("OTHER"):
+            raise OSError(5, "Input/output error")
+        return real_scandir(path)
+
+    monkeypatch.setattr("os.pread", pread)
+    monkeypatch.setattr("os.scandir", scandir)
+    found, damage = split(list(found_in(tmp_path)))
+    assert len(found) == 8
+    assert {each.file for each in damage} == {"DICOM/IM000003", "OTHER"}
+    assert all("Input/output error" in each.reason for each in damage)
+
+
+def test_a_file_is_named_once_when_links_are_broken_too(a_set: Path) -> None:
+    (a_set / "DICOM" / "IM000001").write_bytes(bytes(128) + b"DICM" + b"nothing" * 9)
+    patched(a_set / "DICOMDIR", "PATIENT ", NEXT, 77)
+    found, damage = split(list(found_in(a_set)))
+    assert len(found) == 8
+    assert sorted(each.file for each in damage) == ["DICOM/IM000001", "DICOMDIR"]

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.fileset import FileSet
 
+from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import encode_attributes
 from agent.errors import ConfigurationError, LocalError, StorageError
 from agent.media.application_profiles import PROFILES, profile_of
-from agent.media.directory_writer import Creator
+from agent.media.directory_writer import (
+    ROOT_ENTITY,
+    Creator,
+    DirectoryTree,
+    head_of_directory,
+    identification,
+)
 from agent.media.extra_keys import MX8000
 from agent.media.file_ids import fault_of
 from agent.media.file_set import FileSetWriter
 from agent.media.found import FoundInstance
 from agent.media.reading import found_in
+from agent.media.record_building import SYNTAX, reference_to
 from tests.media.instances import (
     BASIC_TEXT,
     BIG_ENDIAN,
     CT,
+    EXPLICIT,
     IMPLICIT,
     MR,
     SC,
@@ -297,3 +308,92 @@ def test_the_keys_of_a_product_come_on_top(tmp_path: Path) -> None:
     assert [each.SOPInstanceUID for each in images] == uids_by_pydicom(tmp_path / "set")
     shutil.copytree(tmp_path / "set", tmp_path / "again")
     assert len(uids_read_by_us(tmp_path / "again")) == 3
+
+
+def test_an_object_that_is_cut_off_or_lies_about_its_syntax_is_refused(tmp_path: Path) -> None:
+    short = save(instance(1), tmp_path / "A")
+    short.write_bytes(short.read_bytes()[:-20])
+    lying = save(instance(2), tmp_path / "B", IMPLICIT)
+    data = lying.read_bytes()
+    old, new = b"UI\x12\x001.2.840.10008.1.2\0", b"UI\x14\x001.2.840.10008.1.2.1\0"
+    assert data.count(old) == 1
+    at = data.index(b"\x02\0\0\0UL\4\0") + 8
+    length = int.from_bytes(data[at : at + 4], "little") + 2
+    lying.write_bytes((data[:at] + length.to_bytes(4, "little") + data[at + 4 :]).replace(old, new))
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR) as writer:
+        with pytest.raises(StorageError, match="not whole"):
+            writer.add(short)
+        with pytest.raises(StorageError, match="wants Explicit VR Little Endian"):
+            writer.add(lying)
+
+
+def test_a_file_set_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    files = files_of(tmp_path / "in")
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR) as writer:
+        for path in files:
+            writer.add(path)
+    assert [each for each in (tmp_path / "set").rglob("*") if each.is_file()] == []
+    made(tmp_path / "set", files[:3])
+    before = uids_read_by_us(tmp_path / "set")
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR, update=True) as writer:
+        for path in files[3:]:
+            writer.add(path)
+    assert uids_read_by_us(tmp_path / "set") == before
+    assert len([each for each in (tmp_path / "set").rglob("I*") if each.is_file()]) == 3
+
+
+def test_the_uid_of_a_file_set_stays_through_updates(tmp_path: Path) -> None:
+    made(tmp_path / "set", [save(instance(1), tmp_path / "A")])
+    uid = pydicom.dcmread(tmp_path / "set" / "DICOMDIR").file_meta.MediaStorageSOPInstanceUID
+    with FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR, update=True) as writer:
+        writer.add(save(instance(2), tmp_path / "B"))
+        writer.finish()
+    again = pydicom.dcmread(tmp_path / "set" / "DICOMDIR").file_meta.MediaStorageSOPInstanceUID
+    assert uid == again
+
+
+def test_a_full_medium_is_told_and_what_was_written_before_stays_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int, __: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = tmp_path / "set"
+    made(folder, [save(instance(1), tmp_path / "A")])
+    with FileSetWriter(folder, profile_of("STD-GEN-CD"), CREATOR, update=True) as writer:
+        writer.add(save(instance(2), tmp_path / "B"))
+        with monkeypatch.context() as patch:
+            patch.setattr("agent.media.file_copying.write_whole", full)
+            with pytest.raises(StorageError, match="No space left"):
+                writer.add(save(instance(3), tmp_path / "C"))
+        with monkeypatch.context() as patch:
+            patch.setattr("agent.media.file_set.write_whole", full)
+            with pytest.raises(StorageError, match="No space left"):
+                writer.finish()
+        assert not (folder / "DICOMDIR.NEW").exists()
+        assert len(uids_read_by_us(folder)) == 1
+        writer.finish()
+    assert len(uids_read_by_us(folder)) == 2
+    assert len([each for each in folder.rglob("I*") if each.is_file()]) == 2
+    judged(folder)
+
+
+def test_a_large_directory_is_written_in_little_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    tree = DirectoryTree(tmp_path)
+    node = ROOT_ENTITY
+    for kind in ("PATIENT", "STUDY", "SERIES"):
+        node = tree.add(node, encode_attributes(Attributes(DirectoryRecordType=kind), SYNTAX))
+    for number in range(20_000):
+        leaf = reference_to(f"DICOM\\I{number:07}", CT, f"1.2.3.{number}", EXPLICIT)
+        leaf.set("DirectoryRecordType", "IMAGE")
+        tree.add(node, encode_attributes(leaf, SYNTAX))
+    with (tmp_path / "DICOMDIR").open("wb") as out:
+        tree.write(out.write, head_of_directory(CREATOR, "1.2.3.4"), identification(""))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    tree.close()
+    assert (tmp_path / "DICOMDIR").stat().st_size > 3 << 20
+    assert peak < 2 << 20
+    dump = run([dcmtk_program("dcmdump"), "-q", tmp_path / "DICOMDIR"]).check().output
+    assert dump.count("[IMAGE]") == 20_000

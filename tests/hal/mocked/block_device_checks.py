@@ -19,6 +19,7 @@ from hal.removable.base import (
     MediumWent,
 )
 from hal.removable.block_devices import BlockDevices
+from tests.hal.clocks import StoppedClock
 from tests.hal.mocked.testbed import USB, Testbed
 
 FAT = {
@@ -149,7 +150,7 @@ def test_the_slot_of_a_card_reader_is_empty_at_first(bed: Testbed, media: BlockD
     bed.set(slot, size="0\n")
     bed.announce(slot, "change")
     (event,) = told(media)
-    assert isinstance(event, MediumWent) and "another" in event.why
+    assert isinstance(event, MediumWent) and event.why == "it was pulled"
 
 
 def test_a_stick_that_is_formatted_anew_is_another(bed: Testbed, media: BlockDevices) -> None:
@@ -161,6 +162,7 @@ def test_a_stick_that_is_formatted_anew_is_another(bed: Testbed, media: BlockDev
     bed.announce(disk, "change")
     went, now = told(media)
     assert isinstance(went, MediumWent) and went.medium == before
+    assert went.why == "what is on it is another now"
     assert isinstance(now, MediumCame) and now.medium.id != before.id
 
 
@@ -260,6 +262,34 @@ def test_discs_come_and_go_in_a_drive_that_stays(bed: Testbed, media: BlockDevic
     (event,) = told(media)
     assert isinstance(event, MediumWent) and "button" in event.why
     assert media.media == ()
+
+
+def test_a_disc_that_a_drive_does_not_know_yet_is_waited_for(bed: Testbed) -> None:
+    clock = StoppedClock()
+    media = BlockDevices(now=clock.now)
+    media.open()
+    said = {"ID_CDROM": "1", "ID_BUS": "ata", "ID_CDROM_MEDIA": "1"}
+    drive = bed.add(f"{ATA}/sr9", said, {"size": "2097151", "ro": "0"})
+    assert told(media) == []
+    deadline = media.deadline()
+    assert deadline is not None and deadline > clock.now()
+    bed.say(drive, ID_FS_TYPE="iso9660", ID_FS_USAGE="filesystem", ID_FS_LABEL="DISC")
+    bed.announce(drive, "change")
+    (medium,) = came(media)
+    assert medium.label == "DISC" and media.deadline() is None
+    bed.say(drive, ID_FS_TYPE="", ID_FS_USAGE="", ID_FS_LABEL="")
+    bed.announce(drive, "change")
+    (went,) = told(media)
+    assert isinstance(went, MediumWent) and went.why == "the disc was taken out"
+    deadline = media.deadline()
+    assert deadline is not None
+    clock.time = deadline
+    (medium,) = came(media)
+    assert (medium.file_system, medium.blank, medium.optical) == ("", False, True)
+    assert media.deadline() is None
+    bed.announce(drive, "change")
+    assert told(media) == []
+    media.close()
 
 
 def test_many_announcements_of_the_same_are_told_once(bed: Testbed, media: BlockDevices) -> None:
