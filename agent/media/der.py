@@ -96,12 +96,12 @@ class Reader:
             return None
         if not self._open and not self._available(1):
             return None
+        if limit is not None and not is_definite and self._position + 2 > limit:
+            raise self.fault("has an element that does not end where it must")
         self._need(2)
-        if self._open and not is_definite:
-            if limit is not None and self._position + 2 > limit:
-                raise self.fault("has an element that does not end where it must")
-            if self._piece.startswith(_END_OF_CONTENTS, self._start):
-                return None
+        is_indefinite = bool(self._open) and not is_definite
+        if is_indefinite and self._piece.startswith(_END_OF_CONTENTS, self._start):
+            return None
         return self._piece[self._start]
 
     def enter(self, tag: int) -> None:

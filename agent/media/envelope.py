@@ -54,13 +54,13 @@ _BLOCK = 1 << 18
 class Protection:
     """How files are secured, and for whom.
 
-    `recipients` are files with a certificate each; `password` is one recipient more. With
+    `recipients` are files with a certificate each; each password is one recipient more. With
     `signing_key` files are signed, and `signing_certificate` goes with them. `cipher` is "aes-128",
     "aes-192" or "aes-256", `digest` "sha1", "sha256", "sha384" or "sha512".
     """
 
     recipients: tuple[str, ...] = ()
-    password: Secret = Secret()  # noqa: RUF009 (it is frozen)
+    passwords: tuple[Secret, ...] = ()
     signing_key: KeyFile | None = None
     signing_certificate: str = ""
     cipher: str = "aes-256"
@@ -82,12 +82,10 @@ class Envelope:
         self._recipients: list[Recipient] = [
             CertificateRecipient(recipient_certificate(each)) for each in protection.recipients
         ]
-        if protection.password:
-            self._recipients.append(
-                PasswordRecipient(
-                    password_of(protection.password), self._cipher, protection.iterations
-                )
-            )
+        self._recipients += [
+            PasswordRecipient(password_of(each), self._cipher, protection.iterations)
+            for each in protection.passwords
+        ]
         if not self._recipients:
             raise ConfigurationError(
                 "nobody could open the files",

@@ -29,7 +29,7 @@ class Keys:
 
     `trust` are files or folders with the certificates of those whose signatures count; with
     `any_signer` every signature does that is right. `folder` is where plain files are kept while
-    they are open, without a name; "" is where temporary files are.
+    they are open, without a name; "" is TMPDIR, or /var/tmp, which is on a disk where /tmp is not.
     """
 
     private_keys: tuple[KeyFile, ...] = ()

@@ -41,11 +41,12 @@ from agent.media.der import (
 ITERATIONS = 1_000_000
 """Of PBKDF2, when we write: half a second of a PC, once for all files of a medium."""
 
-MOST_ITERATIONS = 10_000_000
+MOST_ITERATIONS = 5_000_000
 """When we read: a file must not keep us busy for ever."""
 
 MOST_RECIPIENTS = 1000
 _MOST_TRIES = 64
+_TRIES_THAT_A_PASSWORD_COSTS = 8
 _SALT_LENGTH = 16
 
 _PASSWORD = context(3)
@@ -155,7 +156,7 @@ def content_keys(
                     yield from _opened_by_rsa(key, encrypted, key_length)
         elif info[0] == _PASSWORD:
             for password in passwords:
-                tries += 1
+                tries += _TRIES_THAT_A_PASSWORD_COSTS
                 yield from _opened_by_password(info, password, key_length, derivation)
 
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from agent.dataset.whole_write import write_whole
@@ -69,7 +70,7 @@ class SecureFiles:
         was used then.
         """
         try:
-            with tempfile.TemporaryFile(dir=self._keys.folder or None) as plain:
+            with tempfile.TemporaryFile(dir=_folder_of(self._keys)) as plain:
                 signer = self._decrypt(source, plain.fileno())
                 # A descriptor of its own, for reading only, from the first byte on.
                 descriptor = os.open(f"/proc/self/fd/{plain.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
@@ -182,9 +183,18 @@ class SecureFiles:
         reader.leave()
         digests = _written(reader, names, target)
         found = read_certificates(reader)
-        return check_signatures(
-            reader, digests, found, self._anchors, any_signer=self._keys.any_signer
-        )
+        try:
+            return check_signatures(
+                reader, digests, found, self._anchors, any_signer=self._keys.any_signer
+            )
+        except ValueError as error:
+            # Parts of a certificate are read when they are asked for.
+            raise reader.fault("has a certificate that cannot be understood") from error
+
+
+def _folder_of(keys: Keys) -> str | None:
+    found = keys.folder or os.environ.get("TMPDIR") or "/var/tmp"
+    return found if keys.folder or Path(found).is_dir() else None
 
 
 def _written(reader: Reader, names: Iterable[str], target: int) -> dict[str, bytes]:
