@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.dataset.whole_write import write_whole
-from agent.errors import StorageError
+from agent.errors import GantryError, StorageError
 from agent.media.cms import (
     CLAUSE,
     DATA,
@@ -120,13 +120,15 @@ class SecureFiles:
         vector: bytes,
         beginning: bytes,
     ) -> bytes:
+        reason = "none of our keys opens"
         for key in content_keys(
             recipients, self._private_keys, self._passwords, cipher.key_length, self._derive
         ):
+            reason = "none of our keys opens, or in which nothing is signed or digested"
             decryptor = cipher.transformation(key, vector).decryptor()
             if _looks_right(decryptor.update(beginning)):
                 return key
-        raise StorageError("it is a Secure DICOM file that none of our keys opens", clause=CLAUSE)
+        raise StorageError(f"it is a Secure DICOM file that {reason}", clause=CLAUSE)
 
     def _derive(
         self, password: bytes, salt: bytes, iterations: int, length: int, digest: str
@@ -182,13 +184,19 @@ class SecureFiles:
                 raise reader.fault("has more digests than there are")
         reader.leave()
         digests = _written(reader, names, target)
-        found = read_certificates(reader)
         try:
             return check_signatures(
-                reader, digests, found, self._anchors, any_signer=self._keys.any_signer
+                reader,
+                digests,
+                read_certificates(reader),
+                self._anchors,
+                any_signer=self._keys.any_signer,
             )
-        except ValueError as error:
-            # Parts of a certificate are read when they are asked for.
+        except (GantryError, OSError):
+            raise
+        except Exception as error:
+            # Certificates are read when they are asked for, and the ways in which one can be wrong
+            # have exceptions of many families.
             raise reader.fault("has a certificate that cannot be understood") from error
 
 

@@ -117,7 +117,10 @@ def _hash_of(digest: str) -> Any:
 
 
 def read_certificates(reader: Reader) -> list[Any]:
-    """The certificates that come with Signed-data; what else may stand there is passed over."""
+    """The certificates that come with Signed-data; what else may stand there is passed over.
+
+    Raises what `cryptography` has for a certificate that is wrong, of whatever family.
+    """
     from cryptography.x509 import load_der_x509_certificate
 
     found: list[Any] = []
@@ -126,10 +129,7 @@ def read_certificates(reader: Reader) -> list[Any]:
         while reader.next_tag() is not None:
             encoded = reader.whole(LONGEST_ELEMENT)
             if encoded[0] == SEQUENCE and len(found) < _MOST_CERTIFICATES:
-                try:
-                    found.append(load_der_x509_certificate(encoded))
-                except ValueError as error:
-                    raise reader.fault("has a certificate that cannot be read") from error
+                found.append(load_der_x509_certificate(encoded))
         reader.leave()
     if reader.next_tag() == context(1):
         reader.enter(context(1))
