@@ -12,11 +12,19 @@ from pathlib import Path
 from agent.cli import media_request
 from agent.cli.exit_status import ExitStatus, explain
 from agent.cli.files_below import files_below
+from agent.cli.media_security import (
+    add_key_options,
+    add_protection_options,
+    envelope_from,
+    keys_from,
+    open_one,
+    secure_one,
+)
 from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
 from agent.control import ask
 from agent.errors import ConfigurationError, GantryError
-from agent.media.application_profiles import PROFILES, profile_of
+from agent.media.application_profiles import PROFILES, profile_of, secure_form_of
 from agent.media.checking import check
 from agent.media.contents import Patient, contents_of
 from agent.media.directory_writer import Creator
@@ -24,6 +32,7 @@ from agent.media.extra_keys import EXTRA_KEYS
 from agent.media.file_ids import DICOMDIR
 from agent.media.file_set import FileSetWriter
 from agent.media.found import Damage, FoundInstance
+from agent.media.opening import Opener
 from agent.media.reading import found_in
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -32,12 +41,15 @@ _ACTS = {
     "check": "what is wrong with it",
     "create": "make a file-set there, of files and folders",
     "update": "add files to the one that is there, or take instances out of it",
+    "open": "the plain file in a Secure DICOM file, after it was verified",
+    "secure": "make a Secure DICOM file of a file",
     "profiles": "the application profiles that can be written",
     "devices": "media that are plugged in, and how far the node is with them",
     "release": "let one go, so that it is safe to remove",
     "request": "have another system make media of what it has stored (PS3.4 S)",
 }
 _OF_THE_NODE = ("devices", "release")
+_OF_ONE_FILE = {"open": open_one, "secure": secure_one}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             continue
         if name == "release":
             act.add_argument("name", metavar="NAME", help="its label, id or device")
+        elif name in _OF_ONE_FILE:
+            act.add_argument("file", metavar="FILE", type=Path)
+            act.add_argument("out", metavar="OUT", type=Path, help="a file that is not there yet")
         elif name not in ("profiles", "devices"):
             act.add_argument("folder", metavar="FOLDER", type=Path, help="the medium's root")
         if name in ("create", "update"):
             _add_writing_options(act, update=name == "update")
+        if name in ("create", "secure"):
+            add_protection_options(act)
+        if name in ("list", "check", "open"):
+            add_key_options(act)
         if name in _OF_THE_NODE:
             add_control_option(act)
         add_json_option(act)
@@ -93,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
         return media_request.run(options)
     if options.act == "profiles":
         return _profiles(options)
+    if options.act in _OF_ONE_FILE:
+        return _OF_ONE_FILE[options.act](options)
     if options.act in _OF_THE_NODE:
         return _devices(options)
     if options.folder.name.upper() == DICOMDIR and options.folder.is_file():
@@ -132,7 +153,8 @@ def _devices(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     damage: list[Damage] = []
-    patients = contents_of(_without_damage(options.folder, damage))
+    with Opener(keys_from(options)) as opener:
+        patients = contents_of(_without_damage(options.folder, opener, damage))
     for patient in patients:
         if options.json:
             print(json.dumps(patient.as_json()))
@@ -145,8 +167,8 @@ def _list(options: argparse.Namespace) -> int:
     return ExitStatus.REFUSED if damage else ExitStatus.DONE
 
 
-def _without_damage(folder: Path, damage: list[Damage]) -> Iterator[FoundInstance]:
-    for each in found_in(folder, open_files=False):
+def _without_damage(folder: Path, opener: Opener, damage: list[Damage]) -> Iterator[FoundInstance]:
+    for each in found_in(folder, open_files=False, opener=opener):
         if isinstance(each, Damage):
             damage.append(each)
         else:
@@ -171,13 +193,14 @@ def _print_tree(patient: Patient) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     faults = 0
-    for fault in check(options.folder):
-        faults += 1
-        if options.json:
-            print(json.dumps(fault._asdict()))
-        else:
-            clause = f" ({fault.clause})" if fault.clause else ""
-            print(_shown(f"{fault.file}: {fault.reason}{clause}"))
+    with Opener(keys_from(options)) as opener:
+        for fault in check(options.folder, opener):
+            faults += 1
+            if options.json:
+                print(json.dumps(fault._asdict()))
+            else:
+                clause = f" ({fault.clause})" if fault.clause else ""
+                print(_shown(f"{fault.file}: {fault.reason}{clause}"))
     if not options.json:
         print(f"{faults} faults" if faults else "no fault")
     return ExitStatus.REFUSED if faults else ExitStatus.DONE
@@ -189,16 +212,21 @@ def _write(options: argparse.Namespace) -> int:
         raise ConfigurationError(
             "there is nothing to update", way_out="Name files or folders, or --delete a UID."
         )
+    profile = profile_of(options.profile)
+    envelope = None if update else envelope_from(options)
+    if envelope is not None:
+        profile = secure_form_of(profile)
     creator = Creator(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
     added = refused = twice = 0
     with FileSetWriter(
         options.folder,
-        profile_of(options.profile),
+        profile,
         creator,
         file_set_id=options.id,
         extra_keys=EXTRA_KEYS[options.keys],
         update=update,
         without=frozenset(options.delete),
+        envelope=envelope,
     ) as writer:
         for path in files_below(options.files):
             try:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent.configuration.key import key, section
-from agent.configuration.kinds import Choice, Flag, ListOf, Settings, Text, identifier
+from agent.configuration.kinds import Choice, Flag, ListOf, Path, Settings, Text, identifier
 from agent.configuration.names import Term
+from agent.configuration.secrets import Secret, SecretPlace
 
 
 @section
@@ -41,4 +42,48 @@ class Media:
     )
     archive: str = key(
         Text(64), "the archive that studies go to", default="", default_text="the first one"
+    )
+
+
+@section
+class MediaKeys:
+    """With what Secure DICOM files on media are opened (PS3.15 D.1) when they are imported."""
+
+    private_key: str = key(
+        Path(),
+        "our private RSA key (PEM)",
+        default="",
+        default_text="none",
+        example='"/etc/gantry/media.key"',
+    )
+    passphrase: Secret = key(
+        SecretPlace(),
+        "the passphrase of the private key",
+        default=Secret(),
+        default_text="the key has none",
+        example='{ credential = "media-key" }',
+    )
+    passwords: tuple[Secret, ...] = key(
+        ListOf(SecretPlace(), maximum=16),
+        "passwords of media that we may get",
+        default=(),
+        example='[{ file = "/etc/gantry/media.password" }]',
+    )
+    trust: tuple[str, ...] = key(
+        ListOf(Path(optional=False)),
+        "files or folders with the certificates of those who may sign a file, or of authorities "
+        "that vouch for them",
+        default=(),
+        example='["/etc/gantry/media-signers"]',
+    )
+    signers: str = key(
+        Choice("trusted", "any"),
+        "whose signatures count on a file that is signed: of those whom we trust, or of anybody",
+        default="trusted",
+    )
+    folder: str = key(
+        Path(),
+        "where a decrypted file is kept while it is read; it has no name there",
+        default="",
+        default_text="/var/tmp",
     )

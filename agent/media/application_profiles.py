@@ -1,8 +1,8 @@
 """The Media Storage Application Profiles of PS3.11: what may be on which medium, with which keys.
 
 Each profile is a row: its annex, the medium, the SOP classes with their transfer syntaxes, and the
-keys that its directory has beyond those of PS3.3 F.5. The secure form of a profile
-(STD-GEN-SEC-...) has the same content, with every file enveloped (PS3.15 D.1), and no row here.
+keys that its directory has beyond those of PS3.3 F.5. The secure form of a general purpose profile
+(STD-GEN-SEC-...) has the same content, with every file enveloped (PS3.15 D.1).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Profile(NamedTuple):
 
     `classes` maps SOP Class UIDs to the transfer syntaxes allowed; None allows all classes that
     have a record type, in `syntaxes`. `keys` are the additional ones, by record type. `icon` is the
-    width and height of the icon that each IMAGE record must have, 0 where none must be.
+    width and height of the icon that each IMAGE record must have, 0 where none must be. Of a
+    `secure` one every file is a Secure DICOM file, the DICOMDIR too.
     """
 
     name: str
@@ -42,11 +43,13 @@ class Profile(NamedTuple):
     classes: _Classes | None
     keys: _Keys
     icon: int = 0
+    secure: bool = False
 
     @property
     def updates(self) -> bool:
-        """Whether the profile has the role of File-set Updater: not on a DVD (PS3.12 P)."""
-        return self.medium != _DVD
+        """Whether the profile has the role of File-set Updater: not on a DVD (PS3.12 P). Of secure
+        files we make new file-sets only: the keys of those that are there are not ours."""
+        return self.medium != _DVD and not self.secure
 
     def refusal(self, sop_class_uid: str, transfer_syntax_uid: str) -> str:
         """Why an object cannot be in a file-set of this profile; "" where it can."""
@@ -173,7 +176,7 @@ _SOME_CLASSES: tuple[tuple[str, str, str, _Classes, _Keys, int], ...] = (
     ("STD-DEN-CD", "K", _CD, _DENTAL, {}, 0),
 )
 
-PROFILES: Mapping[str, Profile] = {
+_PLAIN: Mapping[str, Profile] = {
     name: Profile(
         name,
         f"PS3.11 {annex}",
@@ -186,6 +189,21 @@ PROFILES: Mapping[str, Profile] = {
 } | {
     name: Profile(name, f"PS3.11 {annex}", medium, (), classes, keys, icon)
     for name, annex, medium, classes, keys, icon in _SOME_CLASSES
+}
+_GENERAL = "STD-GEN-"
+
+
+def _secure_name(name: str) -> str:
+    return name.replace(_GENERAL, f"{_GENERAL}SEC-", 1)
+
+
+PROFILES: Mapping[str, Profile] = {
+    **_PLAIN,
+    **{
+        _secure_name(each.name): each._replace(name=_secure_name(each.name), secure=True)
+        for each in _PLAIN.values()
+        if each.name.startswith(_GENERAL)
+    },
 }
 """By name; media that are no longer made (MOD, diskettes of other profiles), MIME and ZIP are not
 here."""
@@ -203,6 +221,20 @@ def profile_of(name: str) -> Profile:
             way_out=f"Use one of: {', '.join(sorted(PROFILES))}.",
         )
     return found
+
+
+def secure_form_of(profile: Profile) -> Profile:
+    """The profile with Secure DICOM files; itself, where it is one. Raises ConfigurationError."""
+    if profile.secure:
+        return profile
+    if not profile.name.startswith(_GENERAL):
+        raise ConfigurationError(
+            f"{profile.name} has no secure form.",
+            clause=profile.clause,
+            value=profile.name,
+            way_out="Use STD-GEN-SEC-CD or another secure profile.",
+        )
+    return PROFILES[_secure_name(profile.name)]
 
 
 def check(profile: Profile, sop_class_uid: str, transfer_syntax_uid: str) -> None:

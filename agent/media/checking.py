@@ -16,11 +16,12 @@ from agent.dataset.byte_source import FileBytes
 from agent.dataset.head import Head, scan_head
 from agent.dataset.sop_classes import MEDIA_STORAGE_DIRECTORY
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from agent.errors import PeerError, StorageError
+from agent.errors import GantryError, PeerError, StorageError
 from agent.media.directory_file import BrokenLink, DirectoryFile, Record
 from agent.media.directory_records import RECORD_TYPES, RETIRED, ROOT, record_type_of
-from agent.media.file_ids import DICOMDIR, FileNames, fault_of, is_file_set_id, open_file
+from agent.media.file_ids import DICOMDIR, FileNames, fault_of, is_file_set_id
 from agent.media.found import Damage
+from agent.media.opening import NO_OPENER, Opener
 from agent.media.reading import found_in
 
 _UNIQUE = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
@@ -38,27 +39,28 @@ class Fault(NamedTuple):
     clause: str = ""
 
 
-def check(root: Path) -> Iterator[Fault]:
+def check(root: Path, opener: Opener = NO_OPENER) -> Iterator[Fault]:
     """All faults of the file-set below `root`.
 
-    Every file is opened, and its head read. Memory: that of `found_in`, and the identities of
-    patients, studies and series. Raises StorageError where `root` is no folder.
+    Every file is opened, a Secure DICOM file with the keys of `opener`, and its head read. Memory:
+    that of `found_in`, and the identities of patients, studies and series. Raises StorageError
+    where `root` is no folder.
     """
     names = FileNames(root)
     name = names.real_name(DICOMDIR)
     if name is None:
         yield Fault(DICOMDIR, "there is none", "PS3.10 8.6")
     else:
-        yield from _of_directory(root / name, name)
-    for each in found_in(root):
+        yield from _of_directory(root / name, name, opener)
+    for each in found_in(root, opener=opener):
         if isinstance(each, Damage):
             yield Fault(each.file, each.reason)
 
 
-def _of_directory(path: Path, name: str) -> Iterator[Fault]:
+def _of_directory(path: Path, name: str, opener: Opener) -> Iterator[Fault]:
     try:
-        descriptor = open_file(path)
-    except OSError:
+        descriptor = opener.open(path)
+    except (OSError, GantryError):
         return  # found_in says it
     try:
         checking = _Checking(DirectoryFile(descriptor), name)

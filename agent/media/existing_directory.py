@@ -24,6 +24,7 @@ from agent.media.directory_records import LEVELS
 from agent.media.directory_writer import ROOT_ENTITY, DirectoryTree
 from agent.media.extra_keys import recounted
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
+from agent.media.opening import is_secure
 
 LONGEST_RECORD = 4 << 20
 """Bytes of one record that is copied."""
@@ -88,6 +89,9 @@ def loaded(folder: Path, tree: DirectoryTree, without: frozenset[str]) -> Existi
             f"{name} cannot be read: {error.strerror}.", value=str(folder)
         ) from error
     try:
+        if is_secure(descriptor):
+            # Who made it knows who else must be able to open it; we do not.
+            raise _untouched("it is a Secure DICOM file")
         return _Loading(DirectoryFile(descriptor), names, tree, without).run(name)
     except PeerError as error:
         raise _untouched(error.message) from error

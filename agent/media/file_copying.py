@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from agent.dataset.file_meta import encode_file_meta
 from agent.dataset.whole_write import write_whole
 from agent.media.directory_writer import Creator
+from agent.media.envelope import Envelope
 from agent.media.examining import Examined
 
 _BLOCK = 1 << 20
 
 
-def copy_part_10(descriptor: int, found: Examined, target: Path, creator: Creator) -> None:
+def copy_part_10(
+    descriptor: int,
+    found: Examined,
+    target: Path,
+    creator: Creator,
+    envelope: Envelope | None = None,
+) -> None:
     """Write the file to a new name, synced; a file meta information that is wrong is written anew.
 
     On a medium the file meta information must say what the data set is (PS3.4 I.3.1, PS3.10 7.1);
-    the data set stays as it is. Memory: one MiB. Raises OSError; nothing is left then.
+    the data set stays as it is. With an envelope it is a Secure DICOM file (PS3.10 7.4). Memory:
+    one MiB. Raises OSError; nothing is left then.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        position = 0
+        head, position = b"", 0
         if not _is_right(found):
-            write_whole(out, _new_meta(found, creator))
-            position = found.meta.data_set_offset
+            head, position = _new_meta(found, creator), found.meta.data_set_offset
+        if envelope is not None:
+            envelope.write(partial(write_whole, out), descriptor, position, head)
+            os.fsync(out)
+            return
+        write_whole(out, head)
         while piece := os.pread(descriptor, _BLOCK, position):
             write_whole(out, piece)
             position += len(piece)

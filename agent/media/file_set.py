@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import zlib
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +28,7 @@ from agent.media.directory_writer import (
     head_of_directory,
     identification,
 )
+from agent.media.envelope import Envelope
 from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
@@ -60,12 +63,17 @@ class FileSetWriter:
         update: bool = False,
         without: frozenset[str] = frozenset(),
         spill_folder: Path | None = None,
+        envelope: Envelope | None = None,
     ) -> None:
         """A new file-set in `folder`, which is made where it is not there. Without `file_set_uid`
         its File-set UID is a new one.
 
         With `update`, the one that is there: `without` are the SOP Instance UIDs to delete, all
         other records stay as they are, icons, private keys and private records too.
+
+        With `envelope` every file is a Secure DICOM file, the DICOMDIR too (PS3.11 D.3.5); a secure
+        profile must have one, and no other may. What is not secured is in `spill_folder`, or where
+        temporary files are, in files without a name.
 
         Raises LocalError for a new file-set where there is one, for a File-set ID that PS3.10 8.5
         does not allow, and for a profile whose records need an icon, which we do not make. Raises
@@ -74,6 +82,9 @@ class FileSetWriter:
         Endian: they are left untouched.
         """
         _check_arguments(folder, profile, file_set_id, update)
+        _check_security(profile, envelope)
+        self._envelope = envelope
+        self._spill_folder = spill_folder
         self._folder = folder
         self._profile = profile
         self._creator = creator
@@ -192,7 +203,7 @@ class FileSetWriter:
         )
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
-        copy_part_10(descriptor, found, self._folder / file_id, self._creator)
+        copy_part_10(descriptor, found, self._folder / file_id, self._creator, self._envelope)
         for (name, identity), content in zip(missing, contents, strict=True):
             parent = self._new_node(parent, name, identity, content)
             chain.append(parent)
@@ -270,12 +281,7 @@ class FileSetWriter:
             self._sync_folders()
             out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
-                self._tree.write(
-                    lambda data: write_whole(out, data),
-                    head_of_directory(self._creator, self._old.sop_instance_uid or new_uid()),
-                    self._old.more,
-                    self._old.after,
-                )
+                self._write_directory(out)
                 os.fsync(out)
             finally:
                 os.close(out)
@@ -288,6 +294,23 @@ class FileSetWriter:
             raise _failed(error, new) from error
         finally:
             new.unlink(missing_ok=True)
+
+    def _write_directory(self, out: int) -> None:
+        if self._envelope is None:
+            self._write_tree(out)
+            return
+        # What is on the medium is never plain, not even for a moment.
+        with tempfile.TemporaryFile(dir=self._spill_folder) as plain:
+            self._write_tree(plain.fileno())
+            self._envelope.write(partial(write_whole, out), plain.fileno())
+
+    def _write_tree(self, out: int) -> None:
+        self._tree.write(
+            partial(write_whole, out),
+            head_of_directory(self._creator, self._old.sop_instance_uid or new_uid()),
+            self._old.more,
+            self._old.after,
+        )
 
     def _sync_folders(self) -> None:
         """The names of the new files, and of their folders."""
@@ -334,6 +357,23 @@ def _check_arguments(folder: Path, profile: Profile, file_set_id: str, update: b
             f"{folder} has a file-set already.",
             value=str(folder),
             way_out="Update it (--update), or take another folder.",
+        )
+
+
+def _check_security(profile: Profile, envelope: Envelope | None) -> None:
+    if profile.secure and envelope is None:
+        raise LocalError(
+            f"{profile.name} wants Secure DICOM files, and nobody is named who could open them.",
+            clause="PS3.15 D.1",
+            value=profile.name,
+            way_out="Name the certificate of a recipient, or a password.",
+        )
+    if envelope is not None and not profile.secure:
+        raise LocalError(
+            f"{profile.name} has no Secure DICOM files.",
+            clause=profile.clause,
+            value=profile.name,
+            way_out="Use a secure profile, as STD-GEN-SEC-CD.",
         )
 
 

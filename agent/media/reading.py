@@ -12,24 +12,29 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from agent.dataset.sop_classes import MEDIA_STORAGE_DIRECTORY
-from agent.errors import PeerError, StorageError
+from agent.errors import GantryError, PeerError, StorageError
 from agent.media.directory_file import BrokenLink, DirectoryFile, Record
 from agent.media.directory_records import LEVELS, RECORD_TYPES, RETIRED
 from agent.media.examining import Examined, examined
-from agent.media.file_ids import DICOMDIR, FileNames, comparable, open_file
+from agent.media.file_ids import DICOMDIR, FileNames, comparable
 from agent.media.found import Damage, FoundInstance
+from agent.media.opening import NO_OPENER, Opener
 
 _PREFIX_END = 132
 _KNOWN = RETIRED | RECORD_TYPES.keys()
 
 
-def found_in(root: Path, *, open_files: bool = True) -> Iterator[FoundInstance | Damage]:
+def found_in(
+    root: Path, *, open_files: bool = True, opener: Opener = NO_OPENER
+) -> Iterator[FoundInstance | Damage]:
     """The instances of the file-set below `root`, and all damage that is seen on the way.
 
     Damage of a file comes before its instance. Without `open_files` the directory alone is asked,
     and whether its files are there: that is quick, and a file that is not what its record says goes
     unseen. Keys are the records', completed by the file's. Where the links of the directory are
     broken, what no record led to is looked for in the folders.
+
+    Secure DICOM files are opened with the keys of `opener`; one that cannot be is damage.
 
     Memory: a record for each level of the directory, a bit for each 16 bytes of the DICOMDIR, eight
     bytes for each instance (sixty when links are broken), and the names of one folder: one to two
@@ -40,21 +45,23 @@ def found_in(root: Path, *, open_files: bool = True) -> Iterator[FoundInstance |
         raise StorageError(f"{root} is not a folder that can be read.", value=str(root))
     directory = names.real_name(DICOMDIR)
     if directory is None:
-        yield from walk(root)
+        yield from walk(root, opener=opener)
         return
     try:
-        descriptor = open_file(root / directory)
-    except OSError as error:
-        yield Damage(directory, f"it cannot be read: {error.strerror}")
-        yield from walk(root)
+        descriptor = opener.open(root / directory)
+    except (OSError, GantryError) as error:
+        yield _unopened(directory, error)
+        yield from walk(root, opener=opener)
         return
     try:
-        yield from _from_directory(root, names, directory, descriptor, open_files)
+        yield from _Directory(root, names, directory, opener).found(descriptor, open_files)
     finally:
         os.close(descriptor)
 
 
-def walk(root: Path, without: Container[int] = frozenset()) -> Iterator[FoundInstance | Damage]:
+def walk(
+    root: Path, without: Container[int] = frozenset(), *, opener: Opener = NO_OPENER
+) -> Iterator[FoundInstance | Damage]:
     """The instances in all files below `root`, whatever a DICOMDIR says, in the order of names.
 
     `without` are hashes of names that are known already. What is no DICOM is passed over in
@@ -64,7 +71,7 @@ def walk(root: Path, without: Container[int] = frozenset()) -> Iterator[FoundIns
         if isinstance(file, Damage):
             yield file
         elif comparable(file) != DICOMDIR and hash(file) not in without:
-            yield from _examined_file(root, file)
+            yield from _examined_file(root, opener, file)
 
 
 def _files(root: Path) -> Iterator[str | Damage]:
@@ -88,90 +95,104 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
     return "file" if entry.is_file(follow_symlinks=False) else ""
 
 
-def _from_directory(
-    root: Path, names: FileNames, name: str, descriptor: int, open_files: bool
-) -> Iterator[FoundInstance | Damage]:
-    try:
-        directory = DirectoryFile(descriptor)
-    except (PeerError, StorageError) as error:
-        yield Damage(name, f"it cannot be read as a directory: {error.message}")
-        yield from walk(root)
-        return
-    information = directory.information
-    if information.sequence_offset is None:
-        # A DICOMDIR need not have a Directory Information Module (PS3.4 I.3.2 d).
-        yield from walk(root)
-        return
-    known = array("q")
-    is_broken = False
-    for each in directory.records():
-        if isinstance(each, BrokenLink):
-            is_broken = True
-            yield Damage(name, each.reason)
-            continue
-        above, record = each
-        for found in _of_record(root, names, name, directory, above, record, open_files):
-            known.append(hash(found.file))
-            yield found
-    if is_broken:
-        yield from walk(root, frozenset(known))
+class _Directory:
+    """The file-set that a DICOMDIR describes."""
 
+    def __init__(self, root: Path, names: FileNames, name: str, opener: Opener) -> None:
+        self._root = root
+        self._names = names
+        self._name = name
+        self._opener = opener
 
-def _of_record(
-    root: Path,
-    names: FileNames,
-    directory_name: str,
-    directory: DirectoryFile,
-    above: tuple[Record, ...],
-    record: Record,
-    open_files: bool,
-) -> Iterator[FoundInstance | Damage]:
-    if record.kind in LEVELS or record.kind not in _KNOWN:
-        # A reader may ignore the types that it does not know (PS3.4 I.3.2 d).
-        return
-    referring = record
-    if not record.file_id and record.multi_referenced_offset:
+    def found(self, descriptor: int, open_files: bool) -> Iterator[FoundInstance | Damage]:
         try:
-            referring = directory.record_at(record.multi_referenced_offset)
+            directory = DirectoryFile(descriptor)
         except (PeerError, StorageError) as error:
-            yield Damage(directory_name, error.message)
+            yield Damage(self._name, f"it cannot be read as a directory: {error.message}")
+            yield from walk(self._root, opener=self._opener)
             return
-    where = f"the {record.kind} record at byte {record.offset}"
-    if not referring.file_id:
-        yield Damage(directory_name, f"{where} refers to no file")
-        return
-    file = names.real_name(referring.file_id)
-    if file is None:
-        yield Damage(
-            referring.file_id.replace("\\", "/"), f"the file that {where} refers to is not there"
-        )
-        return
-    keys: dict[str, str] = {}
-    for each in (*above, record):
-        keys.update(each.keys)
-        if each.kind == "STUDY" and each.sop_instance_uid:
-            # The key that old directories have instead (PS3.3 F.5.2).
-            keys.setdefault("StudyInstanceUID", each.sop_instance_uid)
-    if not open_files:
-        yield FoundInstance(
-            file,
-            referring.sop_class_uid,
-            referring.sop_instance_uid,
-            referring.transfer_syntax_uid,
-            keys,
-        )
-        return
-    yield from _examined_file(root, file, referring, keys)
+        if directory.information.sequence_offset is None:
+            # A DICOMDIR need not have a Directory Information Module (PS3.4 I.3.2 d).
+            yield from walk(self._root, opener=self._opener)
+            return
+        known = array("q")
+        is_broken = False
+        for each in directory.records():
+            if isinstance(each, BrokenLink):
+                is_broken = True
+                yield Damage(self._name, each.reason)
+                continue
+            above, record = each
+            for found in self._of_record(directory, above, record, open_files):
+                known.append(hash(found.file))
+                yield found
+        if is_broken:
+            yield from walk(self._root, frozenset(known), opener=self._opener)
+
+    def _of_record(
+        self,
+        directory: DirectoryFile,
+        above: tuple[Record, ...],
+        record: Record,
+        open_files: bool,
+    ) -> Iterator[FoundInstance | Damage]:
+        if record.kind in LEVELS or record.kind not in _KNOWN:
+            # A reader may ignore the types that it does not know (PS3.4 I.3.2 d).
+            return
+        referring = record
+        if not record.file_id and record.multi_referenced_offset:
+            try:
+                referring = directory.record_at(record.multi_referenced_offset)
+            except (PeerError, StorageError) as error:
+                yield Damage(self._name, error.message)
+                return
+        where = f"the {record.kind} record at byte {record.offset}"
+        if not referring.file_id:
+            yield Damage(self._name, f"{where} refers to no file")
+            return
+        file = self._names.real_name(referring.file_id)
+        if file is None:
+            yield Damage(
+                referring.file_id.replace("\\", "/"),
+                f"the file that {where} refers to is not there",
+            )
+            return
+        keys: dict[str, str] = {}
+        for each in (*above, record):
+            keys.update(each.keys)
+            if each.kind == "STUDY" and each.sop_instance_uid:
+                # The key that old directories have instead (PS3.3 F.5.2).
+                keys.setdefault("StudyInstanceUID", each.sop_instance_uid)
+        if not open_files:
+            yield FoundInstance(
+                file,
+                referring.sop_class_uid,
+                referring.sop_instance_uid,
+                referring.transfer_syntax_uid,
+                keys,
+            )
+            return
+        yield from _examined_file(self._root, self._opener, file, referring, keys)
+
+
+def _unopened(file: str, error: OSError | GantryError) -> Damage:
+    if isinstance(error, GantryError):
+        return Damage(file, error.message)
+    return Damage(file, f"it cannot be read: {error.strerror}")
 
 
 def _examined_file(
-    root: Path, file: str, record: Record | None = None, keys: dict[str, str] | None = None
+    root: Path,
+    opener: Opener,
+    file: str,
+    record: Record | None = None,
+    keys: dict[str, str] | None = None,
 ) -> Iterator[FoundInstance | Damage]:
     """The instance in a file. Without a record, a file that is no DICOM is none of our business."""
     try:
-        descriptor = open_file(root / file)
-    except OSError as error:
-        yield Damage(file, f"it cannot be read: {error.strerror}")
+        descriptor = opener.open(root / file)
+    except (OSError, GantryError) as error:
+        yield _unopened(file, error)
         return
     try:
         found = examined(descriptor)

@@ -16,7 +16,12 @@ from agent.media.found import Damage
 from agent.services.offer import implementation_of
 from agent.workflow.import_identity import import_identity
 from agent.workflow.import_record import ImportRecord
-from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
+from agent.workflow.import_settings import (
+    ImportSettings,
+    NotTaken,
+    TakenObject,
+    media_keys_of,
+)
 from agent.workflow.import_worker import serve_import
 
 _KEPT_EVERY = 50
@@ -124,6 +129,7 @@ class Copying:
             f"{begun}+0000",
             self._archive.settings.modifying_system,
             *implementation_of(self._configuration)[:2],
+            media_keys_of(self._configuration),
         )
 
 

@@ -26,6 +26,7 @@ from agent.dataset.uid import new_uid
 from agent.errors import GantryError, LocalError
 from agent.loop import Event, Limit, TimedOut, timeout
 from agent.loop.workers import Template, WorkerDied, WorkerPool
+from agent.media.opening import Keys
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
     COMPLETED,
@@ -37,6 +38,7 @@ from agent.workflow.examination_view import stored_objects
 from agent.workflow.import_choice import chosen, matching_entry
 from agent.workflow.import_copying import Copying
 from agent.workflow.import_record import ImportRecord
+from agent.workflow.import_settings import media_keys_of
 from agent.workflow.import_survey import FoundStudy, Survey, survey
 from agent.workflow.performed_step import DISCONTINUATION_REASONS, new_step
 from agent.workflow.step_messages import messages_at_begin, messages_at_end
@@ -75,6 +77,9 @@ class Imports:
         self._stopped: dict[int, str] = {}
         self._under_way: dict[int, ImportRecord] = {}
 
+    def _keys(self) -> Keys:
+        return media_keys_of(self._configuration())
+
     # What people ask for.
 
     async def begin(
@@ -100,7 +105,7 @@ class Imports:
         if not Path(root).is_absolute():
             raise LocalError(f"{root} is not a whole path", value=root)
         place = self._archive(archive)
-        found: Survey = await self._pool.call(survey, root)
+        found: Survey = await self._pool.call(survey, root, self._keys())
         wanted = chosen(found, root, studies, patient_id)
         await self._beginning.acquire()
         try:
@@ -127,7 +132,7 @@ class Imports:
         from there whole, or is being imported, is passed over.
         """
         place = self._archive(archive)
-        found: Survey = await self._pool.call(survey, root)
+        found: Survey = await self._pool.call(survey, root, self._keys())
         known = await self._known(place)
         numbers: list[int] = []
         problems = [f"{file}: {reason}" for file, reason in found.damages]

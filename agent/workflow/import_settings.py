@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.configuration.configuration import Configuration
+from agent.media.credentials import KeyFile
+from agent.media.opening import NO_KEYS, Keys
 from agent.workflow.object_copy import Taken
 
 
@@ -20,6 +23,14 @@ class ImportSettings:
     system: str
     implementation_class_uid: str
     implementation_version_name: str
+    keys: Keys = NO_KEYS
+
+
+def media_keys_of(configuration: Configuration) -> Keys:
+    """With what Secure DICOM files are opened; the worker that needs a secret reads it."""
+    table = configuration.media_keys
+    own = (KeyFile(table.private_key, table.passphrase),) if table.private_key else ()
+    return Keys(own, table.passwords, table.trust, table.signers == "any", table.folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.errors import StorageError
 from agent.media.contents import Patient, Series, Study, contents_of
 from agent.media.found import Damage, FoundInstance
+from agent.media.opening import NO_KEYS, Keys, Opener
 
 _MOST_DAMAGES = 100
 
@@ -55,14 +56,19 @@ class Survey:
     damages: list[tuple[str, str]] = field(default_factory=list)
 
 
-def survey(root: str) -> Survey:
-    """Go through a medium. Memory: one entry for each series. Raises StorageError."""
+def survey(root: str, keys: Keys = NO_KEYS) -> Survey:
+    """Go through a medium; Secure DICOM files are opened with `keys`.
+
+    Memory: one entry for each series. Raises StorageError.
+    """
     from agent.media.reading import found_in
 
     made = Survey()
 
+    opener = Opener(keys)
+
     def instances() -> Iterator[FoundInstance]:
-        for each in found_in(Path(root)):
+        for each in found_in(Path(root), opener=opener):
             if isinstance(each, FoundInstance):
                 yield each
             else:
@@ -76,6 +82,8 @@ def survey(root: str) -> Survey:
             value=error.errno,
             way_out="Look whether the medium is there, and whether gantry may read it.",
         ) from error
+    finally:
+        opener.close()
     made.studies = [
         FoundStudy(patient, study) for patient in patients for study in patient.studies.values()
     ]

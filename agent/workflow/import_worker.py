@@ -25,6 +25,7 @@ from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_
 from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
 from agent.media.found import Damage, FoundInstance
+from agent.media.opening import Opener
 from agent.media.reading import found_in
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
 from agent.workflow.medium_presence import presence
@@ -53,6 +54,7 @@ class _Medium:
     def __init__(self, settings: ImportSettings) -> None:
         self._settings = settings
         self._root = Path(settings.root)
+        self._opener = Opener(settings.keys)
         try:
             self._presence = presence(self._root)
         except OSError as error:
@@ -61,7 +63,7 @@ class _Medium:
         self._identity = unpack(settings.identity) if settings.identity else None
 
     def _of_the_study(self) -> Iterator[FoundInstance | Damage]:
-        for each in found_in(self._root):
+        for each in found_in(self._root, opener=self._opener):
             if isinstance(each, Damage):
                 # Of which study it would have been nobody can say.
                 yield each
@@ -113,7 +115,7 @@ class _Medium:
         return StorageError(f"{self._root} cannot be read: {why}", way_out=_PUT_BACK)
 
     def _write(self, found: FoundInstance, target: int) -> Taken:
-        source = os.open(self._root / found.file, os.O_RDONLY | os.O_CLOEXEC)
+        source = self._opener.open(self._root / found.file)
         try:
             meta = read_file_meta(source, tolerate=True)
             sop_class, instance = identity_of(source, meta)

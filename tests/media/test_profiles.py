@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import StorageError
-from agent.media.application_profiles import PROFILES, check
+from agent.errors import ConfigurationError, LocalError, StorageError
+from agent.media.application_profiles import PROFILES, check, profile_of, secure_form_of
 from agent.media.directory_records import RECORD_TYPES
+from agent.media.directory_writer import Creator
+from agent.media.envelope import Envelope
 from agent.media.examining import examined
+from agent.media.file_set import FileSetWriter
 from tests.media.instances import (
     BASIC_TEXT,
     BIG_ENDIAN,
@@ -24,9 +27,11 @@ from tests.media.instances import (
     instance,
     save,
 )
+from tests.media.secure_files import make_ring
 from tests.peers.dcmtk import dcmtk_program
 from tests.peers.programs import run
 
+CREATOR = Creator("1.2.826.0.1.3680043.9.9.100", "TEST", "WRITER")
 ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
 TWELVE_LEAD = "1.2.840.10008.5.1.4.1.1.9.1.1"
 INTRA_ORAL = "1.2.840.10008.5.1.4.1.1.1.3"
@@ -121,3 +126,50 @@ def test_the_tables_hold_together() -> None:
     for profile in PROFILES.values():
         assert set(profile.keys) <= set(RECORD_TYPES)
         assert (profile.classes is None) == bool(profile.syntaxes)
+
+
+@pytest.mark.parametrize(
+    ("name", "secure"),
+    [
+        ("STD-GEN-CD", "STD-GEN-SEC-CD"),
+        ("STD-GEN-DVD-JPEG", "STD-GEN-SEC-DVD-JPEG"),
+        ("STD-GEN-DVD-J2K", "STD-GEN-SEC-DVD-J2K"),
+        ("STD-GEN-DVD-RAM", "STD-GEN-SEC-DVD-RAM"),
+        ("STD-GEN-USB-JPEG", "STD-GEN-SEC-USB-JPEG"),
+        ("STD-GEN-SEC-CD", "STD-GEN-SEC-CD"),
+    ],
+)
+def test_the_secure_form_differs_in_its_name_only(name: str, secure: str) -> None:
+    """PS3.11 D.1, H.1, J.1: a secure profile has the objects and keys of the plain one."""
+    plain, found = profile_of(name), secure_form_of(profile_of(name))
+    assert (found.name, found.secure, found.updates) == (secure, True, False)
+    assert found._replace(name=name, secure=plain.secure) == plain
+
+
+def test_a_profile_without_a_secure_form_has_none() -> None:
+    with pytest.raises(ConfigurationError, match="STD-US-ID-SF-CDR has no secure form"):
+        secure_form_of(profile_of("STD-US-ID-SF-CDR"))
+
+
+def test_a_secure_profile_wants_recipients_and_no_other_takes_them(tmp_path: Path) -> None:
+    envelope = Envelope(make_ring(tmp_path).protection())
+    medium = tmp_path / "medium"
+    with pytest.raises(LocalError, match="nobody is named who could open them"):
+        FileSetWriter(medium, profile_of("STD-GEN-SEC-CD"), CREATOR)
+    with pytest.raises(LocalError, match="STD-GEN-CD has no Secure DICOM files"):
+        FileSetWriter(medium, profile_of("STD-GEN-CD"), CREATOR, envelope=envelope)
+    assert not medium.exists()
+
+
+def test_a_secure_file_set_is_not_updated(tmp_path: Path) -> None:
+    envelope = Envelope(make_ring(tmp_path).protection())
+    medium, secure = tmp_path / "medium", profile_of("STD-GEN-SEC-CD")
+    with FileSetWriter(medium, secure, CREATOR, envelope=envelope) as writer:
+        writer.add(save(instance(1), tmp_path / "source"))
+        writer.finish()
+    before = (medium / "DICOMDIR").read_bytes()
+    with pytest.raises(LocalError, match="has no File-set Updater"):
+        FileSetWriter(medium, secure, CREATOR, envelope=envelope, update=True)
+    with pytest.raises(StorageError, match="is not updated: it is a Secure DICOM file"):
+        FileSetWriter(medium, profile_of("STD-GEN-CD"), CREATOR, update=True)
+    assert (medium / "DICOMDIR").read_bytes() == before
