@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,10 +77,18 @@ class Requester:
         self.association = application.associate("127.0.0.1", port, ae_title=called)
         assert self.association.is_established
 
+    def _alone(self) -> None:
+        """pynetdicom's own thread must stand still: it may take a response for a request, and drop
+        it, where it was just looking for one when we began."""
+        self.association._reactor_checkpoint.clear()
+        time.sleep(0.02)
+
     def create(self, request: Dataset, uid: str) -> Any:
+        self._alone()
         return self.association.send_n_create(request, MediaCreationManagement, uid)[0]
 
     def act(self, uid: str, action: int, information: Dataset | None = None) -> Any:
+        self._alone()
         status, _ = self.association.send_n_action(
             information, action, MediaCreationManagement, uid
         )
@@ -97,6 +106,7 @@ class Requester:
 
     def get(self, uid: str, keywords: Sequence[str] = ()) -> tuple[Any, Any]:
         tags = [Tag(each) for each in keywords]
+        self._alone()
         return self.association.send_n_get(tags, MediaCreationManagement, uid)
 
 
