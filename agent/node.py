@@ -332,6 +332,7 @@ class Node:
     async def _beat(self) -> None:
         while True:
             self._notifier.beat()
+            self._template.tidy()
             deadline = self._notifier.deadline()
             loop = current_loop()
             await sleep(max(0.05, deadline - loop.clock.now()) if deadline is not None else 60.0)

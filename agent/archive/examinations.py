@@ -61,6 +61,15 @@ def save(
     return ExaminationRow(int(number), *values)
 
 
+def unfinished_media(store: Store) -> frozenset[str]:
+    """Which of imports and exports there are in progress; asked when the archive is opened."""
+    rows = store.index.execute(
+        "SELECT DISTINCT device FROM examination WHERE state = ? AND device IN (?, ?)",
+        (IN_PROGRESS, IMPORT, EXPORT),
+    )
+    return frozenset(device for (device,) in rows)
+
+
 def release_of_study(store: Store, study_instance_uid: str, uids: Sequence[str]) -> int:
     """The objects were reviewed: their jobs that were held for that are due; returns how many."""
     numbers = [

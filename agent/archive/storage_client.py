@@ -30,6 +30,7 @@ class StorageClient:
         self.name = name
         self.settings = settings
         self.identity = ""
+        self.unfinished: frozenset[str] = frozenset()
         self.space = Space(folder, settings)
         self._template = template
         self._receiver = receiver
@@ -44,6 +45,7 @@ class StorageClient:
         opened = await self._call("open")
         self.identity = opened.identity
         self.space.held = opened.bytes
+        self.unfinished = opened.unfinished
         recovery = opened.recovery
         observation.notice(
             "archive open",

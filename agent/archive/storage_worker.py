@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.archive import corrections, index_failure, recovery
+from agent.archive import corrections, examinations, index_failure, recovery
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
 from agent.archive.decision import Receiver
@@ -104,7 +104,8 @@ class StorageWorker:
     def _serve_alone(self, store: Store, call: Call) -> None:
         try:
             if call.name == "open":
-                call.reply(Opened(store.spool.identity, store.bytes, self._recovery))
+                unfinished = examinations.unfinished_media(store)
+                call.reply(Opened(store.spool.identity, store.bytes, self._recovery, unfinished))
             elif call.name == "set_receiver":
                 (self._receiver,) = call.arguments
                 store.receiver = self._receiver

@@ -18,11 +18,12 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What "open" answers."""
+    """What "open" answers. `unfinished` are imports and exports that are in progress, by kind."""
 
     identity: str
     bytes: int
     recovery: Recovery
+    unfinished: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

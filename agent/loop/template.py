@@ -104,13 +104,21 @@ class Template:
             except OSError:
                 continue  # It ended between the look and the message.
 
+    def tidy(self) -> None:
+        """Where the template has ended for idleness, let the kernel forget it."""
+        if self.pid and not self.is_alive:
+            self._reap(os.WNOHANG)
+
     def _reap(self, options: int) -> None:
         if self._end is not None:
             self._end.close()
             self._end = None
         if self.pid:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, options)
+            try:
+                ended, _ = os.waitpid(self.pid, options)
+            except ChildProcessError:
+                ended = self.pid
+            self.pid = 0 if ended else self.pid
 
     def close(self) -> None:
         """End the template; running workers end when their own sockets do."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from agent.archive.archive import Archive
-from agent.archive.examinations import EXPORT, IMPORT, IN_PROGRESS
+from agent.archive.examinations import EXPORT, IMPORT
 from agent.configuration.configuration import Configuration
-from agent.loop import Event, Limit
+from agent.loop import Event
 from agent.loop.workers import Template, WorkerPool
 from agent.workflow.worklist_watch import WorklistWatch
 
@@ -40,7 +40,6 @@ class MediaDesk:
         self._wake = wake
         self._imports_wanted, self._exports_wanted = Event(), Event()
         self._creation_wanted = Event()
-        self._asking = Limit(1)
         self._imports: Imports | None = None
         self._exports: Exports | None = None
         self._creation: MediaCreation | None = None
@@ -86,13 +85,13 @@ class MediaDesk:
 
     async def run_imports(self) -> None:
         """Until cancelled: what was cut off by the end of a former node goes on."""
-        if not await self._is_going(IMPORT):
+        if not self._is_going(IMPORT):
             await self._imports_wanted.wait()
         await self.imports.run()
 
     async def run_exports(self) -> None:
         """The same."""
-        if not await self._is_going(EXPORT):
+        if not self._is_going(EXPORT):
             await self._exports_wanted.wait()
         await self.exports.run()
 
@@ -101,13 +100,6 @@ class MediaDesk:
         await self._creation_wanted.wait()
         await self.creation.run()
 
-    async def _is_going(self, kind: str) -> bool:
-        # One after the other: a start needs one worker for questions, and not two.
-        await self._asking.acquire()
-        try:
-            for archive in tuple(self._archives.values()):
-                if await archive.examinations(IN_PROGRESS, 1, kind=kind):
-                    return True
-            return False
-        finally:
-            self._asking.release()
+    def _is_going(self, kind: str) -> bool:
+        """Whether it was, when the archives were opened: to ask now would take a worker for it."""
+        return any(kind in archive.unfinished for archive in self._archives.values())
