@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # What others import and a node seldom uses.
 _LATE = ("inspect", "ipaddress", "traceback")
 
+# The node, in parts of some 50 ms.
+_PIECES = ("agent.dataset.head", "agent.network.association", "agent.archive.archive", "agent.node")
+
 _TEMPLATE_IDLE = 20.0
 _DESCRIPTORS = 65536
 
@@ -50,12 +53,6 @@ def _run(told: Mapping[str, Any]) -> None:
     _raise_the_limit_of_descriptors()
     template = Template.start(_TEMPLATE_IDLE)
     try:
-        # Not before the template is forked: of a page that two processes share and one writes to,
-        # as counting references does, there are two.
-        import agent.node  # noqa: F401
-
-        gc.collect()
-        gc.freeze()
         Loop().run(_run_node(told, template))
     finally:
         template.close()
@@ -82,11 +79,26 @@ def read_configuration(
     return load(profile, paths, overrides, vocabulary())
 
 
+async def _import_the_node() -> None:
+    """While a worker reads the configuration. Not before the template is forked: of a page that two
+    processes share and one writes to, as counting references does, there are two."""
+    from importlib import import_module
+
+    from agent.loop.waiting import sleep
+
+    for name in _PIECES:
+        import_module(name)
+        # The worker is heard and told what to do.
+        await sleep(0.001)
+    gc.collect()
+    gc.freeze()
+
+
 async def _run_node(told: Mapping[str, Any], template: Template) -> None:
     from agent import observation
     from agent.loop.loop import current_loop
+    from agent.loop.task_group import TaskGroup
     from agent.loop.workers import WorkerPool
-    from agent.node import Node
 
     pool = WorkerPool(template)
     # What it imports nobody else needs: it ends when it has read.
@@ -99,7 +111,10 @@ async def _run_node(told: Mapping[str, Any], template: Template) -> None:
         return found
 
     try:
-        configuration = await read()
+        async with TaskGroup() as group:
+            reading = group.start(read(), "configuration")
+            await _import_the_node()
+            configuration = await reading.join()
         observation.log.configure(
             level=observation.Level[(told["log_level"] or configuration.log.level).upper()],
             style=told["log_format"] or configuration.log.format,
@@ -108,6 +123,8 @@ async def _run_node(told: Mapping[str, Any], template: Template) -> None:
         loop = current_loop()
         loop.turn_budget = configuration.loop.turn_budget
         loop.lag.budget = configuration.loop.lag_budget
+        from agent.node import Node
+
         await Node(configuration, template, pool, read).run()
     finally:
         readers.close()

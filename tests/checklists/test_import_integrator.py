@@ -384,12 +384,12 @@ def test_rv_45_an_import_goes_on_after_kill_9_and_every_object_comes_once(
     tmp_path: Path, pacs: Any, count: Any
 ) -> None:
     series = generate_uid()
-    many = [image(series, number) for number in range(120)]
+    many = [image(series, number) for number in range(60)]
     chance = random.Random(45)
     with Clinic(tmp_path, pacs.port) as clinic:
         add_entry(str(clinic.worklist), entry(1))
         begun = begin(clinic, medium(tmp_path / "cd", many), entry=STEP)
-        for _ in range(count(5, 100)):
+        for _ in range(count(3, 100)):
             time.sleep(chance.uniform(0.05, 0.6))
             clinic.box.kill()
             clinic.box.start()
@@ -407,7 +407,7 @@ def test_rv_46_a_medium_that_is_pulled_is_named_and_the_import_goes_on_when_it_i
     clinic: Clinic, tmp_path: Path
 ) -> None:
     series = generate_uid()
-    many = [image(series, number) for number in range(300)]
+    many = [image(series, number) for number in range(150)]
     root = medium(tmp_path / "cd", many)
     begun = begin(clinic, root, entry=STEP)
     until(lambda: imported(clinic, begun["id"])["objects"] > 5, lambda: clinic.box.log)
@@ -418,11 +418,11 @@ def test_rv_46_a_medium_that_is_pulled_is_named_and_the_import_goes_on_when_it_i
     assert waiting["state"] == "IN PROGRESS" and not waiting["copied"]
     assert str(root) in waiting["waits"]
     # It is tried again meanwhile, and an empty folder is not taken for the end.
-    until(lambda: "0 of 300 objects" in imported(clinic, begun["id"])["waits"])
+    until(lambda: "0 of 150 objects" in imported(clinic, begun["id"])["waits"])
     root.rmdir()
     (tmp_path / "pulled").rename(root)
     over = wait_until_over(clinic, begun["id"], 60)
-    assert (over["state"], over["objects"], over["failed"]) == ("COMPLETED", 300, 0)
+    assert (over["state"], over["objects"], over["failed"]) == ("COMPLETED", 150, 0)
     assert over["waits"] == ""
 
 

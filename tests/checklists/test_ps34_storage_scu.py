@@ -193,5 +193,7 @@ def test_ps34_026_for_presentation_is_sent_where_only_that_is_accepted(
         (arrived,) = far.stored
         assert (arrived.sop_class_uid, arrived.transfer_syntax) == (presentation, EXPLICIT)
         assert arrived.data_set == made(2, presentation)[1]
+        # It has arrived before its job is over here.
+        until(node, lambda: len(node.ask("queue")["items"]) == 1)
         (held,) = node.ask("queue")["items"]
         assert (held["sop_class_uid"], held["status"]) == (processing, 0x0122)

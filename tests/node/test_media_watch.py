@@ -128,7 +128,7 @@ def test_studies_of_nobody_in_the_worklist_are_not_imported_and_said(
 def test_a_stick_that_is_pulled_goes_on_when_it_is_back(
     clinic: Clinic, slots: Path, tmp_path: Path
 ) -> None:
-    made = images(400)
+    made = images(150)
     stick = medium(tmp_path / "stick", made)
     stick.rename(slots / "STICK")
     until(
@@ -145,21 +145,21 @@ def test_a_stick_that_is_pulled_goes_on_when_it_is_back(
     stick.rename(slots / "STICK")
     wait_for(clinic, "safe to remove", 60)
     (over,) = clinic.box.ask("import-list")["items"]
-    assert (over["objects"], over["failed"]) == (400, 0)
+    assert (over["objects"], over["failed"]) == (150, 0)
 
 
 @pytest.mark.parametrize("clinic", [("unchanged",)], indirect=True)
 def test_a_medium_that_was_mounted_by_a_killed_node_is_used_by_the_next(
     clinic: Clinic, slots: Path, tmp_path: Path
 ) -> None:
-    stick = medium(tmp_path / "stick", images(300))
+    stick = medium(tmp_path / "stick", images(100))
     stick.rename(slots / "STICK")
     until(lambda: clinic.box.ask("import-list")["items"], lambda: clinic.box.log)
     clinic.box.kill()
     clinic.box.start()
     wait_for(clinic, "safe to remove", 60)
     (over,) = clinic.box.ask("import-list")["items"]
-    assert (over["objects"], over["failed"]) == (300, 0)
+    assert (over["objects"], over["failed"]) == (100, 0)
 
 
 @pytest.mark.parametrize("clinic", [("unchanged",)], indirect=True)
