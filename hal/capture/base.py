@@ -27,13 +27,14 @@ The drivers are named in `DRIVERS`; importing this module imports none of them.
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from hal.drivers import made_by_driver
 
 DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -335,11 +336,6 @@ def open_driver(name: str, **options: Any) -> CaptureDevice:
 
     Raises CaptureError for a name that is not in DRIVERS; what the options are says each driver.
     """
-    found = DRIVERS.get(name)
-    if found is None:
-        known = ", ".join(sorted(DRIVERS))
-        raise CaptureError(f"there is no capture driver {name!r}; there are: {known}")
-    module, class_name = found
-    made = getattr(importlib.import_module(module), class_name)(**options)
+    made = made_by_driver(DRIVERS, name, options, "capture driver", CaptureError)
     assert isinstance(made, CaptureDevice)
     return made

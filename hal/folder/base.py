@@ -23,7 +23,6 @@ should move it away or delete it.
 from __future__ import annotations
 
 import fnmatch
-import importlib
 import os
 import re
 import stat
@@ -32,6 +31,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from hal.drivers import made_by_driver
 
 DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -217,11 +218,6 @@ def open_driver(name: str, **options: Any) -> WatchedFolder:
 
     Raises FolderError for a name that is not in DRIVERS.
     """
-    found = DRIVERS.get(name)
-    if found is None:
-        known = ", ".join(sorted(DRIVERS))
-        raise FolderError(f"there is no folder driver {name!r}; there are: {known}")
-    module, class_name = found
-    made = getattr(importlib.import_module(module), class_name)(**options)
+    made = made_by_driver(DRIVERS, name, options, "folder driver", FolderError)
     assert isinstance(made, WatchedFolder)
     return made

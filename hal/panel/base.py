@@ -10,13 +10,14 @@ also moves the lamps that blink.
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
+
+from hal.drivers import made_by_driver
 
 DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -121,13 +122,7 @@ def open_driver(name: str, **options: Any) -> Panel:
 
     Raises WrongPanel for one that is not in DRIVERS and for settings that it cannot use.
     """
-    found = DRIVERS.get(name)
-    if found is None:
-        raise WrongPanel(f"there is no panel driver {name!r}; there are: {', '.join(DRIVERS)}")
-    module, class_name = found
-    try:
-        made = getattr(importlib.import_module(module), class_name)(**options)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise WrongPanel(f"the driver {name} does not know a setting: {error}") from error
+    misuse = (TypeError, ValueError, LookupError, AttributeError)
+    made = made_by_driver(DRIVERS, name, options, "panel driver", WrongPanel, misuse)
     assert isinstance(made, Panel)
     return made

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from hal.drivers import found_driver, made_by_driver
+
 DRIVERS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "block-devices": (
@@ -42,6 +44,8 @@ DRIVERS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 """Driver name to (module, class, module of its blocking steps)."""
+
+_WHAT = "driver of media"
 
 
 class MediaError(Exception):
@@ -214,11 +218,8 @@ def open_driver(name: str, **options: Any) -> RemovableMedia:
 
     Raises WrongSettings for a name that is not in DRIVERS and for options it does not know.
     """
-    module, class_name, _ = _driver(name)
-    try:
-        made = getattr(importlib.import_module(module), class_name)(**options)
-    except (TypeError, ValueError) as error:
-        raise WrongSettings(f"the driver {name} does not know a setting: {error}") from error
+    misuse = (TypeError, ValueError)
+    made = made_by_driver(DRIVERS, name, options, _WHAT, WrongSettings, misuse)
     assert isinstance(made, RemovableMedia)
     return made
 
@@ -273,13 +274,5 @@ def need(mounted: Mounted, size: int) -> None:
         raise MediumFull(f"{name} has {free} bytes free and {size} are needed; take an emptier one")
 
 
-def _driver(name: str) -> tuple[str, str, str]:
-    found = DRIVERS.get(name)
-    if found is None:
-        known = ", ".join(sorted(DRIVERS))
-        raise WrongSettings(f"there is no driver of media {name!r}; there are: {known}")
-    return found
-
-
 def _steps(medium: Medium) -> Any:
-    return importlib.import_module(_driver(medium.driver)[2])
+    return importlib.import_module(found_driver(DRIVERS, medium.driver, _WHAT, WrongSettings)[2])

@@ -17,12 +17,13 @@ The drivers are named in `DRIVERS`; importing this module imports none of them.
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from hal.drivers import made_by_driver
 
 DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -147,15 +148,7 @@ def open_driver(name: str, **options: Any) -> SerialDevice:
     Raises WrongSettings for a name that is not in DRIVERS and for options that it does not know
     or cannot use; what the options are says each driver.
     """
-    found = DRIVERS.get(name)
-    if found is None:
-        known = ", ".join(sorted(DRIVERS))
-        raise WrongSettings(f"there is no serial driver {name!r}; there are: {known}")
-    module, class_name = found
-    try:
-        made = getattr(importlib.import_module(module), class_name)(**options)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        # Settings are data that a person wrote: numbers that are words, tables that lack a key.
-        raise WrongSettings(f"the driver {name} does not know a setting: {error}") from error
+    misuse = (TypeError, ValueError, LookupError, AttributeError)
+    made = made_by_driver(DRIVERS, name, options, "serial driver", WrongSettings, misuse)
     assert isinstance(made, SerialDevice)
     return made
