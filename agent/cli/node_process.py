@@ -1,4 +1,4 @@
-"""The process of a node, which `gantry run` turns into.
+"""The process of a node, which `gantry run` is.
 
 Nothing is imported here that the node does not need while it runs, and nothing before the template
 is forked that workers do not need: it would be in memory once more for each of them.
@@ -7,11 +7,9 @@ is forked that workers do not need: it would be in memory once more for each of 
 from __future__ import annotations
 
 import gc
-import json
 import resource
-import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.cli.late_modules import import_late
 
@@ -29,31 +27,33 @@ _TEMPLATE_IDLE = 20.0
 _DESCRIPTORS = 65536
 
 
-def main(told: Mapping[str, Any]) -> int:
-    """Run the node by what `gantry run` was told; gives the exit status."""
+class Reading(NamedTuple):
+    """What was read: by the command line and in the files that it names."""
+
+    configuration: Configuration
+    log_level: str
+    log_format: str
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the node by the words behind `gantry run`; gives the exit status."""
     import_late(*_LATE)
-    from agent import observation
     from agent.cli.exit_status import report
 
-    observation.log.configure(
-        level=observation.Level[(told["log_level"] or "info").upper()],
-        style=told["log_format"] or "text",
-    )
     try:
-        _run(told)
+        return _run(words)
     except (Exception, KeyboardInterrupt) as error:
         return report(error)
-    return 0
 
 
-def _run(told: Mapping[str, Any]) -> None:
+def _run(words: Sequence[str]) -> int:
     from agent.loop.loop import Loop
     from agent.loop.template import Template
 
     _raise_the_limit_of_descriptors()
     template = Template.start(_TEMPLATE_IDLE)
     try:
-        Loop().run(_run_node(told, template))
+        return Loop().run(_run_node(words, template))
     finally:
         template.close()
 
@@ -66,17 +66,26 @@ def _raise_the_limit_of_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def read_configuration(
-    profile: str | None, files: Sequence[str] | None, overrides: Sequence[str]
-) -> Configuration:
-    """In a worker: TOML, the checks and their words take memory that the node has no use for."""
-    from pathlib import Path
+def read(words: Sequence[str]) -> Reading | int:
+    """In a worker: options, TOML, the checks and their words take memory that the node has no use
+    for. An exit status where the words ask for help or make no sense, which is printed then."""
+    import sys
 
+    from agent.cli.command_line import options_of
     from agent.configuration.load import load
     from agent.vocabulary import vocabulary
 
-    paths = None if files is None else [Path(each) for each in files]
-    return load(profile, paths, overrides, vocabulary())
+    try:
+        options = options_of("run", words)
+    except SystemExit as ended:
+        sys.stdout.flush()
+        return ended.code if isinstance(ended.code, int) else 2
+    configuration = load(options.profile, options.config, options.set, vocabulary())
+    return Reading(
+        configuration,
+        options.log_level or configuration.log.level,
+        options.log_format or configuration.log.format,
+    )
 
 
 async def _import_the_node() -> None:
@@ -94,7 +103,7 @@ async def _import_the_node() -> None:
     gc.freeze()
 
 
-async def _run_node(told: Mapping[str, Any], template: Template) -> None:
+async def _run_node(words: Sequence[str], template: Template) -> int:
     from agent import observation
     from agent.loop.loop import current_loop
     from agent.loop.task_group import TaskGroup
@@ -104,35 +113,30 @@ async def _run_node(told: Mapping[str, Any], template: Template) -> None:
     # What it imports nobody else needs: it ends when it has read.
     readers = WorkerPool(template, "configuration", 1, 0.5)
 
-    async def read() -> Configuration:
-        found: Configuration = await readers.call(
-            read_configuration, told["profile"], told["files"], told["overrides"]
-        )
-        return found
+    async def read_again() -> Configuration:
+        again = await readers.call(read, words)
+        assert isinstance(again, Reading)
+        return again.configuration
 
     try:
         async with TaskGroup() as group:
-            reading = group.start(read(), "configuration")
+            reading = group.start(readers.call(read, words), "configuration")
             await _import_the_node()
-            configuration = await reading.join()
+            found: Reading | int = await reading.join()
+        if isinstance(found, int):
+            return found
         observation.log.configure(
-            level=observation.Level[(told["log_level"] or configuration.log.level).upper()],
-            style=told["log_format"] or configuration.log.format,
+            level=observation.Level[found.log_level.upper()], style=found.log_format
         )
+        configuration = found.configuration
         pool.limit, pool.idle_seconds = configuration.workers.general, configuration.workers.idle
         loop = current_loop()
         loop.turn_budget = configuration.loop.turn_budget
         loop.lag.budget = configuration.loop.lag_budget
         from agent.node import Node
 
-        await Node(configuration, template, pool, read).run()
+        await Node(configuration, template, pool, read_again).run()
     finally:
         readers.close()
         pool.close()
-
-
-if __name__ == "__main__":
-    # By its own name, so that workers find what they are sent.
-    from agent.cli.node_process import main
-
-    sys.exit(main(json.loads(sys.argv[1])))
+    return 0

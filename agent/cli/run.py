@@ -1,16 +1,8 @@
-"""`gantry run`: the node, in the foreground.
-
-The options are read here; the process then becomes that of the node (`node_process`), which starts
-anew without the half megabyte that reading options took.
-"""
+"""`gantry run`: the node, in the foreground."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-from typing import NoReturn
 
 from agent.cli.options import add_configuration_options
 
@@ -23,15 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> NoReturn:
-    told = {
-        "profile": options.profile,
-        "files": options.config and [str(each) for each in options.config],
-        "overrides": options.set,
-        "log_level": options.log_level,
-        "log_format": options.log_format,
-    }
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    program = [sys.executable, "-P", "-m", "agent.cli.node_process", json.dumps(told)]
-    os.execv(sys.executable, program)
+def run(options: argparse.Namespace) -> int:
+    """Where options stood before the command; `agent.cli.main` has the usual way."""
+    from agent.cli.node_process import main
+
+    return main(_words_of(options))
+
+
+def _words_of(options: argparse.Namespace) -> list[str]:
+    pairs = [("--profile", options.profile)]
+    pairs += [("--config", str(each)) for each in options.config or ()]
+    pairs += [("--set", each) for each in options.set]
+    pairs += [("--log-format", options.log_format), ("--log-level", options.log_level)]
+    return [f"{name}={value}" for name, value in pairs if value is not None]

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from agent import __version__, observation
-from agent.cli import commands, main
+from agent.cli import command_line, commands
 from agent.cli.commands import COMMANDS, Command
 from agent.cli.exit_status import ExitStatus, explain, status_of
 from agent.errors import (
@@ -62,7 +62,7 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     row = Command("trial", commands.FILES, "a trial", "agent.cli.trial")
     monkeypatch.setitem(COMMANDS, "trial", row)
     monkeypatch.setitem(sys.modules, "agent.cli.trial", module)
-    monkeypatch.setattr(main, "import_module", lambda name: sys.modules[name])
+    monkeypatch.setattr(command_line, "import_module", lambda name: sys.modules[name])
     monkeypatch.setattr(observation, "log", observation.Log())
     return module
 
@@ -101,17 +101,17 @@ def test_no_traceback_comes_out_and_one_can_be_asked_for(
     trial: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial.act = lambda options: 1 // 0
-    assert main.main(["trial"]) == 1
+    assert command_line.main(["trial"]) == 1
     quiet = capsys.readouterr().err
     assert "Traceback" not in quiet and "ZeroDivisionError" in quiet
     monkeypatch.setenv("GANTRY_TRACEBACK", "1")
-    main.main(["trial"])
+    command_line.main(["trial"])
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_a_command_gets_its_options_and_gives_the_status(trial: SimpleNamespace) -> None:
     trial.act = lambda options: options.count
-    assert main.main(["trial", "--count", "3"]) == 3
+    assert command_line.main(["trial", "--count", "3"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_a_command_gets_its_options_and_gives_the_status(trial: SimpleNamespace)
 def test_log_options_hold_before_and_behind_the_command(
     trial: SimpleNamespace, arguments: list[str]
 ) -> None:
-    assert main.main(arguments) == 0
+    assert command_line.main(arguments) == 0
     assert observation.log.level is observation.Level.DEBUG
 
 
 def test_a_command_that_a_person_types_logs_only_what_went_wrong(trial: SimpleNamespace) -> None:
-    assert main.main(["trial"]) == 0
+    assert command_line.main(["trial"]) == 0
     assert observation.log.level is observation.Level.WARNING
 
 
@@ -137,7 +137,7 @@ def test_a_command_that_a_person_types_logs_only_what_went_wrong(trial: SimpleNa
 def test_words_may_stand_before_options_and_behind_them(
     trial: SimpleNamespace, arguments: list[str]
 ) -> None:
-    assert main.main(["trial", *arguments]) == 0
+    assert command_line.main(["trial", *arguments]) == 0
     assert (trial.options.act, trial.options.words, trial.options.count) == ("start", ["a", "b"], 3)
 
 
@@ -145,7 +145,7 @@ def test_an_option_that_nobody_knows_is_wrong_usage(
     trial: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main.main(["trial", "--cuont", "3"])
+        command_line.main(["trial", "--cuont", "3"])
     assert stopped.value.code == ExitStatus.WRONG_USAGE
     assert "--cuont" in capsys.readouterr().err
 
@@ -195,6 +195,7 @@ def test_finding_a_command_imports_no_other() -> None:
     loaded = eval(done.stdout.splitlines()[-1])
     assert set(loaded) == {
         "agent.cli",
+        "agent.cli.command_line",
         "agent.cli.commands",
         "agent.cli.exit_status",
         "agent.cli.main",
@@ -202,6 +203,37 @@ def test_finding_a_command_imports_no_other() -> None:
         "agent.errors",
         "agent.observation",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["run", "--help"], 0, "usage: gantry run"),
+        (["run", "--nonsense"], 2, "--nonsense"),
+        (["run", "--config", "/nowhere"], 2, "/nowhere"),
+        (["--log-level", "debug", "run", "--config", "/nowhere"], 2, "/nowhere"),
+        (["run", "--log-level", "loud"], 2, "loud"),
+    ],
+)
+def test_the_words_of_run_are_read_where_its_configuration_is(
+    words: list[str], status: int, said: str
+) -> None:
+    done = gantry(*words)
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_node_does_not_keep_what_reads_options() -> None:
+    script = (
+        "import sys; from agent.cli import main\n"
+        "main.main(['run', '--nonsense'])\n"
+        "print([name for name in ('argparse', 'tomllib', 'agent.cli.command_line')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_reader_that_leaves_makes_no_noise() -> None:

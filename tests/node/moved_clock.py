@@ -7,9 +7,7 @@ when something wakes it; a question on the control socket does.
 
 from __future__ import annotations
 
-import json
 import mmap
-import os
 import struct
 import sys
 import time
@@ -49,23 +47,8 @@ def _move(file: Path) -> None:
     time.monotonic = lambda: steady() + _SECONDS.unpack_from(shared)[0]
 
 
-def _stay_moved(file: str) -> None:
-    """The command line becomes the node's process, which is ours again."""
-    execute = os.execv
-
-    def become(path: str, program: list[str]) -> None:
-        execute(path, [path, "-m", "tests.node.moved_clock", file, "", program[-1]])
-
-    os.execv = become  # type: ignore[assignment]
-
-
 if __name__ == "__main__":
     _move(Path(sys.argv[1]))
-    if sys.argv[2]:
-        from agent.cli.main import main
+    from agent.cli.main import main
 
-        _stay_moved(sys.argv[1])
-        sys.exit(main(sys.argv[2:]))
-    from agent.cli import node_process
-
-    sys.exit(node_process.main(json.loads(sys.argv[3])))
+    sys.exit(main(sys.argv[2:]))
