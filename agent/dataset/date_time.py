@@ -91,20 +91,23 @@ def _offset_of(text: str | None) -> datetime.timedelta | None:
 
 def _end_of(value: _Value) -> datetime.datetime:
     """The last moment of a year, month, day, hour, minute, second or part of it."""
-    first = value.local
-    if value.digits == 4:
-        after = datetime.timedelta(days=366 if _is_leap(first.year) else 365)
-    elif value.digits == 6:
-        after = (first.replace(day=28) + datetime.timedelta(days=4)).replace(day=1) - first
-    else:
-        units = {8: "days", 10: "hours", 12: "minutes", 14: "seconds"}
-        after = datetime.timedelta(**{units[value.digits]: 1})
-        if value.fraction:
-            after = datetime.timedelta(microseconds=10 ** (6 - value.fraction))
     try:
-        return first + after - datetime.timedelta(microseconds=1)
+        return value.local + _length_of(value) - datetime.timedelta(microseconds=1)
     except OverflowError:
         return LATEST
+
+
+def _length_of(value: _Value) -> datetime.timedelta:
+    """How long it lasts. Raises OverflowError where the calendar ends before."""
+    first = value.local
+    if value.digits == 4:
+        return datetime.timedelta(days=366 if _is_leap(first.year) else 365)
+    if value.digits == 6:
+        return (first.replace(day=28) + datetime.timedelta(days=4)).replace(day=1) - first
+    if value.fraction:
+        return datetime.timedelta(microseconds=10 ** (6 - value.fraction))
+    units = {8: "days", 10: "hours", 12: "minutes", 14: "seconds"}
+    return datetime.timedelta(**{units[value.digits]: 1})
 
 
 def _is_leap(year: int) -> bool:
