@@ -25,7 +25,6 @@ from agent.dataset.uid import new_uid
 from agent.errors import GantryError, LocalError
 from agent.loop import TimedOut, timeout
 from agent.loop.workers import Template, WorkerDied, WorkerPool
-from agent.media.opening import Keys
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
     COMPLETED,
@@ -66,9 +65,6 @@ class Imports(Undertakings[ImportRecord]):
         self._worklist = worklist
         self._wake = wake
 
-    def _keys(self) -> Keys:
-        return media_keys_of(self._configuration())
-
     # What people ask for.
 
     async def begin(
@@ -91,11 +87,24 @@ class Imports(Undertakings[ImportRecord]):
         """
         if sum((entry is not None, patient is not None, match)) > 1:
             raise LocalError("an import is for an entry, or for a patient, or for neither")
-        if not Path(root).is_absolute():
-            raise LocalError(f"{root} is not a whole path", value=root)
         place = self._archive(archive)
-        found: Survey = await self._pool.call(survey, root, self._keys())
-        wanted = chosen(found, root, studies, patient_id)
+        wanted = chosen(await self._survey(root), root, studies, patient_id)
+        begun = await self._begin_chosen(
+            place, root, wanted, entry=entry, patient=patient, match=match, operator=operator
+        )
+        return [each.summary() for each in begun]
+
+    async def _begin_chosen(
+        self,
+        place: Archive,
+        root: str,
+        wanted: Sequence[FoundStudy],
+        *,
+        entry: Mapping[str, str] | None = None,
+        patient: Mapping[str, str] | None = None,
+        match: bool = False,
+        operator: str = "",
+    ) -> list[ImportRecord]:
         await self._beginning.acquire()
         try:
             going = {each.examination.study_instance_uid for each in await self._going(place)}
@@ -110,7 +119,7 @@ class Imports(Undertakings[ImportRecord]):
         finally:
             self._beginning.release()
         self._changed.set()
-        return [each.summary() for each in records]
+        return records
 
     async def begin_all(
         self, root: str, *, match: bool, archive: str = ""
@@ -121,7 +130,7 @@ class Imports(Undertakings[ImportRecord]):
         from there whole, or is being imported, is passed over.
         """
         place = self._archive(archive)
-        found: Survey = await self._pool.call(survey, root, self._keys())
+        found = await self._survey(root)
         known = await self._known(place)
         numbers: list[int] = []
         problems = [f"{file}: {reason}" for file, reason in found.damages]
@@ -132,8 +141,9 @@ class Imports(Undertakings[ImportRecord]):
                     numbers.append(before.id)
                 continue
             try:
-                begun = await self.begin(root, studies=[study.uid], match=match, archive=archive)
-                numbers += [int(each["id"]) for each in begun]
+                wanted = chosen(found, root, [study.uid], "")
+                begun = await self._begin_chosen(place, root, wanted, match=match)
+                numbers += [each.id for each in begun]
             except GantryError as error:
                 problems.append(str(error))
         return numbers, problems
@@ -215,6 +225,13 @@ class Imports(Undertakings[ImportRecord]):
         )
 
     # What they need.
+
+    async def _survey(self, root: str) -> Survey:
+        if not Path(root).is_absolute():
+            raise LocalError(f"{root} is not a whole path", value=root)
+        keys = media_keys_of(self._configuration())
+        found: Survey = await self._pool.call(survey, root, keys)
+        return found
 
     async def _entries(
         self, study: FoundStudy, entry: Mapping[str, str] | None, match: bool
