@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.archive import failure
-from agent.archive.identity import sync_folder
 from agent.archive.layout import ADMINISTRATIONS
-from agent.dataset.whole_write import write_whole
+from agent.dataset.whole_write import sync_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,6 +20,7 @@ from agent.archive.layout import object_path
 from agent.archive.records import Flag
 from agent.archive.settings import ArchiveSettings
 from agent.dataset.byte_source import FileBytes
+from agent.dataset.date_time import date_time
 from agent.dataset.file_meta import FileMeta, read_file_meta
 from agent.dataset.head import Head, scan_head
 from agent.dataset.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
@@ -199,11 +200,6 @@ def answer(arrival: Arrival, jobs: int) -> Verdict:
         variant=bool(arrival.flags & Flag.VARIANT),
         jobs=jobs,
     )
-
-
-def date_time(at: float) -> str:
-    """A time as DT, in UTC."""
-    return time.strftime("%Y%m%d%H%M%S", time.gmtime(at)) + "+0000"
 
 
 def _is_same(arrival: Arrival, meta: FileMeta, copy: StoredCopy, folder: Path) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.archive import arrival, index_failure, rewriting
+from agent.archive import index_failure, rewriting
 from agent.archive.decision import DELIVER, JobPlan
 from agent.archive.instances import NewInstance
 from agent.archive.keys import INDEXED, keys_of
@@ -21,6 +21,7 @@ from agent.archive.store import Store
 from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.character_set import encode_text
+from agent.dataset.date_time import date_time
 from agent.dataset.file_meta import read_file_meta
 from agent.dataset.head import scan_head
 from agent.dataset.transfer_syntaxes import (
@@ -153,7 +154,7 @@ def stage_changed(
             head = scan_head(source, meta.encoding, wanted)
             charset = head.values.get(tags.SPECIFIC_CHARACTER_SET, b"")
             change_record = rewriting.ChangeRecord(
-                rewriting.CORRECT, settings.modifying_system, who, arrival.date_time(time.time())
+                rewriting.CORRECT, settings.modifying_system, who, date_time(time.time())
             )
             new = rewriting.rewrite(
                 store.folder,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent.archive import failure
 from agent.archive.settings import ArchiveSettings
+from agent.dataset.whole_write import sync_folder
 from agent.errors import StatusReaction, StorageError
 
 MARKER = "gantry-archive.json"
@@ -83,12 +84,3 @@ def _write(path: Path, identity: str) -> None:
         os.close(descriptor)
     new.rename(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from agent.archive import identity, index_failure, migrations
+from agent.archive import index_failure, migrations
 from agent.archive.layout import INDEX
 from agent.archive.settings import StorageStatuses
+from agent.dataset.whole_write import sync_folder
 from agent.errors import StorageError
 
 _FULL = 2
@@ -60,7 +61,7 @@ class Index:
                 )
             migrations.migrate(connection)
             _probe(connection)
-            identity.sync_folder(folder)
+            sync_folder(folder)
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()

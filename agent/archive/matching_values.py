@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from agent.dataset import date_time
+
 Test = Callable[[str], bool]
 
 WILD_CARDS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
@@ -18,11 +20,8 @@ RANGES = frozenset(("DA", "TM", "DT"))
 """VRs in whose keys `-` makes a range (C.2.2.2.5)."""
 
 _EARLIEST = datetime.datetime(1, 1, 1)
-_LATEST = datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)
-_DATE_TIME = re.compile(r"(\d{4,14})(?:\.(\d{1,6}))?([+-]\d{4})?$")
 
-Interval = tuple[datetime.datetime, datetime.datetime]
-"""From the first moment to the last, both inside."""
+Interval = date_time.Interval
 
 
 def is_wild(vr: str, key: str) -> bool:
@@ -153,7 +152,7 @@ def interval(vr: str, text: str, *, single: bool = False) -> Interval | None:
     first, last = _moments(vr, begin), _moments(vr, end)
     if (begin.strip() and first is None) or (end.strip() and last is None):
         return None
-    latest = _LATEST if vr != "TM" else _EARLIEST.replace(hour=23, minute=59, second=59)
+    latest = date_time.LATEST if vr != "TM" else _EARLIEST.replace(hour=23, minute=59, second=59)
     if vr == "TM":
         latest = latest.replace(microsecond=999999)
     return first[0] if first else _EARLIEST, last[1] if last else latest
@@ -179,50 +178,4 @@ def _moments(vr: str, text: str) -> Interval | None:
             return None
     if vr == "TM":
         text = "00010101" + text.replace(":", "")
-    found = _DATE_TIME.match(text)
-    if found is None or len(found[1]) % 2:
-        return None
-    digits, fraction, offset = found[1], found[2], found[3]
-    if fraction is not None and len(digits) != 14:
-        return None
-    try:
-        first = _build(digits, (fraction or "").ljust(6, "0"))
-    except ValueError:
-        return None
-    last = _end_of(first, len(digits), len(fraction or ""))
-    if offset:
-        sign = -1 if offset[0] == "-" else 1
-        shift = datetime.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5])) * sign
-        try:
-            return first - shift, last - shift
-        except OverflowError:
-            return None
-    return first, last
-
-
-def _build(digits: str, fraction: str) -> datetime.datetime:
-    parts = [int(digits[:4])] + [int(digits[at : at + 2]) for at in range(4, len(digits), 2)]
-    year, month, day, hour, minute, second = parts + [1, 1, 0, 0, 0][len(parts) - 1 :]
-    # A leap second has no moment of its own here.
-    return datetime.datetime(year, month, day, hour, minute, min(second, 59), int(fraction))
-
-
-def _end_of(first: datetime.datetime, digits: int, fraction: int) -> datetime.datetime:
-    """The last moment of a year, month, day, hour, minute, second or part of it."""
-    if digits == 4:
-        after = datetime.timedelta(days=366 if _is_leap(first.year) else 365)
-    elif digits == 6:
-        after = (first.replace(day=28) + datetime.timedelta(days=4)).replace(day=1) - first
-    else:
-        units = {8: "days", 10: "hours", 12: "minutes", 14: "seconds"}
-        after = datetime.timedelta(**{units[digits]: 1})
-        if fraction:
-            after = datetime.timedelta(microseconds=10 ** (6 - fraction))
-    try:
-        return first + after - datetime.timedelta(microseconds=1)
-    except OverflowError:
-        return _LATEST
-
-
-def _is_leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return date_time.interval_of(text)

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.archive import failure
-from agent.archive.identity import sync_folder
 from agent.archive.layout import MEDIA_REQUESTS
 from agent.dataset.uid import is_valid_uid
-from agent.dataset.whole_write import write_whole
+from agent.dataset.whole_write import sync_folder, write_whole
 
 _STATE, _REQUEST, _NEW = ".json", ".request", ".new"
 

@@ -19,7 +19,6 @@ from typing import Any
 from agent.archive import index_failure, recovery
 from agent.archive.change import Change
 from agent.archive.decision import KeepAll, Receiver
-from agent.archive.identity import sync_folder
 from agent.archive.index import connect
 from agent.archive.layout import INDEX
 from agent.archive.records import JobState
@@ -27,6 +26,7 @@ from agent.archive.settings import ArchiveSettings
 from agent.archive.spool import Spool
 from agent.archive.store import Store
 from agent.archive.worker_answers import Recovery
+from agent.dataset.whole_write import sync_folder
 
 _AT_ONCE = 500
 _SUFFIXES = ("", "-wal", "-shm")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from agent.archive import failure, identity, layout
 from agent.archive.settings import ArchiveSettings
+from agent.dataset.whole_write import sync_folder
 from agent.errors import StorageError
 
 _STEP_OF_THE_LOCK = 0.02
@@ -48,7 +49,7 @@ class Spool:
             lock = _take_lock(folder / layout.LOCK, settings.lock_patience)
             for sub_folder in (layout.OBJECTS, layout.INCOMING, layout.STRAYS):
                 (folder / sub_folder).mkdir(mode=0o750, exist_ok=True)
-            identity.sync_folder(folder)
+            sync_folder(folder)
             spool = cls(folder, settings, lock, name)
             spool._clear_incoming()
         except OSError as error:
@@ -110,7 +111,7 @@ class Spool:
             folders[path.parent] = None
         for folder in folders:
             try:
-                identity.sync_folder(folder)
+                sync_folder(folder)
             except FileNotFoundError:
                 continue
             if folder.name not in self._open_folders:
@@ -140,8 +141,8 @@ class Spool:
         path = self.path(number)
         aside = self.folder / layout.STRAYS / f"{path.name}.{time.time_ns()}"
         path.rename(aside)
-        identity.sync_folder(path.parent)
-        identity.sync_folder(aside.parent)
+        sync_folder(path.parent)
+        sync_folder(aside.parent)
         return aside
 
     def _folders(self) -> list[str]:
@@ -163,7 +164,7 @@ class Spool:
             path = self._objects / name
             if not path.is_dir():
                 path.mkdir(mode=0o750)
-                identity.sync_folder(self._objects)
+                sync_folder(self._objects)
             found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._open_folders[name] = found
         return found

@@ -17,7 +17,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.archive.identity import sync_folder
 from agent.archive.matching import Matching
 from agent.archive.matching_rules import MatchingRules
 from agent.archive.worklist_entry import (
@@ -37,6 +36,7 @@ from agent.dataset.attributes_encoding import (
 from agent.dataset.file_meta import read_file_meta
 from agent.dataset.json_model import from_json, to_json
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
+from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, LocalError, StorageError
 
 LOCK_FILE = "lockfile"

@@ -1,12 +1,14 @@
-"""Writing all of some bytes: one write(2) may take only a part of them, at a full disk too."""
+"""Writing that can be counted on: all of some bytes, and the names of files too."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def write_whole(descriptor: int, data: bytes | bytearray | memoryview) -> None:
-    """Write `data`, a view of single bytes, behind what stands in a blocking descriptor.
+    """Write `data`, a view of single bytes, behind what stands in a blocking descriptor: one
+    write(2) may take only a part of it, at a full disk too.
 
     Holds nothing of `data` afterwards, so that a bytearray can be resized again. Raises OSError;
     a part may have been written then.
@@ -16,3 +18,12 @@ def write_whole(descriptor: int, data: bytes | bytearray | memoryview) -> None:
         while start < len(view):
             with view[start:] as rest:
                 start += os.write(descriptor, rest)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable what was created or renamed in a folder. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

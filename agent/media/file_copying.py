@@ -70,12 +70,3 @@ def _new_meta(found: Examined, creator: Creator) -> bytes:
         implementation_version_name=creator.implementation_version_name,
         source_ae_title=creator.source_ae_title,
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """What was created or renamed in the folder is on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
-from agent.dataset.whole_write import write_whole
+from agent.dataset.whole_write import sync_folder, write_whole
 from agent.errors import LocalError, StorageError
 from agent.media.application_profiles import Profile, check
 from agent.media.directory_records import LEVELS, RECORD_TYPES, Key, record_type_of
@@ -32,7 +32,7 @@ from agent.media.envelope import Envelope
 from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
-from agent.media.file_copying import copy_part_10, sync_folder
+from agent.media.file_copying import copy_part_10
 from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of

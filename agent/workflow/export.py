@@ -7,18 +7,15 @@ when a medium that was pulled is back, it goes on with the first volume that is 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
-from agent.archive.examinations import EXPORT
-from agent.configuration.configuration import Configuration
+from agent.archive.examinations import EXPORT, ExaminationRow
 from agent.errors import GantryError, LocalError
-from agent.loop import Event, Limit, TimedOut, shielded, timeout
-from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
+from agent.loop import shielded
+from agent.loop.workers import Service, WorkerDied
 from agent.services.offer import implementation_of
 from agent.workflow.export_record import (
     COMPLETED,
@@ -37,33 +34,16 @@ from agent.workflow.export_settings import (
     VolumeSettings,
 )
 from agent.workflow.export_worker import plan_export, remove_folder, serve_export
-
-_FIRST_WAIT, _LONGEST_WAIT = 2.0, 16.0
-"""Seconds until a medium that is gone, or a drive without a disc, is tried again."""
+from agent.workflow.undertakings import Undertakings
 
 
-class Exports:
+class Exports(Undertakings[ExportRecord]):
     """All exports of a node, one after the other."""
 
-    def __init__(
-        self,
-        configuration: Callable[[], Configuration],
-        archives: Mapping[str, Archive],
-        template: Template,
-        pool: WorkerPool,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._configuration = configuration
-        self._archives = archives
-        self._template = template
-        self._pool = pool
-        self._clock = clock
-        self._changed = Event()
-        self._beginning = Limit(1)
-        self._stopped: set[int] = set()
-        self._under_way: dict[int, ExportRecord] = {}
-        self._service: Service | None = None
+    kind, name = EXPORT, "export"
+    first_wait, longest_wait = 2.0, 16.0
+
+    _service: Service | None = None
 
     # What people ask for.
 
@@ -118,47 +98,16 @@ class Exports:
 
         Raises LocalError where it is not in progress.
         """
-        for archive in self._archives.values():
-            if number in {each.id for each in await self._going(archive)}:
-                self._stopped.add(number)
-                if number in self._under_way and self._service is not None:
-                    self._service.kill()
-                self._changed.set()
-                return
-        raise LocalError(f"export {number} is not in progress", value=number)
-
-    async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The last exports of every archive."""
-        return [
-            self._under_way.get(row.id, ExportRecord.of(row)).summary()
-            for archive in self._archives.values()
-            for row in await archive.examinations("", limit, kind=EXPORT)
-        ]
+        await self._stop(number)
+        if number in self._under_way and self._service is not None:
+            self._service.kill()
 
     # What goes on.
 
-    async def run(self) -> None:
-        """Until cancelled: carry out what is in progress, that of a former life included."""
-        wait = _FIRST_WAIT
-        while True:
-            self._changed.clear()
-            waits = False
-            for archive in tuple(self._archives.values()):
-                for record in reversed(await self._going(archive)):
-                    self._under_way[record.id] = record
-                    try:
-                        waits = not await self._go_on(archive, record) or waits
-                    finally:
-                        del self._under_way[record.id]
-            try:
-                with timeout(wait if waits else None):
-                    await self._changed.wait()
-                wait = _FIRST_WAIT
-            except TimedOut:
-                wait = min(2 * wait, _LONGEST_WAIT)
+    def _record_of(self, row: ExaminationRow) -> ExportRecord:
+        return ExportRecord.of(row)
 
     async def _go_on(self, archive: Archive, record: ExportRecord) -> bool:
-        """As far as it goes; False where it has to be tried again."""
         try:
             while not record.is_written and record.id not in self._stopped:
                 record.tallies.append(await self._write(archive, record))
@@ -170,7 +119,7 @@ class Exports:
             if record.id not in self._stopped:
                 return await self._wait(archive, record, error)
         stopped = record.id in self._stopped
-        self._stopped.discard(record.id)
+        self._stopped.pop(record.id, None)
         if not record.is_written:
             await self._take_back(archive, record)
         elif not record.written:
@@ -191,13 +140,6 @@ class Exports:
             why=record.reason or None,
         )
         return True
-
-    async def _wait(self, archive: Archive, record: ExportRecord, why: Exception) -> bool:
-        if record.waits != str(why):
-            record.waits = str(why)
-            observation.warning("export waits", export=record.id, why=why)
-            await archive.save_examination(record.row())
-        return False
 
     async def _write(self, archive: Archive, record: ExportRecord) -> Tally:
         """The next volume. Raises what its worker raises."""
@@ -258,14 +200,3 @@ class Exports:
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:
         name = f"{archive.name}-{record.id}"
         return Path(self._configuration().node.state, "exports", name)
-
-    async def _going(self, archive: Archive) -> list[ExportRecord]:
-        rows = await archive.examinations(IN_PROGRESS, kind=EXPORT)
-        return [ExportRecord.of(row) for row in rows]
-
-    def _archive(self, name: str) -> Archive:
-        if not name and self._archives:
-            return next(iter(self._archives.values()))
-        if name not in self._archives:
-            raise LocalError(f"there is no archive {name}", limit=", ".join(self._archives))
-        return self._archives[name]

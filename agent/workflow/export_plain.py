@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+from agent.dataset.whole_write import sync_folder
 from agent.media.application_profiles import Profile, profile_of
 from agent.media.directory_writer import Creator
 from agent.media.examining import examined
-from agent.media.file_copying import copy_part_10, sync_folder
+from agent.media.file_copying import copy_part_10
 from agent.media.file_ids import open_file
 from agent.media.file_set import TOP_FOLDER
 

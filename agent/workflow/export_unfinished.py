@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.dataset.whole_write import sync_folder
 from agent.errors import StorageError
-from agent.media.file_copying import sync_folder
 from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.file_set import TOP_FOLDER
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.dataset.file_meta import encode_file_meta, read_file_meta
-from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
-from agent.workflow.object_copy import Taken, copy_failed, copy_rest, identity_of
+from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
 from hal.folder.base import (
     FileChanged,
     FileComplete,
@@ -121,10 +120,7 @@ class _Folder:
             implementation_version_name=settings.implementation_version_name,
             source_ae_title=settings.title,
         )
-        try:
-            write_whole(target, file_meta)
-        except OSError as error:
-            raise copy_failed(error) from error
+        write_to_archive(target, file_meta)
         size = copy_rest(source, meta.data_set_offset, target)
         return Taken(sop_class, instance, size, meta.remarks)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from agent.archive.archive import Archive
 from agent.archive.decision import Origin
 from agent.archive.procedure_steps import pack
 from agent.configuration.configuration import Configuration
+from agent.dataset.date_time import date_time
 from agent.errors import LocalError, StatusReaction
 from agent.loop import shielded
 from agent.loop.workers import Service, Template
@@ -120,13 +120,12 @@ class Copying:
 
     def _settings(self) -> ImportSettings:
         record = self._record
-        begun = time.strftime("%Y%m%d%H%M%S", time.gmtime(record.examination.begun))
         identity = pack(import_identity(record.examination)) if record.is_reconciled else b""
         return ImportSettings(
             record.root,
             record.examination.study_instance_uid,
             identity,
-            f"{begun}+0000",
+            date_time(record.examination.begun),
             self._archive.settings.modifying_system,
             *implementation_of(self._configuration)[:2],
             media_keys_of(self._configuration),

@@ -9,7 +9,6 @@ medium that was pulled is back.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,15 +17,14 @@ from typing import Any
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER
-from agent.archive.examinations import IMPORT
+from agent.archive.examinations import IMPORT, ExaminationRow
 from agent.archive.records import Instance, JobState
 from agent.configuration.configuration import Configuration
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.errors import GantryError, LocalError
-from agent.loop import Event, Limit, TimedOut, timeout
+from agent.loop import TimedOut, timeout
 from agent.loop.workers import Template, WorkerDied, WorkerPool
-from agent.media.opening import Keys
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
     COMPLETED,
@@ -42,43 +40,30 @@ from agent.workflow.import_settings import media_keys_of
 from agent.workflow.import_survey import FoundStudy, Survey, survey
 from agent.workflow.performed_step import DISCONTINUATION_REASONS, new_step
 from agent.workflow.step_messages import messages_at_begin, messages_at_end
+from agent.workflow.undertakings import Undertakings
 from agent.workflow.worklist_watch import WorklistWatch
 
-_AGAIN = 2.0
-"""Seconds until a medium that is gone, or a disk that is full, is tried again."""
 _LOOK_AT_QUEUE = 1.0
-_KEPT_EVERY = 50
-"""Objects after which the count is kept."""
 
 
-class Imports:
+class Imports(Undertakings[ImportRecord]):
     """All imports of a node, one after the other."""
+
+    kind, name = IMPORT, "import"
+    first_wait, longest_wait = 2.0, 2.0
 
     def __init__(
         self,
         configuration: Callable[[], Configuration],
         archives: Mapping[str, Archive],
-        worklist: WorklistWatch,
         template: Template,
         pool: WorkerPool,
+        worklist: WorklistWatch,
         wake: Callable[[str], None],
-        *,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._configuration = configuration
-        self._archives = archives
+        super().__init__(configuration, archives, template, pool)
         self._worklist = worklist
-        self._template = template
-        self._pool = pool
         self._wake = wake
-        self._clock = clock
-        self._changed = Event()
-        self._beginning = Limit(1)
-        self._stopped: dict[int, str] = {}
-        self._under_way: dict[int, ImportRecord] = {}
-
-    def _keys(self) -> Keys:
-        return media_keys_of(self._configuration())
 
     # What people ask for.
 
@@ -102,11 +87,24 @@ class Imports:
         """
         if sum((entry is not None, patient is not None, match)) > 1:
             raise LocalError("an import is for an entry, or for a patient, or for neither")
-        if not Path(root).is_absolute():
-            raise LocalError(f"{root} is not a whole path", value=root)
         place = self._archive(archive)
-        found: Survey = await self._pool.call(survey, root, self._keys())
-        wanted = chosen(found, root, studies, patient_id)
+        wanted = chosen(await self._survey(root), root, studies, patient_id)
+        begun = await self._begin_chosen(
+            place, root, wanted, entry=entry, patient=patient, match=match, operator=operator
+        )
+        return [each.summary() for each in begun]
+
+    async def _begin_chosen(
+        self,
+        place: Archive,
+        root: str,
+        wanted: Sequence[FoundStudy],
+        *,
+        entry: Mapping[str, str] | None = None,
+        patient: Mapping[str, str] | None = None,
+        match: bool = False,
+        operator: str = "",
+    ) -> list[ImportRecord]:
         await self._beginning.acquire()
         try:
             going = {each.examination.study_instance_uid for each in await self._going(place)}
@@ -121,7 +119,7 @@ class Imports:
         finally:
             self._beginning.release()
         self._changed.set()
-        return [each.summary() for each in records]
+        return records
 
     async def begin_all(
         self, root: str, *, match: bool, archive: str = ""
@@ -132,7 +130,7 @@ class Imports:
         from there whole, or is being imported, is passed over.
         """
         place = self._archive(archive)
-        found: Survey = await self._pool.call(survey, root, self._keys())
+        found = await self._survey(root)
         known = await self._known(place)
         numbers: list[int] = []
         problems = [f"{file}: {reason}" for file, reason in found.damages]
@@ -143,8 +141,9 @@ class Imports:
                     numbers.append(before.id)
                 continue
             try:
-                begun = await self.begin(root, studies=[study.uid], match=match, archive=archive)
-                numbers += [int(each["id"]) for each in begun]
+                wanted = chosen(found, root, [study.uid], "")
+                begun = await self._begin_chosen(place, root, wanted, match=match)
+                numbers += [each.id for each in begun]
             except GantryError as error:
                 problems.append(str(error))
         return numbers, problems
@@ -171,40 +170,14 @@ class Imports:
                 value=reason,
                 limit=", ".join(DISCONTINUATION_REASONS),
             )
-        for archive in self._archives.values():
-            if number in {each.id for each in await self._going(archive)}:
-                self._stopped[number] = reason
-                self._changed.set()
-                return
-        raise LocalError(f"import {number} is not in progress", value=number)
-
-    async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The last imports of every archive."""
-        return [
-            self._under_way.get(row.id, ImportRecord.of(row)).summary()
-            for archive in self._archives.values()
-            for row in await archive.examinations("", limit, kind=IMPORT)
-        ]
+        await self._stop(number, reason)
 
     # What goes on.
 
-    async def run(self) -> None:
-        """Until cancelled: carry out what is in progress, that of a former life included."""
-        while True:
-            self._changed.clear()
-            waits = False
-            for archive in tuple(self._archives.values()):
-                for record in reversed(await self._going(archive)):
-                    self._under_way[record.id] = record
-                    try:
-                        waits = not await self._go_on(archive, record) or waits
-                    finally:
-                        del self._under_way[record.id]
-            with suppress(TimedOut), timeout(_AGAIN if waits else None):
-                await self._changed.wait()
+    def _record_of(self, row: ExaminationRow) -> ImportRecord:
+        return ImportRecord.of(row)
 
     async def _go_on(self, archive: Archive, record: ImportRecord) -> bool:
-        """As far as it goes; False where it has to be tried again."""
         try:
             if not record.is_copied and record.id not in self._stopped:
                 copying = Copying(archive, record, self._configuration(), self._wake)
@@ -214,11 +187,7 @@ class Imports:
             await self._end(archive, record, self._stopped.pop(record.id, ""))
             return True
         except (GantryError, WorkerDied) as error:
-            if record.waits != str(error):
-                record.waits = str(error)
-                observation.warning("import waits", **{"import": record.id}, why=error)
-                await archive.save_examination(record.row())
-            return False
+            return await self._wait(archive, record, error)
 
     async def _is_delivered(self, archive: Archive, record: ImportRecord) -> bool:
         """Whether all that the routes send has arrived, or waits for a person: the step is said to
@@ -256,6 +225,13 @@ class Imports:
         )
 
     # What they need.
+
+    async def _survey(self, root: str) -> Survey:
+        if not Path(root).is_absolute():
+            raise LocalError(f"{root} is not a whole path", value=root)
+        keys = media_keys_of(self._configuration())
+        found: Survey = await self._pool.call(survey, root, keys)
+        return found
 
     async def _entries(
         self, study: FoundStudy, entry: Mapping[str, str] | None, match: bool
@@ -318,17 +294,6 @@ class Imports:
             if record.examination.state != DISCONTINUED and not record.failed:
                 known[record.examination.study_instance_uid] = record
         return known
-
-    async def _going(self, archive: Archive) -> list[ImportRecord]:
-        rows = await archive.examinations(IN_PROGRESS, kind=IMPORT)
-        return [ImportRecord.of(row) for row in rows]
-
-    def _archive(self, name: str) -> Archive:
-        if not name and self._archives:
-            return next(iter(self._archives.values()))
-        if name not in self._archives:
-            raise LocalError(f"there is no archive {name}", limit=", ".join(self._archives))
-        return self._archives[name]
 
     def _wake_all(self) -> None:
         table = self._configuration().steps

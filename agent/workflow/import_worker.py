@@ -22,14 +22,13 @@ from agent.dataset.byte_source import FileBytes, decoded
 from agent.dataset.file_meta import FileMeta, encode_file_meta, read_file_meta
 from agent.dataset.head import scan_head
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_of
-from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
 from agent.media.found import Damage, FoundInstance
 from agent.media.opening import Opener
 from agent.media.reading import found_in
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
 from agent.workflow.medium_presence import presence
-from agent.workflow.object_copy import Taken, copy_failed, copy_rest, identity_of
+from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
 
 _PUT_BACK = "Put the medium back: the import goes on."
 _INSTANCE_ORIGIN_STATUS = 0x04000600
@@ -129,10 +128,7 @@ class _Medium:
             # What was begun for a file that turned out to be damaged goes.
             os.ftruncate(target, 0)
             os.lseek(target, 0, os.SEEK_SET)
-            try:
-                write_whole(target, file_meta)
-            except OSError as error:
-                raise copy_failed(error) from error
+            write_to_archive(target, file_meta)
             if self._identity is None:
                 copy_rest(source, meta.data_set_offset, target)
             else:
@@ -159,15 +155,14 @@ class _Medium:
         vrs = {tag: identity[tag].vr for tag in identity}
         vrs[_INSTANCE_ORIGIN_STATUS] = "CS"
         vrs[tags.CONTRIBUTING_EQUIPMENT_SEQUENCE] = "SQ"
-
-        def write(data: bytes) -> None:
-            try:
-                write_whole(target, data)
-            except OSError as error:
-                raise copy_failed(error) from error
-
         rewriting.write_changed(
-            partial(write), source, meta, changes, self._change_record(), vrs, unrecorded
+            partial(write_to_archive, target),
+            source,
+            meta,
+            changes,
+            self._change_record(),
+            vrs,
+            unrecorded,
         )
 
     def _change_record(self) -> rewriting.ChangeRecord:

@@ -23,10 +23,10 @@ from agent.archive.procedure_steps import unpack
 from agent.archive.records import Instance
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
+from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError
 from agent.media.application_profiles import Profile
 from agent.media.directory_writer import Creator
-from agent.media.file_copying import sync_folder
 from agent.media.file_ids import open_file
 from agent.media.file_set import FileSetWriter
 from agent.services.media_creation import Volume

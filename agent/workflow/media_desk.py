@@ -53,9 +53,9 @@ class MediaDesk:
             self._imports = Imports(
                 self._configuration,
                 self._archives,
-                self._worklist,
                 self._template,
                 self._pool,
+                self._worklist,
                 self._wake,
             )
             self._imports_wanted.set()

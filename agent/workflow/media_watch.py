@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,14 +21,11 @@ from agent.loop import (
     Event,
     Task,
     TaskGroup,
-    TimedOut,
-    current_loop,
-    readable,
     shielded,
     sleep,
-    timeout,
 )
 from agent.loop.workers import Template, WorkerPool
+from agent.workflow.device_waiting import let_go, until_due
 from agent.workflow.media_desk import MediaDesk
 from agent.workflow.supervision import supervised
 from hal.removable import base as removable
@@ -44,7 +40,6 @@ from hal.removable.base import (
     MediumIgnored,
     MediumWent,
     Mounted,
-    RemovableMedia,
 )
 
 MEDIA = observation.metrics.gauge("gantry_media", "Media that are there", "media")
@@ -221,11 +216,9 @@ class _TableWatch:
                     for event in driver.events():
                         await self._take(group, event)
                     MEDIA.of(table.name).set(len(self._mine))
-                    await _until_something(driver)
+                    await until_due(driver)
         finally:
-            if driver.descriptor is not None:
-                current_loop().forget(driver.descriptor)
-            driver.close()
+            let_go(driver)
             for seen, _ in self._mine.values():
                 self._watch.seen.pop(seen.medium.id, None)
 
@@ -305,16 +298,6 @@ class _TableWatch:
         except DeviceError as error:
             seen.state, seen.why = HERE, str(error)
             observation.warning("medium not let go", medium=seen.medium.name, why=error)
-
-
-async def _until_something(driver: RemovableMedia) -> None:
-    deadline = driver.deadline()
-    now = current_loop().clock.now()
-    with suppress(TimedOut), timeout(None if deadline is None else max(0.0, deadline - now)):
-        if driver.descriptor is None:
-            await sleep(1.0)
-        else:
-            await readable(driver.descriptor)
 
 
 def _name_of(medium: Medium) -> str:

@@ -56,7 +56,7 @@ def copy_rest(source: int, offset: int, target: int) -> int:
         except OSError as error:
             # Which of the two files it was is found out by hand, and so is what cannot be done so.
             if error.errno == errno.ENOSPC:
-                raise copy_failed(error) from error
+                raise _copy_failed(error) from error
             return position - offset + _copy_by_hand(source, position, target)
         if not count:
             # Some file systems answer 0 for what they cannot copy so.
@@ -68,14 +68,20 @@ def _copy_by_hand(source: int, position: int, target: int) -> int:
     start = position
     while piece := os.pread(source, _PIECE, position):
         position += len(piece)
-        try:
-            write_whole(target, piece)
-        except OSError as error:
-            raise copy_failed(error) from error
+        write_to_archive(target, piece)
     return position - start
 
 
-def copy_failed(error: OSError) -> StorageError:
+def write_to_archive(target: int, data: bytes) -> None:
+    """Write behind what stands in a file of the archive. Raises StorageError with a reaction: it is
+    no fault of the file that is copied."""
+    try:
+        write_whole(target, data)
+    except OSError as error:
+        raise _copy_failed(error) from error
+
+
+def _copy_failed(error: OSError) -> StorageError:
     from agent.archive import failure
 
     return failure.of_system(error, "copy the object")

@@ -26,13 +26,11 @@ from agent.loop import (
     Task,
     TaskGroup,
     TimedOut,
-    current_loop,
-    now,
-    readable,
     shielded,
     timeout,
 )
 from agent.loop.workers import Service, Template
+from agent.workflow.device_waiting import let_go, until_due
 from agent.workflow.examination_entry import KEYS
 from agent.workflow.operator_worker import serve_serial
 from agent.workflow.supervision import supervised
@@ -221,7 +219,7 @@ class Operator:
         self._show(ready=Pattern.ON)
         try:
             while True:
-                await _until_due(panel)
+                await until_due(panel)
                 for event in panel.events():
                     if isinstance(event, ButtonPressed):
                         act = str(table.actions.get(event.button, ""))
@@ -229,7 +227,7 @@ class Operator:
                             await self._do("panel", "", act, {}, table)
         finally:
             self._panel = None
-            _let_go(panel)
+            let_go(panel)
 
     def _show(self, **lamps: Pattern) -> None:
         if self._panel is not None:
@@ -295,26 +293,3 @@ async def _end(service: Service) -> None:
         await service.closed()
     if not service.ended:
         service.kill()
-
-
-async def _until_due(device: Panel) -> None:
-    """Until its descriptor is readable, or its deadline has come."""
-    due = device.deadline()
-    descriptor = device.descriptor
-    wait = None if due is None else max(0.0, due - now())
-    with suppress(TimedOut), timeout(wait):
-        if descriptor is None:
-            await Event().wait()
-        else:
-            try:
-                await readable(descriptor)
-            finally:
-                # The driver may close it behind our back when its port goes.
-                current_loop().forget(descriptor)
-
-
-def _let_go(device: Panel) -> None:
-    descriptor = device.descriptor
-    if descriptor is not None:
-        current_loop().forget(descriptor)
-    device.close()
