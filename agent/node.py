@@ -309,6 +309,7 @@ class Node:
         self.delivery.reload(fresh)
         self.intake.reload(fresh)
         self.worklist.reload()
+        self.desk.reload()
         self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()

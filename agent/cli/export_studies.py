@@ -7,20 +7,18 @@ The target is a folder (that of a stick, too), with --image a file for the image
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 from agent.cli.attribute_words import parted
 from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
+from agent.cli.undertakings import show, wait
 from agent.configuration.kinds import SIZE_UNITS
 from agent.control import ask
 from agent.errors import ConfigurationError
 
-_LOOK = 0.5
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
 
 
@@ -65,15 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.list:
-        _show(ask(options.control, "export-list", limit=options.limit)["items"], options.json)
+        items = ask(options.control, "export-list", limit=options.limit)["items"]
+        show(items, options.json, _line, "sop_instance_uid")
         return 0
     if options.stop is not None:
         ask(options.control, "export-stop", id=options.stop)
         return 0
     item = _begin(options)
     if options.wait:
-        item = _wait(options, item["id"])
-    _show([item], options.json)
+        item = wait(options, "export-list", {item["id"]}, _line)[0]
+    show([item], options.json, _line, "sop_instance_uid")
     return int(bool(item["failed"]) or item["state"] in ("FAILED", "DISCONTINUED"))
 
 
@@ -125,30 +124,6 @@ def _size(text: str) -> int:
             f"{text} is no size", value=text, limit=", ".join(SIZE_UNITS), way_out="Write 4.7GB."
         )
     return round(float(found[1]) * factor)
-
-
-def _wait(options: argparse.Namespace, number: int) -> dict[str, Any]:
-    said = ""
-    while True:
-        items = ask(options.control, "export-list", limit=1000)["items"]
-        item: dict[str, Any] = next(each for each in items if each["id"] == number)
-        if item["state"] != "IN PROGRESS":
-            return item
-        now = _line(item)
-        if now != said and not options.json:
-            said = now
-            print(now, flush=True)
-        time.sleep(_LOOK)
-
-
-def _show(items: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"items": items}, ensure_ascii=False))
-        return
-    for each in items:
-        print(_line(each))
-        for failure in each["failures"]:
-            print(f"  {failure['sop_instance_uid']}: {failure['reason']}")
 
 
 def _line(each: dict[str, Any]) -> str:

@@ -8,18 +8,15 @@ that objects come in as they are (--unchanged).
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 from typing import Any
 
 from agent.cli.attribute_words import parted
 from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
+from agent.cli.undertakings import show, wait
 from agent.control import ask
 from agent.errors import ConfigurationError
-
-_LOOK = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,15 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if options.list:
-        _show(ask(options.control, "import-list", limit=options.limit)["items"], options.json)
+        items = ask(options.control, "import-list", limit=options.limit)["items"]
+        show(items, options.json, _line, "file")
         return 0
     if options.stop is not None:
         ask(options.control, "import-stop", id=options.stop, reason=options.reason)
         return 0
     items = _begin(options)
     if options.wait:
-        items = _wait(options, {each["id"] for each in items})
-    _show(items, options.json)
+        items = wait(options, "import-list", {each["id"] for each in items}, _line)
+    show(items, options.json, _line, "file")
     return int(any(each["failed"] for each in items))
 
 
@@ -100,30 +98,6 @@ def _begin(options: argparse.Namespace) -> list[dict[str, Any]]:
         operator=options.operator,
     )["items"]
     return found
-
-
-def _wait(options: argparse.Namespace, numbers: set[int]) -> list[dict[str, Any]]:
-    said = ""
-    while True:
-        items = ask(options.control, "import-list", limit=1000)["items"]
-        mine = [each for each in items if each["id"] in numbers]
-        if all(each["state"] != "IN PROGRESS" for each in mine):
-            return mine
-        now = "; ".join(_line(each) for each in mine)
-        if now != said and not options.json:
-            said = now
-            print(now, flush=True)
-        time.sleep(_LOOK)
-
-
-def _show(items: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"items": items}, ensure_ascii=False))
-        return
-    for each in items:
-        print(_line(each))
-        for failure in each["failures"]:
-            print(f"  {failure['file']}: {failure['reason']}")
 
 
 def _line(each: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ when there are some."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, IMPORT
@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from agent.workflow.export import Exports
     from agent.workflow.import_reconciliation import Imports
     from agent.workflow.media_creation import MediaCreation
+
+Thing = TypeVar("Thing")
+
+
+class MadeLate(Generic[Thing]):
+    """Something that is made when it is needed first."""
+
+    def __init__(self, make: Callable[[], Thing]) -> None:
+        self._make = make
+        self._made: Thing | None = None
+        self._is_needed = Event()
+
+    def get(self) -> Thing:
+        """It; whoever waits for it goes on."""
+        if self._made is None:
+            self._made = self._make()
+            self._is_needed.set()
+        return self._made
+
+    async def needed(self) -> Thing:
+        """It, as soon as anybody else needs it."""
+        await self._is_needed.wait()
+        return self.get()
 
 
 class MediaDesk:
@@ -38,68 +61,68 @@ class MediaDesk:
         self._template = template
         self._pool = pool
         self._wake = wake
-        self._imports_wanted, self._exports_wanted = Event(), Event()
-        self._creation_wanted = Event()
-        self._imports: Imports | None = None
-        self._exports: Exports | None = None
-        self._creation: MediaCreation | None = None
+        self._imports = MadeLate(self._new_imports)
+        self._exports = MadeLate(self._new_exports)
+        self._creation = MadeLate(self._new_creation)
 
     @property
     def imports(self) -> Imports:
         """They."""
-        if self._imports is None:
-            from agent.workflow.import_reconciliation import Imports
-
-            self._imports = Imports(
-                self._configuration,
-                self._archives,
-                self._template,
-                self._pool,
-                self._worklist,
-                self._wake,
-            )
-            self._imports_wanted.set()
-        return self._imports
+        return self._imports.get()
 
     @property
     def exports(self) -> Exports:
         """They."""
-        if self._exports is None:
-            from agent.workflow.export import Exports
-
-            self._exports = Exports(self._configuration, self._archives, self._template, self._pool)
-            self._exports_wanted.set()
-        return self._exports
+        return self._exports.get()
 
     @property
     def creation(self) -> MediaCreation:
         """The media that peers ask for."""
-        if self._creation is None:
-            from agent.workflow.media_creation import MediaCreation
-
-            self._creation = MediaCreation(
-                self._configuration, self._archives, self._template, self._pool
-            )
-            self._creation_wanted.set()
-        return self._creation
+        return self._creation.get()
 
     async def run_imports(self) -> None:
         """Until cancelled: what was cut off by the end of a former node goes on."""
-        if not self._is_going(IMPORT):
-            await self._imports_wanted.wait()
-        await self.imports.run()
+        going = self._is_going(IMPORT)
+        await (self.imports if going else await self._imports.needed()).run()
 
     async def run_exports(self) -> None:
         """The same."""
-        if not self._is_going(EXPORT):
-            await self._exports_wanted.wait()
-        await self.exports.run()
+        going = self._is_going(EXPORT)
+        await (self.exports if going else await self._exports.needed()).run()
 
     async def run_creation(self) -> None:
         """Until cancelled: it begins when an entity offers it."""
-        await self._creation_wanted.wait()
-        await self.creation.run()
+        await (await self._creation.needed()).run()
+
+    def reload(self) -> None:
+        """There may be other archives: what was cut off in them goes on."""
+        if self._is_going(IMPORT):
+            self.imports.hurry()
+        if self._is_going(EXPORT):
+            self.exports.hurry()
 
     def _is_going(self, kind: str) -> bool:
         """Whether it was, when the archives were opened: to ask now would take a worker for it."""
         return any(kind in archive.unfinished for archive in self._archives.values())
+
+    def _new_imports(self) -> Imports:
+        from agent.workflow.import_reconciliation import Imports
+
+        return Imports(
+            self._configuration,
+            self._archives,
+            self._template,
+            self._pool,
+            self._worklist,
+            self._wake,
+        )
+
+    def _new_exports(self) -> Exports:
+        from agent.workflow.export import Exports
+
+        return Exports(self._configuration, self._archives, self._template, self._pool)
+
+    def _new_creation(self) -> MediaCreation:
+        from agent.workflow.media_creation import MediaCreation
+
+        return MediaCreation(self._configuration, self._archives, self._template, self._pool)

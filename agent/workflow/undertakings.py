@@ -82,6 +82,10 @@ class Undertakings(ABC, Generic[Record]):
             for row in await archive.examinations("", limit, kind=self.kind)
         ]
 
+    def hurry(self) -> None:
+        """There may be something to do."""
+        self._changed.set()
+
     async def run(self) -> None:
         """Until cancelled: carry out what is in progress, that of a former life included."""
         wait = self.first_wait

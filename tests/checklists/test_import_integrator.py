@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from agent.archive.worklist_store import add_entry
 from agent.errors import GantryError
+from tests.checklists.test_worklist_and_step_lines import REVIEWER_CREATES, REVIEWER_SETS
 from tests.node.test_commitment import CommittingArchive
 from tests.node.test_examination import Clinic, free_port
 from tests.node.test_steps import until
@@ -26,32 +27,6 @@ from tests.peers.dcmtk import DcmtkStoreScp
 CT = "1.2.840.10008.5.1.4.1.1.2"
 FOREIGN_STUDY = "1.2.826.0.1.3680043.9.9.1"
 STEP = {"ScheduledProcedureStepID": "SPS1"}
-
-
-# Seed of the Reviewer, its tables of N-CREATE and N-SET.
-STATED_AT_CREATION = (
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "PerformedStationAETitle",
-    "PerformedStationName",
-    "PerformedLocation",
-    "PerformedProcedureStepStartDate",
-    "PerformedProcedureStepStartTime",
-    "PerformedProcedureStepEndDate",
-    "PerformedProcedureStepEndTime",
-    "PerformedProcedureStepStatus",
-    "PerformedProcedureStepID",
-    "PerformedProcedureStepDescription",
-    "PerformedProtocolCodeSequence",
-)
-STATED_AT_END = (
-    "PerformedProcedureStepEndDate",
-    "PerformedProcedureStepStatus",
-    "PerformedProcedureStepDescription",
-    "PerformedProtocolCodeSequence",
-)
 
 
 def image(series: str, number: int, **more: Any) -> FileDataset:
@@ -200,9 +175,9 @@ def test_rv_39_the_messages_have_the_attributes_of_the_statement(
     wait_until_over(clinic, begun["id"])
     until(lambda: len(clinic.steps.said) == 2, lambda: clinic.box.log)
     created, change = clinic.steps.said[0][2], clinic.steps.said[1][2]
-    missing = [each for each in STATED_AT_CREATION if each not in created]
+    missing = [each for each in REVIEWER_CREATES if each not in created]
     assert not missing
-    assert all(getattr(change, each) for each in STATED_AT_END)
+    assert all(getattr(change, each) for each in REVIEWER_SETS)
     (scheduled,) = created.ScheduledStepAttributesSequence
     assert scheduled.AccessionNumber == "A1"
     assert scheduled.StudyInstanceUID == FOREIGN_STUDY
