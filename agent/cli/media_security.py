@@ -13,12 +13,12 @@ from agent.cli.exit_status import ExitStatus
 from agent.configuration.secrets import Secret
 from agent.dataset.whole_write import write_whole
 from agent.errors import StorageError
-from agent.media.cms import CIPHERS, DIGESTS
-from agent.media.credentials import KeyFile
 from agent.media.envelope import Envelope, Protection
 from agent.media.file_ids import open_file
 from agent.media.opening import Keys, is_secure
 from agent.media.secure_file import SecureFiles
+from agent.security.cms import CIPHERS, DIGESTS
+from agent.security.credentials import KeyFile
 
 _BLOCK = 1 << 18
 

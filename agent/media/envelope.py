@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from agent.configuration.secrets import Secret
 from agent.errors import ConfigurationError, StorageError
-from agent.media.cms import (
+from agent.media.signatures import Signer
+from agent.security.cms import (
     CLAUSE,
     DATA,
     DIGESTED_DATA,
@@ -25,8 +26,8 @@ from agent.media.cms import (
     cipher_of,
     digest_length,
 )
-from agent.media.credentials import KeyFile, password_of, recipient_certificate
-from agent.media.der import (
+from agent.security.credentials import KeyFile, password_of, recipient_certificate
+from agent.security.der import (
     OCTET_STRING,
     SEQUENCE,
     SET,
@@ -37,7 +38,7 @@ from agent.media.der import (
     integer,
     object_identifier,
 )
-from agent.media.recipients import (
+from agent.security.recipients import (
     ITERATIONS,
     CertificateRecipient,
     PasswordRecipient,
@@ -45,7 +46,6 @@ from agent.media.recipients import (
     envelope_version,
     recipient_infos,
 )
-from agent.media.signatures import Signer
 
 _BLOCK = 1 << 18
 

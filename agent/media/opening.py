@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from agent.configuration.secrets import Secret
 from agent.errors import ConfigurationError, StorageError
-from agent.media.credentials import KeyFile
 from agent.media.file_ids import open_file
+from agent.security.credentials import KeyFile
 
 if TYPE_CHECKING:
     from agent.media.secure_file import SecureFiles

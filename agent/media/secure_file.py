@@ -19,7 +19,9 @@ from typing import Any
 
 from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
-from agent.media.cms import (
+from agent.media.opening import Keys
+from agent.media.signatures import check_signatures, damaged, read_certificates
+from agent.security.cms import (
     CLAUSE,
     DATA,
     DIGESTED_DATA,
@@ -31,11 +33,9 @@ from agent.media.cms import (
     read_digest,
     unsupported,
 )
-from agent.media.credentials import certificates, password_of, private_key
-from agent.media.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, Reader, context
-from agent.media.opening import Keys
-from agent.media.recipients import content_keys, derived, read_recipients
-from agent.media.signatures import check_signatures, damaged, read_certificates
+from agent.security.credentials import certificates, password_of, private_key
+from agent.security.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, Reader, context
+from agent.security.recipients import content_keys, derived, read_recipients
 
 _BLOCK = 1 << 18
 _MOST_DIGESTS = 4

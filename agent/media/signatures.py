@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.errors import ConfigurationError, StorageError
 from agent.media.certificate_path import CertificatePath
-from agent.media.cms import (
+from agent.security.cms import (
     CLAUSE,
     CONTENT_TYPE,
     DATA,
@@ -26,8 +26,8 @@ from agent.media.cms import (
     read_digest,
     unsupported,
 )
-from agent.media.credentials import KeyFile, certificates, private_key
-from agent.media.der import (
+from agent.security.credentials import KeyFile, certificates, private_key
+from agent.security.der import (
     NULL,
     OCTET_STRING,
     SEQUENCE,

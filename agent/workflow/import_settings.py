@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.configuration.configuration import Configuration
-from agent.media.credentials import KeyFile
 from agent.media.opening import NO_KEYS, Keys
+from agent.security.credentials import KeyFile
 from agent.workflow.object_copy import Taken
 
 

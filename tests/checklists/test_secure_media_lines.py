@@ -13,11 +13,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.fileset import FileSet
 
-from agent.media.cms import CIPHERS, DIGESTS
 from agent.media.file_ids import fault_of
 from agent.media.found import FoundInstance
 from agent.media.opening import NO_KEYS, Keys, Opener
 from agent.media.reading import found_in
+from agent.security.cms import CIPHERS, DIGESTS
 from tests.checklists.test_import_integrator import begin, image, wait_until_over
 from tests.cli_of import ROOT, gantry
 from tests.media.instances import ROOT as UID_ROOT

@@ -9,10 +9,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.configuration.secrets import Secret
-from agent.media.credentials import KeyFile
 from agent.media.envelope import Envelope, Protection
 from agent.media.opening import Keys
 from agent.media.secure_file import SecureFiles
+from agent.security.credentials import KeyFile
 from tests.peers.certificates import Authority, Credentials
 
 PASSWORD = "open, Sesame 7!"

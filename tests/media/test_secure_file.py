@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from agent.configuration.secrets import Secret
 from agent.errors import ConfigurationError, StorageError
-from agent.media.cms import CIPHERS, DIGESTS
-from agent.media.credentials import KeyFile
 from agent.media.envelope import Envelope
 from agent.media.opening import NO_KEYS, Keys, Opener, is_secure
+from agent.security.cms import CIPHERS, DIGESTS
+from agent.security.credentials import KeyFile
 from tests.media.instances import instance, save
 from tests.media.secure_files import PASSWORD, Ring, make_ring, opened, secured
 from tests.peers.certificates import Authority, Credentials

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent.errors import StorageError
-from agent.media.cms import CIPHERS, DATA, ENVELOPED_DATA
-from agent.media.credentials import recipient_certificate
-from agent.media.der import (
+from agent.media.secure_file import SecureFiles
+from agent.security.cms import CIPHERS, DATA, ENVELOPED_DATA
+from agent.security.credentials import recipient_certificate
+from agent.security.der import (
     OCTET_STRING,
     SEQUENCE,
     algorithm,
@@ -21,8 +22,7 @@ from agent.media.der import (
     integer,
     object_identifier,
 )
-from agent.media.recipients import CertificateRecipient, recipient_infos
-from agent.media.secure_file import SecureFiles
+from agent.security.recipients import CertificateRecipient, recipient_infos
 from tests.media.instances import instance, save
 from tests.media.secure_files import PASSWORD, Ring, make_ring, opened
 from tests.peers.openssl import digested, enveloped, signed

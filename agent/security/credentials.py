@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.configuration.secrets import Secret
 from agent.errors import ConfigurationError
-from agent.media.cms import CLAUSE
+from agent.security.cms import CLAUSE
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _LARGEST = 4 << 20

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import StorageError
-from agent.media import der
-from agent.media.der import OCTET_STRING, SEQUENCE, Reader
+from agent.security import der
+from agent.security.der import OCTET_STRING, SEQUENCE, Reader
 
 
 def reader_of(data: bytes, size: int = 0) -> Reader:

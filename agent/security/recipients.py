@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from agent.media.cms import (
+from agent.security.cms import (
     HMACS,
     LONGEST_ELEMENT,
     PASSWORD_KEY_WRAP,
@@ -23,7 +23,7 @@ from agent.media.cms import (
     read_cipher,
     unsupported,
 )
-from agent.media.der import (
+from agent.security.der import (
     INTEGER,
     NULL,
     OCTET_STRING,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agent.errors import ConfigurationError, StorageError
-from agent.media.der import SEQUENCE, Reader
+from agent.security.der import SEQUENCE, Reader
 
 CLAUSE = "PS3.15 D.1"
 
@@ -135,7 +135,7 @@ def check_digest(name: str) -> None:
 
 def issuer_and_serial_number(certificate: Any) -> bytes:
     """How a certificate is named (RFC 5652 10.2.4), in the very bytes that it has."""
-    from agent.media.der import INTEGER, context, element
+    from agent.security.der import INTEGER, context, element
 
     reader = Reader([certificate.tbs_certificate_bytes], "the certificate")
     reader.enter(SEQUENCE)
