@@ -56,7 +56,7 @@ class Matching:
 
     def matches(self, entity: Attributes) -> bool:
         """Whether all keys match. An identifier without any key matches nothing (K.4.1.3)."""
-        return self.has_keys and _all_hold(self.conditions, entity)
+        return self.has_keys and all_hold(self.conditions, entity)
 
     def returned(self, entity: Attributes) -> Attributes:
         """The identifier of a response: what was asked for, with the entity's values.
@@ -96,7 +96,7 @@ class Matching:
             if not held:
                 return unknown
             # C.2.2.2.6: all keys of the item, in the same item.
-            return any(_all_hold(conditions, item) for item in held)
+            return any(all_hold(conditions, item) for item in held)
 
         return holds
 
@@ -148,7 +148,7 @@ class Matching:
                 items = tuple(
                     self._returned(asked[0], item)
                     for item in entity.items_of(tag)
-                    if _all_hold(conditions, item)
+                    if all_hold(conditions, item)
                 )
                 answer.put(tag, Attribute("SQ", items))
             else:
@@ -161,11 +161,13 @@ def is_universal(key: Attribute) -> bool:
     return key.is_empty or all(str(each) and not str(each).strip("*") for each in key.values)
 
 
-def _all_hold(conditions: Sequence[Condition], entity: Attributes) -> bool:
-    return all(each.holds(*[_values_of(tag, entity) for tag in each.tags]) for each in conditions)
+def all_hold(conditions: Sequence[Condition], entity: Attributes) -> bool:
+    """Whether an entity meets all conditions."""
+    return all(each.holds(*[values_of(tag, entity) for tag in each.tags]) for each in conditions)
 
 
-def _values_of(tag: int, entity: Attributes) -> Sequence[Any]:
+def values_of(tag: int, entity: Attributes) -> Sequence[Any]:
+    """What a condition is asked with."""
     held = entity.get(tag)
     if held is None:
         return ()
