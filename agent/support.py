@@ -30,6 +30,7 @@ from agent.workflow.worklist_answers import FolderWorklist
 
 if TYPE_CHECKING:
     from agent.node import Node
+    from agent.services.query import Queries
 
 
 class WakingKeeper:
@@ -72,6 +73,11 @@ class NodeSupport:
 
     def worklist_of(self, entity: Entity) -> Worklist:
         return FolderWorklist(entity.worklist.folder, self.node.pool)
+
+    def queries_of(self, entity: Entity) -> Queries:
+        from agent.workflow.query_answers import ArchiveQueries
+
+        return ArchiveQueries(self.configuration, self.node.archives[entity.archive])
 
     def steps_of(self, entity: Entity) -> Steps:
         archive = self.node.archives[entity.archive]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import unicodedata
 from collections.abc import Callable
 
 from agent.dataset import date_time
@@ -42,72 +41,22 @@ def exactly(key: str) -> Test:
 
 
 def wild(pattern: str) -> Test:
-    """Wild card matching (C.2.2.2.4), in time proportional to pattern and value."""
+    """Wild card matching (C.2.2.2.4): `*` is any characters or none, `?` exactly one, of any kind.
 
-    def matches(value: str) -> bool:
-        at, key, star, mark = 0, 0, -1, 0
-        while at < len(value):
-            if key < len(pattern) and pattern[key] in ("?", value[at]) and pattern[key] != "*":
-                at, key = at + 1, key + 1
-            elif key < len(pattern) and pattern[key] == "*":
-                star, mark = key, at
-                key += 1
-            elif star >= 0:
-                key, mark = star + 1, mark + 1
-                at = mark
-            else:
-                return False
-        return not pattern[key:].strip("*")
-
-    return matches
-
-
-def person_name(key: str) -> Test:
-    """A name, without regard to case or trailing empty components (C.2.2.2.1.1).
-
-    A key of one component group is tried on each group of the value; one of several, group by
-    group, the empty ones matching all.
+    In time proportional to pattern and value.
     """
-    groups = [_name(each) for each in key.split("=")]
-    tests = [wild(each) if "*" in each or "?" in each else exactly(each) for each in groups]
-
-    def matches(value: str) -> bool:
-        held = [_name(each) for each in value.split("=")]
-        if len(tests) == 1:
-            return any(tests[0](each) for each in held)
-        held += [""] * (len(tests) - len(held))
-        return all(not groups[index] or tests[index](held[index]) for index in range(len(tests)))
-
-    return matches
+    first, *others = [_chunk(each) for each in re.split(r"\*+", pattern)]
+    if not others:
+        found = re.compile(first, re.DOTALL).fullmatch
+    else:
+        # What stands between two stars is taken where it is found first, and never tried again.
+        middle = "".join(f"(?>.*?{each})" for each in others[:-1] if each)
+        found = re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL).fullmatch
+    return lambda value: found(value) is not None
 
 
-def _name(text: str) -> str:
-    return text.strip().rstrip("^ ").casefold()
-
-
-def fuzzy_name(key: str) -> Test:
-    """Fuzzy semantic matching of a name (C.2.2.2.1.1; what it means is ours to say).
-
-    Each word of the key must begin a word of the value, in any order, without regard to case,
-    accents, and the spellings that sound alike in Latin script (ck/k, ph/f, y/i, double letters).
-    """
-    wanted = _words(key.replace("*", " ").replace("?", " "))
-
-    def matches(value: str) -> bool:
-        held = _words(value)
-        return all(any(word.startswith(each) for word in held) for each in wanted)
-
-    return matches
-
-
-def _words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss"))
-    letters = "".join(each for each in plain if not unicodedata.combining(each))
-    for spelling, sound in (("ck", "k"), ("ph", "f"), ("y", "i"), ("th", "t"), ("ae", "a")):
-        letters = letters.replace(spelling, sound)
-    for spelling, sound in (("oe", "o"), ("ue", "u")):
-        letters = letters.replace(spelling, sound)
-    return [re.sub(r"(.)\1+", r"\1", each) for each in re.split(r"[\s^=.,'-]+", letters) if each]
+def _chunk(text: str) -> str:
+    return ".".join(re.escape(each) for each in text.split("?"))
 
 
 def number(key: str) -> Test:

@@ -13,7 +13,7 @@ from agent.archive import schema
 from agent.archive.index_failure import REBUILD
 from agent.errors import StorageError
 
-STEPS: Mapping[int, str] = {1: schema.PROCEDURES}
+STEPS: Mapping[int, str] = {1: schema.PROCEDURES, 2: schema.QUERIES}
 """From version N to N+1, by N."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from agent.archive.query_records import Place, QueryPage, Question
 from agent.archive.records import (
     Candidate,
     Conditions,
@@ -84,6 +85,10 @@ class Questions:
     ) -> list[Candidate]:
         """Objects that retention may delete, first those that should go first."""
         return cast("list[Candidate]", await self._ask("candidates", conditions, limit, skip))
+
+    async def query_page(self, question: Question, after: Place, most: int) -> QueryPage:
+        """The matches of a query behind a place. Raises PeerError for its identifier."""
+        return cast("QueryPage", await self._ask("query_page", question, after, most))
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
         if self._pool is None:

@@ -219,15 +219,21 @@ def ask(folder: str, statement: str, values: Sequence[Any] = ()) -> list[tuple[A
 
 def _ask(folder: str, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     try:
-        return _connection(folder).execute(statement, values).fetchall()
+        return open_connection(folder).execute(statement, values).fetchall()
     except (sqlite3.Error, OSError) as error:
-        forgotten = _connections.pop(folder, None)
-        if forgotten is not None:
-            forgotten.connection.close()
+        forget_connection(folder)
         raise index_failure.of_any(error, "read the index") from error
 
 
-def _connection(folder: str) -> sqlite3.Connection:
+def forget_connection(folder: str) -> None:
+    """The index could not be read: open it anew the next time."""
+    forgotten = _connections.pop(folder, None)
+    if forgotten is not None:
+        forgotten.connection.close()
+
+
+def open_connection(folder: str) -> sqlite3.Connection:
+    """The connection to this index that the worker keeps. Raises sqlite3.Error and OSError."""
     path = Path(folder) / INDEX
     status = path.stat()
     inode = (status.st_dev, status.st_ino)

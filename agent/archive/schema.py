@@ -9,7 +9,7 @@ that the one writer needs no character tables. UIDs, dates, times and code strin
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 # "gan1": so that `file` and a person can tell whose database this is.
 APPLICATION_ID = 0x67616E31
@@ -201,4 +201,14 @@ CREATE INDEX examination_state ON examination (state);
 """
 """Since version 2: steps, commitments and examinations."""
 
-TABLES = _FIRST + PROCEDURES
+QUERIES = """
+CREATE INDEX patient_patient_id ON patient (patient_id);
+CREATE INDEX patient_read_otherwise ON patient (id)
+    WHERE instr(patient_id, x'5C') > 0 OR instr(patient_id, x'1B') > 0;
+DROP INDEX instance_study;
+CREATE INDEX instance_study ON instance (study, sop_class_uid);
+"""
+"""Since version 3: indexes for queries. A Patient ID with a backslash or an escape sequence may be
+other text than its bytes say."""
+
+TABLES = _FIRST + PROCEDURES + QUERIES

@@ -20,6 +20,7 @@ _QUESTIONS = {
     "finished_jobs": "agent.archive.reader_worker",
     "destinations": "agent.archive.reader_worker",
     "corrections": "agent.archive.reader_worker",
+    "query_page": "agent.archive.query_worker",
     "candidates": "agent.archive.candidates",
     "step": "agent.archive.procedure_steps",
     "steps": "agent.archive.procedure_steps",

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent.dataset.attributes import Attributes
+from agent.dataset.attributes import Attributes, tag_of
 from agent.dataset.json_model import from_json, to_json
+from agent.dataset.tags import dictionary_value_representation
+from agent.dataset.value_representations import VALUE_REPRESENTATIONS
 from agent.errors import ConfigurationError, GantryError
 
 
@@ -21,6 +23,36 @@ def parted(word: str) -> tuple[str, str]:
             way_out="Write Keyword=value, such as PatientID=4711.",
         )
     return keyword, text
+
+
+def put_key(keys: Attributes, word: str) -> None:
+    """Add a key of a query: `Keyword=value`, `Keyword` to be returned, `Sequence.Keyword=value`.
+
+    A tag such as 0010,0020 does as well. All keys within a sequence go into its one item
+    (PS3.4 C.2.2.2.6). Raises ConfigurationError.
+    """
+    path, _, text = word.partition("=")
+    *sequences, keyword = path.split(".")
+    try:
+        for sequence in sequences:
+            item = keys.item_of(sequence)
+            keys.set(sequence, [item])
+            keys = item
+        tag = tag_of(keyword)
+        row = VALUE_REPRESENTATIONS.get(dictionary_value_representation(tag))
+        if row is not None and row.format and text:
+            keys.set(tag, _numbers(row.format, text))
+        else:
+            keys.set(tag, text)
+    except (GantryError, ValueError) as error:
+        raise ConfigurationError(
+            str(error), value=word, way_out="Write Keyword=value, such as PatientID=4711."
+        ) from error
+
+
+def _numbers(code: str, text: str) -> list[int | float]:
+    parse = float if code in "fd" else int
+    return [parse(each) for each in text.split("\\")]
 
 
 def attributes_of(words: Iterable[str], file: Path | None = None) -> Attributes:

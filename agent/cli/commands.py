@@ -54,6 +54,7 @@ _ROWS = (
         "listen", ONE_ACT, "receive objects into a folder", "agent.cli.listen", log_level="info"
     ),
     Command("worklist", ONE_ACT, "what is scheduled (C-FIND)", "agent.cli.worklist"),
+    Command("find", ONE_ACT, "patients, studies, series, instances (C-FIND)", "agent.cli.find"),
     Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),
     Command("commit", ONE_ACT, "ask a peer to commit to objects", "agent.cli.commit"),
     Command(

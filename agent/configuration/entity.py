@@ -21,6 +21,7 @@ from agent.configuration.kinds import (
 from agent.configuration.media_creation import MediaCreationAnswers
 from agent.configuration.names import Names, NamesOf, Term
 from agent.configuration.procedure import EventAnswers, StepAnswers, WorklistAnswers
+from agent.configuration.query import QueryAnswers
 
 
 @section
@@ -247,6 +248,9 @@ class Entity:
     )
     worklist: WorklistAnswers = key(
         Table(WorklistAnswers), "the worklist that it answers from", default=WorklistAnswers()
+    )
+    queries: QueryAnswers = key(
+        Table(QueryAnswers), "the queries that it answers", default=QueryAnswers()
     )
     steps: StepAnswers = key(
         Table(StepAnswers), "the steps that are reported to it", default=StepAnswers()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agent.dataset import tags
 from agent.dataset.attributes import SINGLE_TEXTS, Attribute, Attributes, Value
-from agent.dataset.byte_source import MemoryBytes, decoded
+from agent.dataset.byte_source import ByteSource, MemoryBytes, decoded
 from agent.dataset.character_set import decode_text, encode_text
 from agent.dataset.element_encoding import item_header
 from agent.dataset.reader import (
@@ -50,19 +50,38 @@ def decode_attributes(data: bytes, transfer_syntax: TransferSyntax) -> Attribute
     Memory: some ten times the bytes. Raises PeerError with status C000H where the bytes break PS3.5
     section 7, are nested deeper than 16 or longer than `MOST_BYTES`.
     """
-    source = decoded(MemoryBytes(data), transfer_syntax)
+    return read_attributes(MemoryBytes(data), transfer_syntax)
+
+
+def read_attributes(
+    source: ByteSource, transfer_syntax: TransferSyntax, wanted: frozenset[int] | None = None
+) -> Attributes:
+    """The attributes of a data set that is read from a source; of its top level those wanted, and
+    then reading stops behind the last of them.
+
+    Raises PeerError as `decode_attributes` does, and what the source raises.
+    """
+    source = decoded(source, transfer_syntax)
+    last = None if wanted is None else max(wanted, default=0)
     if transfer_syntax.deflated:
         transfer_syntax = TRANSFER_SYNTAXES[EXPLICIT_VR_LITTLE_ENDIAN]
     root = Attributes()
     # One entry for each open item: its attributes, and the character set that holds there.
     stack: list[tuple[Attributes, bytes]] = [(root, b"")]
     sequences: list[tuple[int, list[Value]]] = []
+    passing_over = False
     for event in elements(
         source,
         transfer_syntax,
         limits=_LIMITS,
         value_representation=tags.dictionary_value_representation,
     ):
+        if wanted is not None and isinstance(event, Element | SequenceStart) and not event.depth:
+            if last is not None and event.tag > last:
+                break
+            passing_over = event.tag not in wanted
+        if passing_over:
+            continue
         if isinstance(event, Element):
             if event.length == UNDEFINED_LENGTH or event.tag & 0xFFFF == 0:
                 continue
@@ -88,7 +107,11 @@ def decode_attributes(data: bytes, transfer_syntax: TransferSyntax) -> Attribute
 
 
 def _attribute(element: Element, raw: bytes, charset: bytes) -> Attribute:
-    vr = element.vr
+    return attribute_of(element.vr, raw, charset, little_endian=element.little_endian)
+
+
+def attribute_of(vr: str, raw: bytes, charset: bytes, *, little_endian: bool) -> Attribute:
+    """A value that is no sequence, from its bytes, in the character set of its data set."""
     row = VALUE_REPRESENTATIONS.get(vr)
     if not raw:
         return Attribute(vr, ())
@@ -99,7 +122,7 @@ def _attribute(element: Element, raw: bytes, charset: bytes) -> Attribute:
         values = tuple(each.strip(" ") for each in text.split("\\"))
         return Attribute(vr, values if any(values) else ())
     if row is not None and row.format and not row.name.startswith("O"):
-        numbers = decode_numbers(vr, raw, little_endian=element.little_endian)
+        numbers = decode_numbers(vr, raw, little_endian=little_endian)
         return Attribute(vr, tuple(numbers))
     return Attribute(vr, (raw,))
 

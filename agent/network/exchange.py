@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,6 +122,10 @@ class IncomingRequest:
     async def respond(self, response: Response) -> None:
         """Send a response before the final one (Pending)."""
         await self.association.send_response(self, response)
+
+    async def respond_each(self, status: int, data_sets: Sequence[bytes]) -> None:
+        """A response (Pending) with each of these data sets, written together."""
+        await self.association.send_responses(self, Response(status), data_sets)
 
 
 class ServiceProvider(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agent.network.data_set import DataSetSource
 from agent.network.pdu import p_data_header
@@ -35,6 +35,25 @@ def command_parts(context: int, command: bytes, length: int) -> list[Part]:
         last = start + length >= len(command)
         parts += (p_data_header(context, True, last, len(piece)), piece)
     return parts
+
+
+def messages(context: int, command: bytes, data_sets: Sequence[bytes], length: int) -> list[Part]:
+    """Messages of the same command, each with a data set of its own, as one part to send.
+
+    Memory: all of them, so they should be small.
+    """
+    head = b"".join(command_parts(context, command, length))
+    parts: list[Part] = []
+    for data in data_sets:
+        parts.append(head)
+        if len(data) <= length:
+            parts += (p_data_header(context, False, True, len(data)), data)
+            continue
+        for start in range(0, len(data), length):
+            piece = data[start : start + length]
+            last = start + length >= len(data)
+            parts += (p_data_header(context, False, last, len(piece)), piece)
+    return [b"".join(parts)]
 
 
 def data_parts(

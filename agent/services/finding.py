@@ -39,13 +39,14 @@ async def c_find(
     *,
     most: int = 0,
     priority: int = 0,
-    on_match: Callable[[Attributes], None] | None = None,
+    accept: Callable[[Attributes], bool] | None = None,
     name: str = "this query",
 ) -> Found:
     """Ask, and gather the matches; at `most` (0: no bound) the operation is cancelled (C-CANCEL).
 
-    With `on_match` matches go there and are not kept. Raises PeerError when the peer took no
-    context for it, when a match cannot be read, and when the association ends.
+    With `accept` matches go there and are not kept; it says of each whether it counts. Raises
+    PeerError when the peer took no context for it, when a match cannot be read, and when the
+    association ends.
     """
     context = context_for(association, sop_class_uid, name)
     command = c_find_rq(association.next_message_id(), sop_class_uid, priority)
@@ -67,11 +68,11 @@ async def c_find(
             faults.append(error)
             enough.set()
             return
-        count += 1
-        if on_match is None:
-            found.matches.append(match)
+        if accept is not None:
+            count += accept(match)
         else:
-            on_match(match)
+            count += 1
+            found.matches.append(match)
         if most and count >= most:
             found.truncated = True
             enough.set()

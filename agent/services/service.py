@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.services.media_creation import MediaRequests
     from agent.services.modality_worklist import Worklist
     from agent.services.performed_procedure_step import Steps
+    from agent.services.query import Queries
     from agent.services.storage_commitment import Commitments
 
 
@@ -41,6 +42,9 @@ class Support(Protocol):
 
     def worklist_of(self, entity: Entity) -> Worklist:
         """The worklist that this entity answers from."""
+
+    def queries_of(self, entity: Entity) -> Queries:
+        """Who answers the queries that are asked of this entity."""
 
     def steps_of(self, entity: Entity) -> Steps:
         """Who keeps the performed procedure steps that are reported to this entity."""
@@ -74,6 +78,9 @@ class StorageSupport:
 
     def worklist_of(self, entity: Entity) -> Worklist:
         raise LocalError("There is no worklist here.")
+
+    def queries_of(self, entity: Entity) -> Queries:
+        raise LocalError("There is nothing to be queried here.")
 
     def steps_of(self, entity: Entity) -> Steps:
         raise LocalError("Nobody keeps performed procedure steps here.")

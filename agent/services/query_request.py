@@ -1,0 +1,172 @@
+"""Queries of Query/Retrieve as SCU: the identifier, and the answers (PS3.4 C.4.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.archive.information_model import MODELS, InformationModel
+from agent.archive.matching import NEVER_KEYS
+from agent.archive.query_keys import ALWAYS_ANSWERED, PATIENT, level_of, table_of
+from agent.dataset import tags
+from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import with_character_set
+from agent.errors import LocalError
+from agent.network.association import Association, Response
+from agent.services.finding import c_find
+from agent.services.post_filter import PostFilter, Verdict
+from agent.services.query import agreed_options
+
+RETURN_KEYS: dict[str, tuple[str, ...]] = {
+    "PATIENT": (
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "NumberOfPatientRelatedStudies",
+    ),
+    "STUDY": (
+        "StudyDate",
+        "StudyTime",
+        "AccessionNumber",
+        "ModalitiesInStudy",
+        "ReferringPhysicianName",
+        "StudyDescription",
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyInstanceUID",
+        "StudyID",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    ),
+    "SERIES": (
+        "Modality",
+        "SeriesDescription",
+        "BodyPartExamined",
+        "SeriesInstanceUID",
+        "SeriesNumber",
+        "NumberOfSeriesRelatedInstances",
+    ),
+    "IMAGE": ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "NumberOfFrames"),
+}
+"""What is asked to be returned where nobody says."""
+
+
+def query_identifier(
+    sop_class_uid: str,
+    level: str,
+    keys: Attributes,
+    *,
+    relational: bool = False,
+    character_set: str = "",
+) -> Attributes:
+    """A request identifier: the level, these keys, and the unique key of the level.
+
+    In a hierarchical query each higher level needs the one value of its unique key, and no other
+    key of these levels may stand there (C.4.1.2.1). In a relational one the unique keys are there
+    in any case, empty where no value is given. What only responses have is left out
+    (C.4.1.1.3.2). Raises LocalError for what the model or the rules do not allow.
+    """
+    model = MODELS[sop_class_uid]
+    depth = model.depth_of(level)
+    if depth is None:
+        levels = ", ".join(each.name for each in model.levels)
+        raise LocalError(
+            f"The {model.name} has no level {level}.",
+            clause="PS3.4 C.6",
+            value=level,
+            limit=levels,
+            way_out=f"Ask at one of {levels}.",
+        )
+    made = keys.copy()
+    for tag in (*ALWAYS_ANSWERED, *(NEVER_KEYS - {tags.SPECIFIC_CHARACTER_SET})):
+        made.remove(tag)
+    if not relational:
+        _check_hierarchical(model, depth, made)
+    for each in model.levels[: depth + 1]:
+        if each.unique not in made:
+            made.set(each.unique)
+    made.set("QueryRetrieveLevel", level)
+    return with_character_set(made, character_set)
+
+
+def _check_hierarchical(model: InformationModel, depth: int, keys: Attributes) -> None:
+    for each in model.levels[:depth]:
+        values = keys.texts(each.unique)
+        if len(values) != 1 or not values[0] or any(mark in values[0] for mark in "*?"):
+            raise LocalError(
+                f"A query below the {each.name} level needs one {each.unique}.",
+                clause="PS3.4 C.4.1.2.1",
+                value=values,
+                way_out=f"Give {each.unique}=VALUE, or negotiate relational queries.",
+            )
+    unique = {tags.from_text(each.unique) for each in model.levels}
+    for tag in keys:
+        table = table_of(tag, keys[tag].vr, PATIENT)
+        above = None if table is None else level_of(table, model)
+        if tag not in unique and above is not None and above < depth:
+            raise LocalError(
+                f"{tags.keyword_of(tag)} is a key of a higher level than that of the query.",
+                clause="PS3.4 C.4.1.2.1",
+                value=keys.texts(tag),
+                way_out="Leave it out, ask at its level first, or negotiate relational queries.",
+            )
+
+
+@dataclass(slots=True)
+class QueryResult:
+    """What a query came to.
+
+    `truncated`: it was stopped at the most that was asked for. `dropped` counts responses that did
+    not match what was asked, and `uncertain` those kept although their character set cannot hold
+    what was asked. `optional_keys_ignored`: the peer said that it does not support all keys (FF01).
+    """
+
+    response: Response
+    matches: list[Attributes] = field(default_factory=list)
+    truncated: bool = False
+    dropped: int = 0
+    uncertain: int = 0
+    optional_keys_ignored: bool = False
+
+
+async def find(
+    association: Association,
+    sop_class_uid: str,
+    identifier: Attributes,
+    *,
+    most: int = 0,
+    post_filter: bool = True,
+    on_match: Callable[[Attributes], None] | None = None,
+) -> QueryResult:
+    """Ask, and gather what matches; at `most` matches (0: no bound) the query is cancelled.
+
+    Peers pass over keys that they do not support, and not all say so: what they answer is matched
+    again, as far as that is safe (`agent.services.post_filter`). With `on_match` matches go there
+    and are not kept. Raises PeerError as `c_find` does.
+    """
+    options = agreed_options(association, sop_class_uid)
+    check = PostFilter(identifier, options) if post_filter else None
+    result = QueryResult(Response(0))
+
+    def take(match: Attributes) -> bool:
+        verdict = check.verdict(match) if check is not None else Verdict.MATCHES
+        if verdict is Verdict.DIFFERS:
+            result.dropped += 1
+            return False
+        result.uncertain += verdict is Verdict.UNCERTAIN
+        if on_match is None:
+            result.matches.append(match)
+        else:
+            on_match(match)
+        return True
+
+    name = f"queries of the {MODELS[sop_class_uid].name}"
+    found = await c_find(association, sop_class_uid, identifier, most=most, accept=take, name=name)
+    result.response = found.response
+    result.truncated = found.truncated
+    result.optional_keys_ignored = found.optional_keys_ignored
+    return result
