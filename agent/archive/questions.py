@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from agent.archive.records import (
     Candidate,
@@ -21,6 +22,9 @@ from agent.archive.records import (
 from agent.archive.worker_entries import answer
 from agent.errors import LocalError
 from agent.loop.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from agent.archive.selection import Place, Selected, SelectedPage, Selection
 
 
 class Questions:
@@ -84,6 +88,28 @@ class Questions:
     ) -> list[Candidate]:
         """Objects that retention may delete, first those that should go first."""
         return cast("list[Candidate]", await self._ask("candidates", conditions, limit, skip))
+
+    async def select(self, selection: Selection) -> Selected:
+        """Count what a retrieval asks for; its pages are given by `selected_page`."""
+        return cast("Selected", await self._ask("select", selection))
+
+    async def selected_page(
+        self, selected: Selected, place: Place, limit: int = 500
+    ) -> SelectedPage:
+        """The next instances of a selection, from `place` on."""
+        # Only the roots that this page can need go to the worker.
+        roots = selected.roots[place.root : place.root + limit]
+        page: SelectedPage = await self._ask(
+            "selected_page", replace(selected, roots=roots), place._replace(root=0), limit
+        )
+        if page.next is not None:
+            return page._replace(next=page.next._replace(root=page.next.root + place.root))
+        rest = place.root + len(roots)
+        return (
+            page
+            if rest >= len(selected.roots)
+            else page._replace(next=place._replace(root=rest, after=0))
+        )
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
         if self._pool is None:
