@@ -17,6 +17,7 @@ from agent.archive.archive import Archive
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.configuration import Configuration
 from agent.configuration.difference import Differences, differences
+from agent.configuration.entity import Entity
 from agent.control import ControlSocket
 from agent.errors import LocalError
 from agent.front_door import FrontDoor
@@ -44,6 +45,7 @@ from agent.workflow.worklist_watch import WorklistWatch
 from hal.watchdog import ServiceNotifier
 
 if TYPE_CHECKING:
+    from agent.services.retrieval import Retrievals
     from agent.workflow.examination import Examinations
     from agent.workflow.media_watch import MediaWatch
     from agent.workflow.operator import Operator
@@ -233,6 +235,16 @@ class Node:
             keepers[entity.name] = keeper
         size = configuration.limits.object_size
         return NodeSupport(self, configuration, keepers, *implementation, size)
+
+    def retrievals_of(self, entity: Entity, configuration: Configuration) -> Retrievals:
+        """Who performs what is retrieved from an entity."""
+        # Imported where something can be retrieved.
+        from agent.workflow.retrieval import EntityRetrievals
+
+        archive = self.archives[entity.archive]
+        return EntityRetrievals(
+            entity, configuration, archive, self._resolve, self._turns, self._codecs
+        )
 
     def _wake(self) -> None:
         if self.delivery is not None:

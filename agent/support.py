@@ -31,6 +31,7 @@ from agent.workflow.worklist_answers import FolderWorklist
 if TYPE_CHECKING:
     from agent.node import Node
     from agent.services.query import Queries
+    from agent.services.retrieval import Retrievals
 
 
 class WakingKeeper:
@@ -102,6 +103,9 @@ class NodeSupport:
             (self.implementation_class_uid, self.implementation_version_name),
             self.node.log_turns.setdefault(entity.archive, Limit(1)),
         )
+
+    def retrievals_of(self, entity: Entity) -> Retrievals:
+        return self.node.retrievals_of(entity, self.configuration)
 
     def media_requests_of(self, entity: Entity) -> MediaRequests:
         return self.node.desk.creation.of(entity)

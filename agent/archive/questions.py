@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from agent.archive.query_records import Place, QueryPage, Question
 from agent.archive.records import (
     Candidate,
     Conditions,
@@ -22,6 +22,11 @@ from agent.archive.records import (
 from agent.archive.worker_entries import answer
 from agent.errors import LocalError
 from agent.loop.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from agent.archive.query_records import Place as QueryPlace
+    from agent.archive.query_records import QueryPage, Question
+    from agent.archive.selection import Place, Selected, SelectedPage, Selection
 
 
 class Questions:
@@ -86,9 +91,31 @@ class Questions:
         """Objects that retention may delete, first those that should go first."""
         return cast("list[Candidate]", await self._ask("candidates", conditions, limit, skip))
 
-    async def query_page(self, question: Question, after: Place, most: int) -> QueryPage:
+    async def query_page(self, question: Question, after: QueryPlace, most: int) -> QueryPage:
         """The matches of a query behind a place. Raises PeerError for its identifier."""
         return cast("QueryPage", await self._ask("query_page", question, after, most))
+
+    async def select(self, selection: Selection) -> Selected:
+        """Count what a retrieval asks for; its pages are given by `selected_page`."""
+        return cast("Selected", await self._ask("select", selection))
+
+    async def selected_page(
+        self, selected: Selected, place: Place, limit: int = 500
+    ) -> SelectedPage:
+        """The next instances of a selection, from `place` on."""
+        # Only the roots that this page can need go to the worker.
+        roots = selected.roots[place.root : place.root + limit]
+        page: SelectedPage = await self._ask(
+            "selected_page", replace(selected, roots=roots), place._replace(root=0), limit
+        )
+        if page.next is not None:
+            return page._replace(next=page.next._replace(root=page.next.root + place.root))
+        rest = place.root + len(roots)
+        return (
+            page
+            if rest >= len(selected.roots)
+            else page._replace(next=place._replace(root=rest, after=0))
+        )
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
         if self._pool is None:

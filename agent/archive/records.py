@@ -73,6 +73,18 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as it lies in its file; `payload` says what is changed of it when it goes out."""
+
+    path: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    data_set_offset: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedJob:
     """A job of the history; `outcome` is "done" or "dropped"."""
 

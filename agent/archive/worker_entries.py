@@ -32,6 +32,8 @@ _QUESTIONS = {
     "media_request": "agent.archive.media_requests",
     "ended_examinations": "agent.archive.forgetting",
     "stale_commitments": "agent.archive.forgetting",
+    "select": "agent.archive.selected_instances",
+    "selected_page": "agent.archive.selected_instances",
 }
 
 

@@ -256,6 +256,8 @@ class _Checks:
             )
         if entity.storage.onward:
             self.known(entity.storage.onward, peers, "peer", (*key, "storage", "onward"))
+        for name in entity.retrieval.destinations:
+            self.known(name, peers, "peer", (*key, "retrieval", "destinations"))
         if entity.storage.signature_level and entity.storage.level < 2:
             # Table B.3-2: the byte is defined for a Storage Level 2 SCP only.
             signature = (*key, "storage", "signature_level")

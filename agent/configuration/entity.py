@@ -22,6 +22,7 @@ from agent.configuration.media_creation import MediaCreationAnswers
 from agent.configuration.names import Names, NamesOf, Term
 from agent.configuration.procedure import EventAnswers, StepAnswers, WorklistAnswers
 from agent.configuration.query import QueryAnswers
+from agent.configuration.retrieval import RetrievalAnswers
 
 
 @section
@@ -260,6 +261,9 @@ class Entity:
     )
     media_creation: MediaCreationAnswers = key(
         Table(MediaCreationAnswers), "the media that it makes", default=MediaCreationAnswers()
+    )
+    retrieval: RetrievalAnswers = key(
+        Table(RetrievalAnswers), "what may be retrieved from it", default=RetrievalAnswers()
     )
     status: Statuses = key(Table(Statuses), "the status of each refusal", default=Statuses())
     socket: Socket = key(Table(Socket), "the TCP socket", default=Socket())

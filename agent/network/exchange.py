@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,7 +103,7 @@ def response_to(error: Exception) -> Response:
 class IncomingRequest:
     """An operation that the peer asked for."""
 
-    __slots__ = ("association", "cancelled", "command", "context", "error", "sink")
+    __slots__ = ("association", "cancelled", "command", "context", "error", "on_cancel", "sink")
 
     def __init__(
         self, association: Association, context: PresentationContext, command: Command
@@ -113,7 +113,15 @@ class IncomingRequest:
         self.command = command
         self.sink: DataSetSink | None = None
         self.cancelled = False
+        self.on_cancel: Callable[[], None] | None = None
+        """Called when the peer cancels, for what would else not look soon."""
         self.error: GantryError | None = None
+
+    def cancel(self) -> None:
+        """The peer has sent C-CANCEL for this operation."""
+        self.cancelled = True
+        if self.on_cancel is not None:
+            self.on_cancel()
 
     @property
     def message_id(self) -> int:

@@ -207,7 +207,7 @@ class Operations(ABC):
         if command.field == C_CANCEL_RQ:
             for running in self._performing.values():
                 if running.message_id == command.message_id_responded:
-                    running.cancelled = True
+                    running.cancel()
             return
         request = self._incoming
         assert request is not None

@@ -14,13 +14,16 @@ from agent.services.service import Service
 def services() -> Mapping[str, Service]:
     """All services by name, in the order of the annexes of PS3.4.
 
-    Adding a service is adding a module with a constant `SERVICE`; no list is kept elsewhere.
+    Adding a service is adding a module with a constant `SERVICE`, or `SERVICES` for those that
+    are described alike; no list is kept elsewhere.
     """
-    found = []
+    found: list[Service] = []
     for module in Path(__file__).parent.glob("[a-z]*.py"):
-        service = getattr(importlib.import_module(f"agent.services.{module.stem}"), "SERVICE", None)
+        described = importlib.import_module(f"agent.services.{module.stem}")
+        service = getattr(described, "SERVICE", None)
         if isinstance(service, Service):
             found.append(service)
+        found += getattr(described, "SERVICES", ())
     return {
         each.name: each for each in sorted(found, key=lambda each: (len(each.clause), each.clause))
     }

@@ -6,11 +6,17 @@ The node negotiates with the result, the statement is written from it; so the tw
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.configuration.entity import Service as ServiceTable
-from agent.dataset.sop_classes import NON_PATIENT, STORAGE_SERVICE_CLASS, with_implied
+from agent.dataset.sop_classes import (
+    NON_PATIENT,
+    STORAGE_SERVICE_CLASS,
+    storage_sop_classes,
+    with_implied,
+)
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES
 from agent.network.association import ServiceProvider
 from agent.network.negotiation import AcceptorOffer, SyntaxOffer
@@ -86,6 +92,12 @@ def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
         for uid in NON_PATIENT:
             # Taken like all others, yet without extended negotiation (PS3.4 GG.2).
             syntaxes.setdefault(uid, SyntaxOffer(unannounced.transfer_syntaxes))
+    if any(service.stores_in_return for service, _, _ in _performed(entity)):
+        _store_in_return(syntaxes)
+        if unannounced is not None:
+            unannounced = replace(unannounced, scu=True)
+        for uid, found in service_classes.items():
+            service_classes[uid] = replace(found, scu=True)
     class_uid, version_name = implementation_of(configuration)
     limits = entity.limits
     return AcceptorOffer(
@@ -102,6 +114,15 @@ def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:
         without_extended=NON_PATIENT,  # PS3.4 GG.2
         unannounced=unannounced,
     )
+
+
+def _store_in_return(syntaxes: dict[str, SyntaxOffer]) -> None:
+    """Let the requestor be SCP of every Storage class: what it gets, it gets on these contexts
+    (PS3.4 C.5.3). Where we are no SCP of Storage, that is all that it may be."""
+    only = SyntaxOffer(_EVERY_TRANSFER_SYNTAX, scu=True, scp=False)
+    for uid in storage_sop_classes(non_patient=True):
+        found = syntaxes.get(uid)
+        syntaxes[uid] = only if found is None else replace(found, scu=True)
 
 
 def providers_of(entity: Entity, support: Support) -> Mapping[str, ServiceProvider]:

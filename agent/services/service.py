@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.services.modality_worklist import Worklist
     from agent.services.performed_procedure_step import Steps
     from agent.services.query import Queries
+    from agent.services.retrieval import Retrievals
     from agent.services.storage_commitment import Commitments
 
 
@@ -61,6 +62,9 @@ class Support(Protocol):
     def media_requests_of(self, entity: Entity) -> MediaRequests:
         """Who keeps the media creation requests that are made of this entity."""
 
+    def retrievals_of(self, entity: Entity) -> Retrievals:
+        """Who performs what is retrieved from this entity."""
+
 
 class StorageSupport:
     """For programs that offer Verification and Storage only, and keep objects in one place."""
@@ -97,6 +101,9 @@ class StorageSupport:
     def media_requests_of(self, entity: Entity) -> MediaRequests:
         raise LocalError("Nobody makes media here.")
 
+    def retrievals_of(self, entity: Entity) -> Retrievals:
+        raise LocalError("Nothing can be retrieved here.")
+
 
 def no_extended_negotiation(entity: Entity, sop_class: str) -> ExtendedAnswer | None:
     """For services that use no SOP Class Extended Negotiation."""
@@ -113,6 +120,7 @@ class Service:
     `extended` the answer to SOP Class Extended Negotiation for one of its classes. `any_class`
     says that classes which no registry knows can be served too (Storage: PS3.4 B.4.1.2).
     `called_as_scu` says that the SCP may open an association to us, its SCU (J.3.3.1.2).
+    `stores_in_return` says that as SCP we are SCU of Storage on the same association (C.4.3).
     """
 
     name: str
@@ -125,3 +133,4 @@ class Service:
     extended: Callable[[Entity, str], ExtendedAnswer | None] = no_extended_negotiation
     any_class: bool = False
     called_as_scu: bool = False
+    stores_in_return: bool = False

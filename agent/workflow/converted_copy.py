@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from agent.archive.records import Job
+from agent.archive.records import StoredObject
 from agent.codecs.codec import EncodeSettings
 from agent.errors import GantryError, LocalError, StorageError
 from agent.loop import Limit, TaskGroup, current_loop, readable
@@ -31,7 +31,7 @@ class Converter:
         self.settings = settings
 
     async def start(
-        self, group: TaskGroup, path: str, job: Job, transfer_syntax: str, sop_class_uid: str
+        self, group: TaskGroup, stored: StoredObject, transfer_syntax: str, sop_class_uid: str
     ) -> ConvertedCopy:
         """Begin a copy; close it when it is sent, or will not be.
 
@@ -40,9 +40,7 @@ class Converter:
         """
         copy = ConvertedCopy()
         try:
-            group.start(
-                copy.make(self, path, job, transfer_syntax, sop_class_uid), "converted copy"
-            )
+            group.start(copy.make(self, stored, transfer_syntax, sop_class_uid), "converted copy")
             await copy.begin()
         except BaseException:
             copy.close()
@@ -63,7 +61,7 @@ class ConvertedCopy(ArrivingSource):
         """The SOP Instance UID of the copy where it is another image than the one stored."""
 
     async def make(
-        self, converter: Converter, path: str, job: Job, transfer_syntax: str, sop_class_uid: str
+        self, converter: Converter, stored: StoredObject, transfer_syntax: str, sop_class_uid: str
     ) -> None:
         """Have it made. What goes wrong is told to who reads."""
         try:
@@ -71,12 +69,12 @@ class ConvertedCopy(ArrivingSource):
             try:
                 await converter.pool.call(
                     write_converted,
-                    path,
-                    job.data_set_offset,
-                    job.transfer_syntax_uid,
+                    stored.path,
+                    stored.data_set_offset,
+                    stored.transfer_syntax_uid,
                     transfer_syntax,
-                    "" if sop_class_uid == job.sop_class_uid else sop_class_uid,
-                    job.payload,
+                    "" if sop_class_uid == stored.sop_class_uid else sop_class_uid,
+                    stored.payload,
                     converter.settings,
                     descriptors=(self._write,),
                 )

@@ -6,10 +6,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent.archive.archive import Archive
-from agent.archive.records import Job
+from agent.archive.records import Job, StoredObject
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.transfer_syntaxes import encoding_of
 from agent.errors import LocalError, StorageError
@@ -47,24 +46,41 @@ async def open_outgoing(
     read, LocalError for a change that its character set cannot hold and where the object cannot be
     had in the transfer syntax, PeerError when it is not what its own says.
     """
-    path = archive.path_of(job)
+    stored = StoredObject(
+        str(archive.path_of(job)),
+        job.sop_instance_uid,
+        job.sop_class_uid,
+        job.transfer_syntax_uid,
+        job.data_set_offset,
+        job.payload,
+    )
+    return await open_stored(stored, context, converter, group)
+
+
+async def open_stored(
+    stored: StoredObject,
+    context: PresentationContext,
+    converter: Converter | None,
+    group: TaskGroup,
+) -> Outgoing:
+    """As `open_outgoing`, for an object that no job is about."""
     sop_class_uid = context.abstract_syntax
-    if context.transfer_syntax != job.transfer_syntax_uid:
+    if context.transfer_syntax != stored.transfer_syntax_uid:
         if converter is None:
             raise LocalError("nobody is there to convert the object", value=context.transfer_syntax)
-        copy = await converter.start(group, str(path), job, context.transfer_syntax, sop_class_uid)
-        uid = copy.new_instance_uid or job.sop_instance_uid
+        copy = await converter.start(group, stored, context.transfer_syntax, sop_class_uid)
+        uid = copy.new_instance_uid or stored.sop_instance_uid
         return Outgoing(copy, sop_class_uid, uid, copy.close)
-    descriptor = _open(path)
+    descriptor = _open(stored.path)
     try:
-        source = _source(descriptor, job, context)
+        source = _source(descriptor, stored, context)
     except BaseException:
         os.close(descriptor)
         raise
-    return Outgoing(source, sop_class_uid, job.sop_instance_uid, lambda: os.close(descriptor))
+    return Outgoing(source, sop_class_uid, stored.sop_instance_uid, lambda: os.close(descriptor))
 
 
-def _open(path: Path) -> int:
+def _open(path: str) -> int:
     try:
         descriptor = os.open(path, os.O_RDONLY)
         # The kernel reads while we do other things: a cold disk shall not hold up the loop.
@@ -74,13 +90,13 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def _source(descriptor: int, job: Job, context: PresentationContext) -> DataSetSource:
-    offset = job.data_set_offset
-    stored = FileBytes(descriptor, offset)
-    syntax = encoding_of(job.transfer_syntax_uid)
-    general = context.abstract_syntax if context.abstract_syntax != job.sop_class_uid else ""
-    values = changed_values(stored, syntax, job.payload, general)
+def _source(descriptor: int, stored: StoredObject, context: PresentationContext) -> DataSetSource:
+    offset = stored.data_set_offset
+    data = FileBytes(descriptor, offset)
+    syntax = encoding_of(stored.transfer_syntax_uid)
+    general = context.abstract_syntax if context.abstract_syntax != stored.sop_class_uid else ""
+    values = changed_values(data, syntax, stored.payload, general)
     if not values:
         return FileSource(descriptor, offset)
-    head, resume = rewritten(stored, syntax, values)
+    head, resume = rewritten(data, syntax, values)
     return ChainSource([BytesSource(head), FileSource(descriptor, offset + resume)])
