@@ -58,7 +58,7 @@ def _time(seconds: float) -> str:
 
 def _creation_scp(entity: Entity, configuration: Configuration) -> Iterator[str]:
     answers = entity.media_creation
-    profiles = answers.profiles or tuple(name for name, row in PROFILES.items() if not row.icon)
+    profiles = answers.profiles or tuple(PROFILES)
     archive = configuration.archive(entity.archive)
     retention = "until a person deletes them"
     if archive is not None and archive.retention.delete != "never":
@@ -86,7 +86,7 @@ def _creation_scp(entity: Entity, configuration: Configuration) -> Iterator[str]
             ),
             ("Verification", "all is read back and compared before the request is DONE"),
             ("All or nothing", "an instance that cannot be written fails the request"),
-            ("Icons in the DICOMDIR", "none"),
+            ("Icons in the DICOMDIR", "where the application profile wants them"),
             ("Labels, barcodes", "none; no attributes are extracted for them"),
             ("Character sets", "kept as received; the DICOMDIR has those of the instances"),
             ("Copies", f"up to {answers.copies}; more get 0115H"),

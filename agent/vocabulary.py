@@ -48,7 +48,7 @@ def vocabulary() -> Vocabulary:
         serial_kinds=tuple(serial.DRIVERS),
         media_kinds=tuple(removable.DRIVERS),
         panel_kinds=tuple(panel.DRIVERS),
-        media_profiles=tuple(name for name, row in PROFILES.items() if not row.icon),
+        media_profiles=tuple(PROFILES),
     )
 
 

@@ -93,6 +93,11 @@ def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> No
         default="none",
         help="keys of a product on top of those of the profile (default %(default)s)",
     )
+    parser.add_argument(
+        "--icons",
+        action="store_true",
+        help="an icon of each image in the directory, where the profile does not want one anyway",
+    )
     if update:
         parser.add_argument(
             "--delete",
@@ -124,8 +129,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _profiles(options: argparse.Namespace) -> int:
     for row in sorted(PROFILES.values(), key=lambda each: (each.clause, each.name)):
-        if row.icon:
-            continue
         if options.json:
             print(json.dumps({"name": row.name, "clause": row.clause, "medium": row.medium}))
         else:
@@ -227,6 +230,7 @@ def _write(options: argparse.Namespace) -> int:
         update=update,
         without=frozenset(options.delete),
         envelope=envelope,
+        icons=options.icons,
     ) as writer:
         for path in files_below(options.files):
             try:

@@ -15,11 +15,13 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from agent.dataset.attributes import Attributes
+from agent.dataset import tags
+from agent.dataset.attributes import Attribute, Attributes
+from agent.dataset.file_meta import FileMeta
 from agent.dataset.uid import new_uid
 from agent.dataset.whole_write import sync_folder, write_whole
-from agent.errors import LocalError, StorageError
-from agent.media.application_profiles import Profile, check
+from agent.errors import GantryError, StorageError
+from agent.media.application_profiles import Profile, check, check_image, wanted_for
 from agent.media.directory_records import LEVELS, RECORD_TYPES, Key, record_type_of
 from agent.media.directory_writer import (
     ROOT_ENTITY,
@@ -33,7 +35,9 @@ from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
 from agent.media.file_copying import copy_part_10
-from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
+from agent.media.file_ids import DICOMDIR, open_file
+from agent.media.file_set_checks import check_security, check_wishes
+from agent.media.icons import icon_of
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of
 
@@ -64,6 +68,7 @@ class FileSetWriter:
         without: frozenset[str] = frozenset(),
         spill_folder: Path | None = None,
         envelope: Envelope | None = None,
+        icons: bool = False,
     ) -> None:
         """A new file-set in `folder`, which is made where it is not there. Without `file_set_uid`
         its File-set UID is a new one.
@@ -75,15 +80,19 @@ class FileSetWriter:
         profile must have one, and no other may. What is not secured is in `spill_folder`, or where
         temporary files are, in files without a name.
 
-        Raises LocalError for a new file-set where there is one, for a File-set ID that PS3.10 8.5
-        does not allow, and for a profile whose records need an icon, which we do not make. Raises
-        StorageError for an update where there is no directory, or one without a Directory
-        Information Module (PS3.4 I.3.3 e), or one that is damaged or not in Explicit VR Little
-        Endian: they are left untouched.
+        With `icons` each image has one that an icon can be made of, as large as the profile says;
+        where the profile wants one of each, an image without is refused in any case. Memory is then
+        that of `icons.icon_of`, too.
+
+        Raises LocalError for a new file-set where there is one, and for a File-set ID that PS3.10
+        8.5 does not allow. Raises StorageError for an update where there is no directory, or one
+        without a Directory Information Module (PS3.4 I.3.3 e), or one that is damaged or not in
+        Explicit VR Little Endian: they are left untouched.
         """
-        _check_arguments(folder, profile, file_set_id, update)
-        _check_security(profile, envelope)
+        check_wishes(folder, profile, file_set_id, update)
+        check_security(profile, envelope)
         self._envelope = envelope
+        self._icons = icons or profile.icon.is_required
         self._spill_folder = spill_folder
         self._folder = folder
         self._profile = profile
@@ -140,8 +149,8 @@ class FileSetWriter:
         """Copy a Part 10 file into the file-set; its File ID, "" when the instance is there.
 
         Raises StorageError for a file that cannot be read, is not what the profile allows, lacks a
-        mandatory key, has a study that belongs to another patient, or cannot be written; PeerError
-        for a data set that cannot be parsed. The file-set is then as before.
+        mandatory key or icon, has a study that belongs to another patient, or cannot be written;
+        PeerError for a data set that cannot be parsed. The file-set is then as before.
         """
         try:
             descriptor = open_file(path)
@@ -177,7 +186,9 @@ class FileSetWriter:
         levels = LEVELS if kind.parent else ()
         rows = {name: self._keys_of(name) for name in (*levels, kind.name)}
         wanted = frozenset(tag for keys in rows.values() for tag in wanted_of(keys))
+        wanted |= wanted_for(self._profile, found.sop_class_uid)
         keys = read_keys(descriptor, found.meta, wanted | STAND_INS)
+        check_image(self._profile, found.sop_class_uid, keys, syntax)
         if levels and not keys.has("PatientID"):
             keys.set("PatientID", _stand_in_for_patient(keys.text("StudyInstanceUID")))
         chain, missing = self._way_to(_identities(keys, levels))
@@ -201,6 +212,8 @@ class FileSetWriter:
             found.sop_instance_uid,
             syntax,
         )
+        if self._icons and kind.name == "IMAGE":
+            self._add_icon(descriptor, found.meta, reference)
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
         copy_part_10(descriptor, found, self._folder / file_id, self._creator, self._envelope)
@@ -212,6 +225,21 @@ class FileSetWriter:
         self._count(parent)
         self._old.known.add(hash(found.sop_instance_uid))
         return file_id.replace("/", "\\")
+
+    def _add_icon(self, descriptor: int, meta: FileMeta, record: Attributes) -> None:
+        rule = self._profile.icon
+        try:
+            icon = icon_of(descriptor, meta, rule.side)
+        except GantryError as error:
+            if not rule.is_required:
+                return
+            raise StorageError(
+                f"{self._profile.name} wants an icon of each image, and none can be made of this: "
+                f"{error.message}",
+                clause=self._profile.clause,
+                way_out="Leave the object out, or take a general purpose profile.",
+            ) from error
+        record.put(tags.ICON_IMAGE_SEQUENCE, Attribute("SQ", (icon,)))
 
     def _keys_of(self, name: str) -> tuple[Key, ...]:
         """Those of PS3.3 F.5, of the profile and of the product; where one stands twice, the
@@ -330,51 +358,6 @@ def _identities(keys: Attributes, levels: tuple[str, ...]) -> list[tuple[str, st
 def _stand_in_for_patient(study: str) -> str:
     """A Patient ID must be there and be unique (PS3.3 F.5.1): one for each study without."""
     return f"NOID-{zlib.crc32(study.encode()):08X}"
-
-
-def _check_arguments(folder: Path, profile: Profile, file_set_id: str, update: bool) -> None:
-    if profile.icon:
-        raise LocalError(
-            f"{profile.name} wants an icon in each IMAGE record, and we make none.",
-            clause=profile.clause,
-            value=profile.name,
-            way_out="Use STD-GEN-CD or another general purpose profile.",
-        )
-    if update and not profile.updates:
-        raise LocalError(
-            f"{profile.name} has no File-set Updater.", clause=profile.clause, value=profile.name
-        )
-    if not is_file_set_id(file_set_id):
-        raise LocalError(
-            f"{file_set_id!r} is no File-set ID.",
-            clause="PS3.10 8.5",
-            value=file_set_id,
-            limit=16,
-            way_out="Use up to 16 of A-Z, 0-9 and _.",
-        )
-    if not update and FileNames(folder).real_name(DICOMDIR) is not None:
-        raise LocalError(
-            f"{folder} has a file-set already.",
-            value=str(folder),
-            way_out="Update it (--update), or take another folder.",
-        )
-
-
-def _check_security(profile: Profile, envelope: Envelope | None) -> None:
-    if profile.secure and envelope is None:
-        raise LocalError(
-            f"{profile.name} wants Secure DICOM files, and nobody is named who could open them.",
-            clause="PS3.15 D.1",
-            value=profile.name,
-            way_out="Name the certificate of a recipient, or a password.",
-        )
-    if envelope is not None and not profile.secure:
-        raise LocalError(
-            f"{profile.name} has no Secure DICOM files.",
-            clause=profile.clause,
-            value=profile.name,
-            way_out="Use a secure profile, as STD-GEN-SEC-CD.",
-        )
 
 
 def _two_patients(study: str) -> StorageError:

@@ -32,6 +32,17 @@ LONGEST_KEY = 1 << 20
 """Bytes of one key; a longer one is left out, as if the object had none."""
 
 _CONTENT_SEQUENCE = tags.from_text("ContentSequence")
+_SHARED_GROUPS = tags.from_text("SharedFunctionalGroupsSequence")
+IN_SHARED_GROUPS = frozenset(
+    tags.from_text(each)
+    for each in (
+        "ReferencedImageSequence",
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+    )
+)
+"""What PS3.11 Table H.3-2 looks for in the Shared Functional Groups (5200,9229), too."""
 _ITEM_DELIMITATION_LENGTH = 8
 
 
@@ -39,9 +50,13 @@ def read_keys(descriptor: int, meta: FileMeta, wanted: frozenset[int]) -> Attrib
     """Those of the wanted attributes that the object has, at the top level.
 
     Of a Content Sequence, the items that modify the title of the document are given, and no others
-    (PS3.3 F.5.25). Memory: the keys, each up to `LONGEST_KEY`, and a block. Raises PeerError where
-    the data set cannot be parsed, StorageError where the file cannot be read.
+    (PS3.3 F.5.25). Of `IN_SHARED_GROUPS` those that an enhanced object has there are taken from
+    there. Memory: the keys, each up to `LONGEST_KEY`, and a block. Raises PeerError where the data
+    set cannot be parsed, StorageError where the file cannot be read.
     """
+    shared = wanted & IN_SHARED_GROUPS
+    if shared:
+        wanted |= {_SHARED_GROUPS}
     source = decoded(FileBytes(descriptor, meta.data_set_offset), meta.encoding)
     syntax = meta.encoding
     if syntax.deflated:
@@ -51,7 +66,23 @@ def read_keys(descriptor: int, meta: FileMeta, wanted: frozenset[int]) -> Attrib
     found = decode_attributes(b"".join(reading.pieces), syntax)
     if reading.modifiers:
         found.put(_CONTENT_SEQUENCE, Attribute("SQ", tuple(reading.modifiers)))
+    for tag in shared:
+        _take_from_groups(found, tag)
+    found.remove(_SHARED_GROUPS)
     return found
+
+
+def _take_from_groups(found: Attributes, tag: int) -> None:
+    """What is at the top level goes before (PS3.11 Table H.3-2)."""
+    groups = found.item_of(_SHARED_GROUPS)
+    if not len(groups) or found.has(tag):
+        return
+    for macro in groups:
+        # The attribute is the macro itself, or within its one item (PS3.3 C.7.6.16.2).
+        value = groups[macro] if macro == tag else groups.item_of(macro).get(tag)
+        if value is not None and not value.is_empty:
+            found.put(tag, value)
+            return
 
 
 class _Reading:

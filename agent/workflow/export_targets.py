@@ -75,12 +75,12 @@ def check_target(target: Target, profile: Profile) -> None:
         raise LocalError(f"{path} is not a whole path", value=target.path)
     if target.kind not in (FOLDER, IMAGE, DISC) or target.volume_size < 0:
         raise LocalError("it is not clear where to", value=target, limit=(FOLDER, IMAGE, DISC))
-    if profile.icon:
+    if target.kind != FOLDER and profile.wants_udf:
         raise LocalError(
-            f"{profile.name} wants an icon in each IMAGE record, and we make none",
-            clause=profile.clause,
+            f"{profile.name} wants the file system UDF, and discs are made with ISO 9660",
+            clause="PS3.12 J, X",
             value=profile.name,
-            way_out="Use STD-GEN-CD or another general purpose profile.",
+            way_out="Take a profile for CD or DVD, or export into a folder.",
         )
     if target.update and (target.kind != FOLDER or not profile.updates):
         raise LocalError(

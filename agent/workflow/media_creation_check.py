@@ -29,11 +29,13 @@ from agent.services.storage_commitment import Failure, Reference
 
 class Rules(NamedTuple):
     """What is allowed: `profiles` that may be asked for (none: all that can be written), the one
-    `default`, and whether the request forbids lossy compression."""
+    `default`, whether the request forbids lossy compression, and whether images of discs are made,
+    which are never UDF."""
 
     default: str
     profiles: tuple[str, ...] = ()
     lossy_is_forbidden: bool = False
+    are_images: bool = False
 
 
 class Checked(NamedTuple):
@@ -113,7 +115,9 @@ def _reason(
         return NO_SUCH_INSTANCE
     if instance.sop_class_uid != reference.sop_class_uid:
         return CLASS_INSTANCE_CONFLICT
-    if profile is None or profile.icon or (rules.profiles and name not in rules.profiles):
+    if profile is None or (rules.profiles and name not in rules.profiles):
+        return PROFILE_NOT_SUPPORTED
+    if rules.are_images and profile.wants_udf:
         return PROFILE_NOT_SUPPORTED
     if record_type_of(instance.sop_class_uid) is None:
         return CLASS_NOT_SUPPORTED
@@ -172,6 +176,7 @@ def united(profiles: Sequence[Profile]) -> Profile:
         tuple(syntaxes),
         None if any(each.classes is None for each in chosen) else classes,
         {record: tuple(rows.values()) for record, rows in keys.items()},
+        max(each.icon for each in chosen),
     )
 
 

@@ -24,11 +24,12 @@ from agent.archive.records import Instance
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.dataset.whole_write import sync_folder
-from agent.errors import GantryError
+from agent.errors import GantryError, StorageError
 from agent.media.application_profiles import Profile
 from agent.media.directory_writer import Creator
 from agent.media.file_ids import open_file
 from agent.media.file_set import FileSetWriter
+from agent.media.file_set_checks import check_file
 from agent.services.media_creation import Volume
 from agent.services.media_creation_table import (
     INSTANCE_TOO_LARGE,
@@ -95,6 +96,7 @@ class Making:
             self._task.profile,
             self._task.profiles,
             self._request.text("AllowLossyCompression") == "NO",
+            self._task.kind == "image",
         )
         checked = check_request(wanted, here, rules)
         if checked.info != "NORMAL":
@@ -159,6 +161,10 @@ class Making:
                 path = target
             try:
                 size = path.stat().st_size
+                check_file(profile, path)
+            except StorageError:
+                failed.append(Failure(reference, PROFILE_INSTANCE_CONFLICT))
+                continue
             except FileNotFoundError:
                 failed.append(Failure(reference, PROCESSING_FAILED))
                 continue

@@ -163,4 +163,5 @@ def test_wrong_words_are_wrong_usage(tmp_path: Path, words: list[str]) -> None:
 def test_profiles_are_listed() -> None:
     said = gantry("media", "profiles").check().output
     assert "STD-GEN-USB-JPEG" in said
-    assert "STD-XA1K" not in said
+    assert "STD-XA1K-DVD" in said
+    assert "STD-DVD-SEC-MPEG2-MPML" in said

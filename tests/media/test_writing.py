@@ -265,8 +265,6 @@ def test_wrong_wishes_are_refused(tmp_path: Path) -> None:
         made(tmp_path / "set", [])
     with pytest.raises(LocalError, match="File-set ID"):
         made(tmp_path / "other", [], file_set_id="my set")
-    with pytest.raises(LocalError, match="icon"):
-        made(tmp_path / "other", [], "STD-XA1K-CD")
     with pytest.raises(ConfigurationError, match="no application profile"):
         profile_of("STD-GEN-TAPE")
     assert profile_of("std-gen-usb-jpeg") is PROFILES["STD-GEN-USB-JPEG"]

@@ -170,7 +170,7 @@ def test_each_instance_that_cannot_be_on_the_media_is_named_with_the_reason(
         (request_for([other]), "INST_AP_CONFLICT", [(image, 0x0119)]),
         (request_for([image, image]), "DUPL_REF_INST", []),
         (request_for([image], "STD-NONE"), "NOT_SUPPORTED", [(image, 0x0204)]),
-        (request_for([image], "STD-XABC-CD"), "NOT_SUPPORTED", [(image, 0x0204)]),
+        (request_for([image], "STD-XABC-CD"), "INST_AP_CONFLICT", [(image, 0x0202)]),
         (request_for([image], "STD-DEN-CD"), "INST_AP_CONFLICT", [(image, 0x0202)]),
         (
             request_for([image], "STD-GEN-BD-MPEG2-MPML", AllowLossyCompression="NO"),

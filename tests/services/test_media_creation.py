@@ -220,7 +220,7 @@ def checked(
         ([wanted(sop_class=REPORT)], [here()], "INST_AP_CONFLICT", [0x0119]),
         ([wanted(sop_class=PRINTER)], [here(sop_class=PRINTER)], "NOT_SUPPORTED", [0x0122]),
         ([wanted(profile="STD-NONE")], [here()], "NOT_SUPPORTED", [0x0204]),
-        ([wanted(profile="STD-XABC-CD")], [here()], "NOT_SUPPORTED", [0x0204]),
+        ([wanted(profile="STD-XABC-CD")], [here()], "INST_AP_CONFLICT", [0x0202]),
         ([wanted(profile="STD-DEN-CD")], [here()], "INST_AP_CONFLICT", [0x0202]),
         (
             [wanted(profile="STD-GEN-CD"), wanted("1.2.4", "STD-GEN-USB-JPEG")],
