@@ -19,10 +19,12 @@ from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from agent.errors import GantryError, PeerError, StorageError
 from agent.media.directory_file import BrokenLink, DirectoryFile, Record
 from agent.media.directory_records import RECORD_TYPES, RETIRED, ROOT, record_type_of
-from agent.media.file_ids import DICOMDIR, FileNames, fault_of, is_file_set_id
+from agent.media.file_ids import DICOMDIR, fault_of, is_file_set_id
 from agent.media.found import Damage
 from agent.media.opening import NO_OPENER, Opener
 from agent.media.reading import found_in
+from agent.media.tree import PackedTree, Tree
+from agent.media.tree_opening import tree_of
 
 _UNIQUE = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
 _KEY_TAGS = {
@@ -44,22 +46,33 @@ def check(root: Path, opener: Opener = NO_OPENER) -> Iterator[Fault]:
 
     Every file is opened, a Secure DICOM file with the keys of `opener`, and its head read. Memory:
     that of `found_in`, and the identities of patients, studies and series. Raises StorageError
-    where `root` is no folder.
+    where `root` is no folder, no ZIP file and no mail, or is damaged as a whole.
     """
-    names = FileNames(root)
-    name = names.real_name(DICOMDIR)
+    tree = tree_of(root, opener)
+    try:
+        yield from _of_tree(tree)
+    finally:
+        tree.close()
+
+
+def _of_tree(tree: Tree) -> Iterator[Fault]:
+    name = tree.real_name(DICOMDIR)
     if name is None:
         yield Fault(DICOMDIR, "there is none", "PS3.10 8.6")
     else:
-        yield from _of_directory(root / name, name, opener)
-    for each in found_in(root, opener=opener):
-        if isinstance(each, Damage):
+        yield from _of_directory(tree, name)
+    # With a directory to follow, nobody asks for all files of an archive.
+    faults = tree.faults if isinstance(tree, PackedTree) else ()
+    yield from (Fault(each.file, each.reason) for each in faults)
+    told = {each.file for each in faults}
+    for each in found_in(tree):
+        if isinstance(each, Damage) and each.file not in told:
             yield Fault(each.file, each.reason)
 
 
-def _of_directory(path: Path, name: str, opener: Opener) -> Iterator[Fault]:
+def _of_directory(tree: Tree, name: str) -> Iterator[Fault]:
     try:
-        descriptor = opener.open(path)
+        descriptor = tree.open(name)
     except (OSError, GantryError):
         return  # found_in says it
     try:

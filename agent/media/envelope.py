@@ -47,6 +47,8 @@ from agent.security.recipients import (
     recipient_infos,
 )
 
+CLAUSE_OF_MAIL = "PS3.15 B.8"
+
 _BLOCK = 1 << 18
 
 
@@ -110,28 +112,75 @@ class Envelope:
         """
         size = len(head) + max(0, os.fstat(source).st_size - offset)
         before = self._beginning(size)
-        plain_size = len(before) + size + self._ending_length
-        block = self._cipher.block_length
-        padding = block - plain_size % block
-        key, vector = os.urandom(self._cipher.key_length), os.urandom(block)
-        write(self._head(key, vector, plain_size + padding))
-        encryptor = self._cipher.transformation(key, vector).encryptor()
-        write(encryptor.update(before))
+        inner = SIGNED_DATA if self._signer else DIGESTED_DATA
+        encrypt, finish = self._encryption(write, inner, len(before) + size + self._ending_length)
+        encrypt(before)
+        encrypt(self._copied(encrypt, _pieces(head, source, offset), size))
+        finish()
+
+    def sign(self, write: Callable[[bytes], None], source: int) -> None:
+        """Signed-data around a MIME entity, as S/MIME has it (RFC 8551 3.5.2).
+
+        Raises OSError, what `write` raises, StorageError as `write` does, and ConfigurationError
+        where nobody is named who signs.
+        """
+        if self._signer is None:
+            raise ConfigurationError(
+                "nobody signs the mail",
+                clause=CLAUSE_OF_MAIL,
+                way_out="Name a private key and its certificate.",
+            )
+        size = os.fstat(source).st_size
+        signed = self._beginning(size)
+        write(_content_info(SIGNED_DATA, len(signed) + size + self._ending_length) + signed)
+        write(self._copied(write, _pieces(b"", source, 0), size))
+
+    def encrypt(self, write: Callable[[bytes], None], source: int) -> None:
+        """Enveloped-data around a MIME entity, as S/MIME has it (RFC 8551 3.3).
+
+        Raises OSError, what `write` raises, and StorageError as `write` does.
+        """
+        size = os.fstat(source).st_size
+        encrypt, finish = self._encryption(write, DATA, size)
+        done = 0
+        for piece in _pieces(b"", source, 0):
+            done += len(piece)
+            encrypt(piece)
+        _check_size(done, size)
+        finish()
+
+    def _copied(self, write: Callable[[bytes], None], pieces: Iterator[bytes], size: int) -> bytes:
+        """Write the pieces; what stands behind them."""
         digest = hashlib.new(self._digest)
         done = 0
-        for piece in _pieces(head, source, offset):
+        for piece in pieces:
             digest.update(piece)
             done += len(piece)
-            write(encryptor.update(piece))
-        if done != size:
-            raise StorageError("The file was changed while it was read.", value=done, limit=size)
-        write(encryptor.update(self._ending(digest.digest()) + bytes((padding,)) * padding))
-        write(encryptor.finalize())
+            write(piece)
+        _check_size(done, size)
+        return self._ending(digest.digest())
 
-    def _head(self, key: bytes, vector: bytes, encrypted: int) -> bytes:
+    def _encryption(
+        self, write: Callable[[bytes], None], inner: str, size: int
+    ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        """What encrypts piece after piece, `size` bytes in all, and what comes behind the last."""
+        block = self._cipher.block_length
+        padding = block - size % block
+        key, vector = os.urandom(self._cipher.key_length), os.urandom(block)
+        write(self._head(inner, key, vector, size + padding))
+        encryptor = self._cipher.transformation(key, vector).encryptor()
+
+        def encrypt(piece: bytes) -> None:
+            write(encryptor.update(piece))
+
+        def finish() -> None:
+            write(encryptor.update(bytes((padding,)) * padding) + encryptor.finalize())
+
+        return encrypt, finish
+
+    def _head(self, inner: str, key: bytes, vector: bytes, encrypted: int) -> bytes:
         """All before the first encrypted byte (RFC 5652 6.1)."""
         cipher = algorithm(self._cipher.identifier, element(OCTET_STRING, vector))
-        inner = SIGNED_DATA if self._signer else DIGESTED_DATA
         head = header(context(0, constructed=False), encrypted)
         for tag, before in (
             (SEQUENCE, object_identifier(inner) + cipher),
@@ -165,6 +214,17 @@ class Envelope:
         if self._signer:
             return self._signer.certificates + self._signer.infos(digest)
         return element(OCTET_STRING, digest)
+
+
+def _content_info(kind: str, length: int) -> bytes:
+    """What stands before a content of so many bytes (RFC 5652 3), its own header included."""
+    inside = object_identifier(kind) + header(context(0), length)
+    return header(SEQUENCE, len(inside) + length) + inside
+
+
+def _check_size(done: int, size: int) -> None:
+    if done != size:
+        raise StorageError("The file was changed while it was read.", value=done, limit=size)
 
 
 def _pieces(head: bytes, source: int, offset: int) -> Iterator[bytes]:

@@ -57,6 +57,12 @@ def is_secure(descriptor: int) -> bool:
     return start.startswith(_CONTENT_INFO, size)
 
 
+def folder_of(keys: Keys) -> str | None:
+    """The folder for plain files, for `tempfile`."""
+    found = keys.folder or os.environ.get("TMPDIR") or "/var/tmp"
+    return found if keys.folder or Path(found).is_dir() else None
+
+
 class Opener:
     """Opens files; of a Secure DICOM file the plain one, after it was verified.
 
@@ -88,7 +94,11 @@ class Opener:
         Raises OSError, and StorageError for a Secure DICOM file that cannot be opened, with the
         reason: nothing of it can be used then.
         """
-        descriptor = open_file(path)
+        return self.opened(open_file(path))
+
+    def opened(self, descriptor: int) -> int:
+        """The same for a file that is open: the descriptor itself, or in its place, which is closed
+        then, that of the plain file. Raises as `open` does."""
         try:
             if not is_secure(descriptor):
                 return descriptor
@@ -99,6 +109,16 @@ class Opener:
             return self._plain(descriptor)
         finally:
             os.close(descriptor)
+
+    @property
+    def folder(self) -> str | None:
+        """Where plain files are kept, for `tempfile`."""
+        return folder_of(self._keys)
+
+    def mail(self, source: int) -> int:
+        """A descriptor of the MIME entity in a message of S/MIME, given as its DER, after it was
+        verified. Raises StorageError, ConfigurationError."""
+        return self._secure_files().open_mail(source).descriptor
 
     def _plain(self, source: int) -> int:
         if not self._keys:

@@ -16,23 +16,26 @@ from agent.errors import GantryError, PeerError, StorageError
 from agent.media.directory_file import BrokenLink, DirectoryFile, Record
 from agent.media.directory_records import LEVELS, RECORD_TYPES, RETIRED
 from agent.media.examining import Examined, examined
-from agent.media.file_ids import DICOMDIR, FileNames, comparable
+from agent.media.file_ids import DICOMDIR, comparable
 from agent.media.found import Damage, FoundInstance
 from agent.media.opening import NO_OPENER, Opener
+from agent.media.tree import Tree
+from agent.media.tree_opening import tree_of
 
 _PREFIX_END = 132
 _KNOWN = RETIRED | RECORD_TYPES.keys()
 
 
 def found_in(
-    root: Path, *, open_files: bool = True, opener: Opener = NO_OPENER
+    root: Path | Tree, *, open_files: bool = True, opener: Opener = NO_OPENER
 ) -> Iterator[FoundInstance | Damage]:
-    """The instances of the file-set below `root`, and all damage that is seen on the way.
+    """The instances of the file-set below `root`, and all damage that is seen on the way; `root` is
+    a folder, a ZIP file, a mail, or a tree that is open, which has an opener of its own.
 
     Damage of a file comes before its instance. Without `open_files` the directory alone is asked,
     and whether its files are there: that is quick, and a file that is not what its record says goes
     unseen. Keys are the records', completed by the file's. Where the links of the directory are
-    broken, what no record led to is looked for in the folders.
+    broken, or none of its files is there, what no record led to is looked for in the folders.
 
     Secure DICOM files are opened with the keys of `opener`; one that cannot be is damage.
 
@@ -40,80 +43,67 @@ def found_in(
     bytes for each instance (sixty when links are broken), and the names of one folder: one to two
     MiB for 100,000 instances. Raises StorageError when `root` itself cannot be read.
     """
-    names = FileNames(root)
-    if not root.is_dir():
-        raise StorageError(f"{root} is not a folder that can be read.", value=str(root))
-    directory = names.real_name(DICOMDIR)
+    if not isinstance(root, Path):
+        yield from _found_in(root, open_files)
+        return
+    tree = tree_of(root, opener)
+    try:
+        yield from _found_in(tree, open_files)
+    finally:
+        tree.close()
+
+
+def _found_in(tree: Tree, open_files: bool) -> Iterator[FoundInstance | Damage]:
+    directory = tree.real_name(DICOMDIR)
     if directory is None:
-        yield from walk(root, opener=opener)
+        yield from walk(tree)
         return
     try:
-        descriptor = opener.open(root / directory)
+        descriptor = tree.open(directory)
     except (OSError, GantryError) as error:
         yield _unopened(directory, error)
-        yield from walk(root, opener=opener)
+        yield from walk(tree)
         return
     try:
-        yield from _Directory(root, names, directory, opener).found(descriptor, open_files)
+        yield from _Directory(tree, directory).found(descriptor, open_files)
     finally:
         os.close(descriptor)
 
 
 def walk(
-    root: Path, without: Container[int] = frozenset(), *, opener: Opener = NO_OPENER
+    root: Path | Tree, without: Container[int] = frozenset()
 ) -> Iterator[FoundInstance | Damage]:
-    """The instances in all files below `root`, whatever a DICOMDIR says, in the order of names.
+    """The instances in all files, whatever a DICOMDIR says, in the order of names or of an archive.
 
     `without` are hashes of names that are known already. What is no DICOM is passed over in
-    silence; links are not followed. Memory: the names of the folders on the way down.
+    silence.
     """
-    for file in _files(root):
+    tree = tree_of(root) if isinstance(root, Path) else root
+    for file in tree.files():
         if isinstance(file, Damage):
             yield file
         elif comparable(file) != DICOMDIR and hash(file) not in without:
-            yield from _examined_file(root, opener, file)
-
-
-def _files(root: Path) -> Iterator[str | Damage]:
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        try:
-            with os.scandir(root / folder) as entries:
-                listed = sorted((each.name, _kind_of(each)) for each in entries)
-        except OSError as error:
-            yield Damage(folder or ".", f"the folder cannot be read: {error.strerror}")
-            continue
-        prefix = f"{folder}/" if folder else ""
-        yield from (prefix + name for name, kind in listed if kind == "file")
-        pending.extend(prefix + name for name, kind in reversed(listed) if kind == "folder")
-
-
-def _kind_of(entry: os.DirEntry[str]) -> str:
-    if entry.is_dir(follow_symlinks=False):
-        return "folder"
-    return "file" if entry.is_file(follow_symlinks=False) else ""
+            yield from _examined_file(tree, file)
 
 
 class _Directory:
     """The file-set that a DICOMDIR describes."""
 
-    def __init__(self, root: Path, names: FileNames, name: str, opener: Opener) -> None:
-        self._root = root
-        self._names = names
+    def __init__(self, tree: Tree, name: str) -> None:
+        self._tree = tree
         self._name = name
-        self._opener = opener
+        self._missing = 0
 
     def found(self, descriptor: int, open_files: bool) -> Iterator[FoundInstance | Damage]:
         try:
             directory = DirectoryFile(descriptor)
         except (PeerError, StorageError) as error:
             yield Damage(self._name, f"it cannot be read as a directory: {error.message}")
-            yield from walk(self._root, opener=self._opener)
+            yield from walk(self._tree)
             return
         if directory.information.sequence_offset is None:
             # A DICOMDIR need not have a Directory Information Module (PS3.4 I.3.2 d).
-            yield from walk(self._root, opener=self._opener)
+            yield from walk(self._tree)
             return
         known = array("q")
         is_broken = False
@@ -126,8 +116,9 @@ class _Directory:
             for found in self._of_record(directory, above, record, open_files):
                 known.append(hash(found.file))
                 yield found
-        if is_broken:
-            yield from walk(self._root, frozenset(known), opener=self._opener)
+        if is_broken or 0 < len(known) == self._missing:
+            # Links that lead nowhere; or files that all have other names, as in some mails.
+            yield from walk(self._tree, frozenset(known))
 
     def _of_record(
         self,
@@ -150,8 +141,9 @@ class _Directory:
         if not referring.file_id:
             yield Damage(self._name, f"{where} refers to no file")
             return
-        file = self._names.real_name(referring.file_id)
+        file = self._tree.real_name(referring.file_id)
         if file is None:
+            self._missing += 1
             yield Damage(
                 referring.file_id.replace("\\", "/"),
                 f"the file that {where} refers to is not there",
@@ -172,7 +164,7 @@ class _Directory:
                 keys,
             )
             return
-        yield from _examined_file(self._root, self._opener, file, referring, keys)
+        yield from _examined_file(self._tree, file, referring, keys)
 
 
 def _unopened(file: str, error: OSError | GantryError) -> Damage:
@@ -182,15 +174,14 @@ def _unopened(file: str, error: OSError | GantryError) -> Damage:
 
 
 def _examined_file(
-    root: Path,
-    opener: Opener,
+    tree: Tree,
     file: str,
     record: Record | None = None,
     keys: dict[str, str] | None = None,
 ) -> Iterator[FoundInstance | Damage]:
     """The instance in a file. Without a record, a file that is no DICOM is none of our business."""
     try:
-        descriptor = opener.open(root / file)
+        descriptor = tree.open(file)
     except (OSError, GantryError) as error:
         yield _unopened(file, error)
         return

@@ -11,15 +11,14 @@ import hashlib
 import hmac
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
-from agent.media.opening import Keys
+from agent.media.opening import Keys, folder_of
 from agent.media.signatures import check_signatures, damaged, read_certificates
 from agent.security.cms import (
     CLAUSE,
@@ -69,9 +68,17 @@ class SecureFiles:
         Raises StorageError, which says in one sentence why it cannot be had; nothing of the file
         was used then.
         """
+        return self._opened(source, self._decrypt)
+
+    def open_mail(self, source: int) -> Opened:
+        """The MIME entity in one layer of S/MIME (RFC 8551): what is signed, or what is encrypted,
+        which may be another layer. Raises StorageError, as `open` does."""
+        return self._opened(source, self._unseal)
+
+    def _opened(self, source: int, read: Callable[[int, int], str]) -> Opened:
         try:
-            with tempfile.TemporaryFile(dir=_folder_of(self._keys)) as plain:
-                signer = self._decrypt(source, plain.fileno())
+            with tempfile.TemporaryFile(dir=folder_of(self._keys)) as plain:
+                signer = read(source, plain.fileno())
                 # A descriptor of its own, for reading only, from the first byte on.
                 descriptor = os.open(f"/proc/self/fd/{plain.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -83,12 +90,40 @@ class SecureFiles:
         return Opened(descriptor, signer)
 
     def _decrypt(self, source: int, target: int) -> str:
-        reader = Reader(_pieces(source), _OUTSIDE)
-        reader.enter(SEQUENCE)
-        kind = reader.object_identifier()
-        reader.enter(context(0))
+        reader, kind = _content_info(source)
         if kind != ENVELOPED_DATA:
             raise StorageError("it is not encrypted, as the profile wants it", clause=CLAUSE)
+        return self._enveloped(reader, target, self._content, _looks_right)
+
+    def _unseal(self, source: int, target: int) -> str:
+        reader, kind = _content_info(source)
+        if kind == ENVELOPED_DATA:
+            return self._enveloped(reader, target, self._entity, _looks_like_either)
+        if kind != SIGNED_DATA:
+            raise unsupported("the content type", kind)
+        reader.enter(SEQUENCE)
+        signer = self._signed(reader, target)
+        for _ in range(3):
+            reader.leave()
+        return signer
+
+    def _entity(self, reader: Reader, kind: str, target: int) -> str:
+        """An entity that is encrypted and nothing more; or one that is signed, without a MIME
+        entity around the signature."""
+        if kind != DATA or reader.next_tag() == SEQUENCE:
+            return self._content(reader, kind, target)
+        for piece in reader.rest():
+            write_whole(target, piece)
+        return ""
+
+    def _enveloped(
+        self,
+        reader: Reader,
+        target: int,
+        take: Callable[[Reader, str, int], str],
+        looks_right: Callable[[bytes], bool],
+    ) -> str:
+        """What is encrypted, read by `take`; who signed it."""
         reader.enter(SEQUENCE)
         reader.integer()
         if reader.next_tag() == context(0):
@@ -101,9 +136,9 @@ class SecureFiles:
         cipher, vector = read_cipher(reader)
         encrypted = reader.octets(context(0, constructed=False))
         beginning, encrypted = _beginning(encrypted, 2 * cipher.block_length)
-        key = self._content_key(recipients, cipher, vector, beginning)
+        key = self._content_key(recipients, cipher, vector, beginning, looks_right)
         plain = Reader(_decrypted(encrypted, cipher, key, vector), _INSIDE)
-        signer = self._content(plain, inner, target)
+        signer = take(plain, inner, target)
         if plain.next_tag() is not None:
             raise plain.fault("goes on behind its end")
         reader.leave()
@@ -119,6 +154,7 @@ class SecureFiles:
         cipher: ContentCipher,
         vector: bytes,
         beginning: bytes,
+        looks_right: Callable[[bytes], bool],
     ) -> bytes:
         reason = "none of our keys opens"
         for key in content_keys(
@@ -126,7 +162,7 @@ class SecureFiles:
         ):
             reason = "none of our keys opens, or in which nothing is signed or digested"
             decryptor = cipher.transformation(key, vector).decryptor()
-            if _looks_right(decryptor.update(beginning)):
+            if looks_right(decryptor.update(beginning)):
                 return key
         raise StorageError(f"it is a Secure DICOM file that {reason}", clause=CLAUSE)
 
@@ -200,9 +236,13 @@ class SecureFiles:
             raise reader.fault("has a certificate that cannot be understood") from error
 
 
-def _folder_of(keys: Keys) -> str | None:
-    found = keys.folder or os.environ.get("TMPDIR") or "/var/tmp"
-    return found if keys.folder or Path(found).is_dir() else None
+def _content_info(source: int) -> tuple[Reader, str]:
+    """A reader within the content of a ContentInfo, and its type (RFC 5652 3)."""
+    reader = Reader(_pieces(source), _OUTSIDE)
+    reader.enter(SEQUENCE)
+    kind = reader.object_identifier()
+    reader.enter(context(0))
+    return reader, kind
 
 
 def _written(reader: Reader, names: Iterable[str], target: int) -> dict[str, bytes]:
@@ -250,6 +290,11 @@ def _looks_right(plain: bytes) -> bool:
         return False
     size = 2 + (plain[1] - 0x80 if plain[1] > 0x80 else 0)
     return plain[size : size + 1] in (bytes((INTEGER,)), bytes((OBJECT_IDENTIFIER,)))
+
+
+def _looks_like_either(plain: bytes) -> bool:
+    """Whether this is that, or the beginning of a MIME entity, which is text."""
+    return _looks_right(plain) or all(0x20 <= each < 0x7F or each in b"\t\r\n" for each in plain)
 
 
 def _decrypted(

@@ -127,6 +127,13 @@ class Reader:
         while self.next_tag() is not None:
             self.whole(longest)
 
+    def rest(self) -> Iterator[bytes]:
+        """All that is left, piece by piece, whatever it is."""
+        while self._available(1):
+            found = self._piece[self._start :]
+            self._taken(len(found))
+            yield found
+
     def octets(self, tag: int = OCTET_STRING) -> Iterator[bytes]:
         """The contents of an OCTET STRING, primitive or cut into parts, piece by piece.
 

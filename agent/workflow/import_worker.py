@@ -26,6 +26,7 @@ from agent.errors import GantryError, StorageError
 from agent.media.found import Damage, FoundInstance
 from agent.media.opening import Opener
 from agent.media.reading import found_in
+from agent.media.tree_opening import tree_of
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
 from agent.workflow.medium_presence import presence
 from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
@@ -53,16 +54,16 @@ class _Medium:
     def __init__(self, settings: ImportSettings) -> None:
         self._settings = settings
         self._root = Path(settings.root)
-        self._opener = Opener(settings.keys)
         try:
             self._presence = presence(self._root)
+            self._tree = tree_of(self._root, Opener(settings.keys))
         except OSError as error:
             raise self._gone(error.strerror) from error
         self._found = self._of_the_study()
         self._identity = unpack(settings.identity) if settings.identity else None
 
     def _of_the_study(self) -> Iterator[FoundInstance | Damage]:
-        for each in found_in(self._root, opener=self._opener):
+        for each in found_in(self._tree):
             if isinstance(each, Damage):
                 # Of which study it would have been nobody can say.
                 yield each
@@ -114,7 +115,7 @@ class _Medium:
         return StorageError(f"{self._root} cannot be read: {why}", way_out=_PUT_BACK)
 
     def _write(self, found: FoundInstance, target: int) -> Taken:
-        source = self._opener.open(self._root / found.file)
+        source = self._tree.open(found.file)
         try:
             meta = read_file_meta(source, tolerate=True)
             sop_class, instance = identity_of(source, meta)
