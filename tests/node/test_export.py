@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,49 @@ def some(
     return stored(node, *made)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A node for several tests, and the data sets that are in it, by SOP Instance UID."""
+
+    node: NodeProcess
+    archive: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def with_a_mixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    folder = tmp_path_factory.mktemp("mixture")
+    with NodeProcess(folder / "node") as node:
+        yield Loaded(node, a_mixture(node, folder / "in"))
+
+
+@pytest.fixture(scope="module")
+def with_160_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    """Of 100 kilobytes each, in four series."""
+    folder = tmp_path_factory.mktemp("images")
+    with NodeProcess(folder / "node") as node:
+        yield Loaded(node, some(node, folder / "in", series=4, images=40, size=100))
+
+
+@pytest.fixture
+def mixed(with_a_mixture: Loaded) -> Iterator[Loaded]:
+    yield with_a_mixture
+    nothing_goes_on(with_a_mixture.node)
+
+
+@pytest.fixture
+def full(with_160_images: Loaded) -> Iterator[Loaded]:
+    yield with_160_images
+    nothing_goes_on(with_160_images.node)
+
+
+def nothing_goes_on(node: NodeProcess) -> None:
+    """What a test that failed has left would disturb the next."""
+    for each in node.ask("export-list")["items"]:
+        if each["state"] == "IN PROGRESS":
+            node.ask("export-stop", id=each["id"])
+            over(node, each["id"])
+
+
 def begin(node: NodeProcess, target: Path | str, **how: Any) -> dict[str, Any]:
     how = how or {"date_from": "19000101"}
     return dict(node.ask("export-begin", target=str(target), **how))
@@ -144,10 +188,9 @@ def test_a_folder_gets_a_file_set_with_every_byte_of_the_archive(
     ],
 )
 def test_studies_are_chosen_by_what_is_known_of_them(
-    node: NodeProcess, tmp_path: Path, how: dict[str, Any], uids: set[int]
+    mixed: Loaded, tmp_path: Path, how: dict[str, Any], uids: set[int]
 ) -> None:
-    a_mixture(node, tmp_path / "in")
-    completed(node, tmp_path / "set", **how)
+    completed(mixed.node, tmp_path / "set", **how)
     found = {int(each.rpartition(".")[2]) for each in files_on(tmp_path / "set")}
     assert found == uids
 
@@ -184,8 +227,8 @@ def test_nothing_is_written_where_it_is_not_clear_what_or_where_to(
         begin(node, target, patient_id="P2")
 
 
-def test_a_file_set_is_added_to_and_what_was_there_stays(node: NodeProcess, tmp_path: Path) -> None:
-    archive = a_mixture(node, tmp_path / "in")
+def test_a_file_set_is_added_to_and_what_was_there_stays(mixed: Loaded, tmp_path: Path) -> None:
+    node, archive = mixed.node, mixed.archive
     target = tmp_path / "set"
     completed(node, target, patient_id="P1")
     before = {path: path.read_bytes() for path in (target / "DICOM").rglob("I*")}
@@ -228,9 +271,8 @@ def test_what_a_profile_does_not_take_is_converted_without_loss(
          tmp_path / "THEIRS", "DICOM"]).check()  # fmt: skip
 
 
-def test_what_cannot_be_converted_is_left_out_and_named(node: NodeProcess, tmp_path: Path) -> None:
-    files = [save(made, tmp_path / f"{number}") for number, made in enumerate(mixture())]
-    stored(node, *files)
+def test_what_cannot_be_converted_is_left_out_and_named(mixed: Loaded, tmp_path: Path) -> None:
+    node = mixed.node
     target = tmp_path / "set"
     found = completed(node, target, profile="STD-CTMR-CD", date_from="1900")
     kept = {path.rpartition(".")[2] for path in uids_read_by_us(target)}
@@ -253,10 +295,8 @@ def image_files(image: Path, into: Path) -> Path:
     return into
 
 
-def test_an_image_has_every_file_as_other_programs_find_it(
-    node: NodeProcess, tmp_path: Path
-) -> None:
-    archive = a_mixture(node, tmp_path / "in")
+def test_an_image_has_every_file_as_other_programs_find_it(mixed: Loaded, tmp_path: Path) -> None:
+    node, archive = mixed.node, mixed.archive
     image = tmp_path / "cd.iso"
     found = completed(node, image, kind="image", profile="STD-GEN-CD", date_from="1900")
     assert found["copied"] == 9
@@ -325,9 +365,9 @@ def test_a_disc_is_burnt_and_the_next_volume_waits_for_the_next_disc(
 @pytest.mark.parametrize("kind", ["folder", "image"])
 @pytest.mark.parametrize("moment", [0.0, 0.3, 0.8, 1.5])
 def test_an_export_goes_on_after_the_node_was_killed(
-    node: NodeProcess, tmp_path: Path, moment: float, kind: str
+    full: Loaded, tmp_path: Path, moment: float, kind: str
 ) -> None:
-    archive = some(node, tmp_path / "in", series=4, images=40, size=100)
+    node, archive = full.node, full.archive
     target = tmp_path / ("cd.iso" if kind == "image" else "set")
     begun = begin(node, target, kind=kind, date_from="1900")
     until(lambda: exported(node, begun["id"])["stage"], lambda: node.log)
@@ -351,7 +391,7 @@ def test_an_update_that_is_given_up_leaves_the_file_set_as_it_was(
     target = tmp_path / "set"
     completed(node, target, date_from="1900")
     before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
-    some(node, tmp_path / "in", series=4, images=100, size=100, study=2)
+    some(node, tmp_path / "in", series=4, images=60, size=100, study=2)
     begun = begin(node, target, date_from="1900", update=True)
     until(lambda: exported(node, begun["id"])["now"] > 5, lambda: node.log)
     node.ask("export-stop", id=begun["id"])
@@ -406,9 +446,9 @@ def test_a_target_that_is_full_before_the_end_fails_and_is_left_as_it_was(
 
 
 def test_a_stick_that_is_pulled_is_waited_for_and_nothing_goes_where_it_was(
-    node: NodeProcess, tmp_path: Path, stick: Path
+    full: Loaded, stick: Path
 ) -> None:
-    archive = some(node, tmp_path / "in", series=4, images=40, size=100)
+    node, archive = full.node, full.archive
     begun = begin(node, stick / "set", date_from="1900")
     until(lambda: exported(node, begun["id"])["now"] > 5, lambda: node.log)
     subprocess.run(["umount", "-l", stick], check=True)

@@ -49,7 +49,7 @@ def memory_of(node: NodeProcess) -> int:
     return tree_memory(node.process.pid)
 
 
-def give(node: NodeProcess, content: bytes, *, within: bool, seconds: float = 0.3) -> bytes:
+def give(node: NodeProcess, content: bytes, *, within: bool, seconds: float = 0.1) -> bytes:
     """Send it, hear what comes back for a moment, and leave."""
     with contextlib.suppress(OSError), contextlib.closing(RawPeer.connect(node.port)) as peer:
         if within:

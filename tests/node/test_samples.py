@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -49,20 +50,55 @@ def send(port: int, one: Sample) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Archives:
+    """One of each kind; GANTRY is known to Orthanc at `port`."""
+
+    dcmtk: DcmtkStoreScp
+    pynetdicom: PynetdicomScp
+    orthanc: Orthanc
+    port: int
+
+    def node(self, folder: Path, more: str = "") -> NodeProcess:
+        made = NodeProcess(folder)
+        made.port = self.port
+        made.write(more)
+        return made
+
+
+@pytest.fixture(scope="module")
+def running(start_shared_peer: Any, tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    folder = tmp_path_factory.mktemp("archives")
+    port = free_port()
+    return Archives(
+        start_shared_peer(DcmtkStoreScp(folder / "dcmtk")),
+        start_shared_peer(PynetdicomScp(folder / "pynetdicom")),
+        start_shared_peer(Orthanc(folder / "orthanc", modalities={"GANTRY": ("127.0.0.1", port)})),
+        port,
+    )
+
+
+@pytest.fixture
+def archives(running: Archives) -> Archives:
+    """They, empty."""
+    for path in (*running.dcmtk.received(), *running.pynetdicom.received()):
+        path.unlink()
+    running.orthanc.clear()
+    return running
+
+
 @pytest.mark.parametrize("number", range(len(EVEN)))
 def test_every_sample_arrives_at_dcmtk_pynetdicom_and_orthanc_as_it_was_sent(
-    tmp_path: Path, start_peer: Any, number: int
+    tmp_path: Path, archives: Archives, number: int
 ) -> None:
-    dcmtk = start_peer(DcmtkStoreScp(tmp_path / "dcmtk"))
-    pynetdicom = start_peer(PynetdicomScp(tmp_path / "pynetdicom"))
-    orthanc = start_peer(Orthanc(tmp_path / "orthanc"))
+    dcmtk, pynetdicom, orthanc = archives.dcmtk, archives.pynetdicom, archives.orthanc
     more = peer_table("DCMTK", dcmtk.port) + peer_table("PYNETDICOM", pynetdicom.port)
     # Orthanc answers an object that lacks what it wants with A700, and hangs on one whose pixel
     # data are odd: tried again and again they would keep the others waiting.
     more += peer_table("ORTHANC", orthanc.port).replace(
         "[peer.retry]\n", "[peer.timers]\ndimse = 5\n[peer.retry]\nattempts = 1\n"
     )
-    with NodeProcess(tmp_path / "node", more) as node:
+    with archives.node(tmp_path / "node", more) as node:
         sent = {each.sop_instance_uid: each for each in EVEN[number] if send(node.port, each)}
         assert sent
         for peer in ("DCMTK", "PYNETDICOM", "ORTHANC"):
@@ -97,21 +133,14 @@ def test_all_kinds_of_samples_are_among_them() -> None:
     assert len({each.transfer_syntax_uid for each in samples()}) >= 12
 
 
-def test_echo_in_both_directions_with_each(tmp_path: Path, start_peer: Any) -> None:
-    dcmtk = start_peer(DcmtkStoreScp(tmp_path / "dcmtk"))
-    pynetdicom = start_peer(PynetdicomScp(tmp_path / "pynetdicom"))
-    own = free_port()
-    orthanc = start_peer(Orthanc(tmp_path / "orthanc", modalities={"GANTRY": ("127.0.0.1", own)}))
-    with NodeProcess(tmp_path / "node") as node:
-        for peer in (dcmtk, pynetdicom, orthanc):
+def test_echo_in_both_directions_with_each(tmp_path: Path, archives: Archives) -> None:
+    with archives.node(tmp_path / "node") as node:
+        for peer in (archives.dcmtk, archives.pynetdicom, archives.orthanc):
             said = echo(peer.port)
             assert "0000H Success" in said, said
         echoscu(node.port, called="GANTRY").check()
         assert statuses(pynetdicom_echo(node.port).check()) == [0]
-    node.port = own
-    node.write("")
-    with node:
-        orthanc.rest("/modalities/GANTRY/echo", method="POST", body={})
+        archives.orthanc.rest("/modalities/GANTRY/echo", method="POST", body={})
 
 
 def echo(port: int) -> str:
@@ -121,17 +150,15 @@ def echo(port: int) -> str:
     ).output
 
 
-def test_orthanc_and_pynetdicom_send_to_us_what_they_have(tmp_path: Path, start_peer: Any) -> None:
-    port = free_port()
-    orthanc = start_peer(Orthanc(tmp_path / "orthanc", modalities={"GANTRY": ("127.0.0.1", port)}))
+def test_orthanc_and_pynetdicom_send_to_us_what_they_have(
+    tmp_path: Path, archives: Archives
+) -> None:
+    orthanc = archives.orthanc
     chosen = [each for each in EVEN[0] if each.has_study and each.meta_agrees][:40]
     for each in chosen:
         with contextlib.suppress(HTTPError):  # it does not take each of them
             orthanc.upload(each.path.read_bytes())
-    node = NodeProcess(tmp_path / "node")
-    node.port = port
-    node.write("")
-    with node:
+    with archives.node(tmp_path / "node") as node:
         orthanc.store("GANTRY", *orthanc.instances())
         there = {uid: dcmread(BytesIO(file)) for uid, file in orthanc.instance_files().items()}
         here = {str(each.SOPInstanceUID): each for each in map(dcmread, node.objects())}
@@ -146,7 +173,7 @@ def test_orthanc_and_pynetdicom_send_to_us_what_they_have(tmp_path: Path, start_
         before = {data_set_bytes(path) for path in node.objects()}
         names = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "693_J2KI.dcm", "liver.dcm")
         few = [each.path for each in samples() if each.path.name in names]
-        done = pynetdicom_store(port, *few)
+        done = pynetdicom_store(node.port, *few)
         assert set(statuses(done)) == {0}
         # What came again is the same object, or another in what pydicom writes anew.
         assert {data_set_bytes(path) for path in node.objects()} >= before

@@ -30,14 +30,25 @@ StartPeer = Callable[[_Peer], _Peer]
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
     if report.failed:
-        for peer in item.stash.get(_PEERS, []):
-            report.sections.append((f"log of {type(peer).__name__}", peer.describe()))
+        for node in item.listchain():
+            for peer in node.stash.get(_PEERS, []):
+                report.sections.append((f"log of {type(peer).__name__}", peer.describe()))
     return report
 
 
 @pytest.fixture
 def start_peer(request: pytest.FixtureRequest) -> Iterator[StartPeer[Any]]:
     """`peer = start_peer(DcmtkStoreScp(tmp_path / "far"))`: started, and killed after the test."""
+    yield from _starting(request)
+
+
+@pytest.fixture(scope="module")
+def start_shared_peer(request: pytest.FixtureRequest) -> Iterator[StartPeer[Any]]:
+    """The same, for fixtures of a module: killed after its last test."""
+    yield from _starting(request)
+
+
+def _starting(request: pytest.FixtureRequest) -> Iterator[StartPeer[Any]]:
     peers = request.node.stash.setdefault(_PEERS, [])
     with ExitStack() as running:
 

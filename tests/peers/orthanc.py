@@ -128,3 +128,8 @@ class Orthanc(Server):
     def upload(self, file: bytes) -> Any:
         """Put a Part 10 file in by REST."""
         return json.loads(self.request("/instances", method="POST", body=file))
+
+    def clear(self) -> None:
+        """Delete all that is stored."""
+        for identifier in self.rest("/patients"):
+            self.request(f"/patients/{identifier}", method="DELETE")
