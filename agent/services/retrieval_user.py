@@ -25,7 +25,7 @@ from agent.loop import Event, TaskGroup, sleep
 from agent.network import command as c
 from agent.network.association import Association, Response
 from agent.network.commands import C_MOVE_RQ, c_get_rq, c_move_rq
-from agent.network.negotiation import ContextNeed
+from agent.network.negotiation import ContextNeed, PresentationContext
 from agent.network.presentation_context import MAXIMUM_PRESENTATION_CONTEXTS
 from agent.network.status import Category
 from agent.network.user_information import ExtendedNegotiation, RoleSelection
@@ -50,6 +50,7 @@ _COMMON = tuple(
     )
 )
 
+_FAILED_SOP_INSTANCE_UID_LIST = 0x0008_0058
 _LONGEST = 30 * 86400.0
 """Seconds of one retrieval; silence ends it much sooner."""
 
@@ -234,14 +235,22 @@ async def retrieve(
         # Its responses would come while nobody waits for them.
         association.abort()
         raise
+    return Retrieved(response, Counts.of(response), _failed_uids(response, context))
+
+
+def _failed_uids(response: Response, context: PresentationContext) -> tuple[str, ...]:
     said = response.data_set
     try:
         failed = decoded_from(said if isinstance(said, bytes) else None, context)
     except PeerError:
         # The status stands, whatever is wrong with the list of what failed.
-        failed = Attributes()
-    uids = tuple(each for each in failed.texts("FailedSOPInstanceUIDList") if each)
-    return Retrieved(response, Counts.of(response), uids)
+        return ()
+    found = failed.texts("FailedSOPInstanceUIDList")
+    if not found:
+        # DCMTK and Orthanc put it into the command set.
+        raw = response.elements.get(_FAILED_SOP_INSTANCE_UID_LIST, b"")
+        found = tuple(raw.decode("ascii", "replace").strip(" \0").split("\\"))
+    return tuple(each for each in found if each)
 
 
 def common_storage_classes() -> tuple[str, ...]:
