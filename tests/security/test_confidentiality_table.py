@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
+from agent.configuration.deidentification import OPTIONS
 from agent.errors import ConfigurationError
 from agent.security.confidentiality_actions import _OURS, _STRUCTURAL, options_of
 from agent.security.confidentiality_table import LETTERS, PRIVATE, Option, row_of, rows
@@ -94,3 +95,7 @@ def test_an_option_that_is_none_is_named_with_those_there_are() -> None:
 def test_dates_cannot_be_kept_and_modified() -> None:
     with pytest.raises(ConfigurationError, match="dates"):
         options_of(["retain-full-dates", "retain-modified-dates"])
+
+
+def test_the_configuration_knows_the_same_options() -> None:
+    assert {each.value for each in Option} == set(OPTIONS)
