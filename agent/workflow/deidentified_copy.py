@@ -16,9 +16,11 @@ from agent.dataset.file_meta import FileMeta, encode_file_meta, read_file_meta
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_of
 from agent.dataset.whole_write import write_whole
 from agent.errors import ConfigurationError, LocalError, StorageError
+from agent.objects.transcoding import Transcoding
 from agent.security.confidentiality_actions import ConfidentialityProfile, options_of
 from agent.security.deidentification import Deidentification
 from agent.security.pseudonyms import Pseudonyms, read_table
+from agent.workflow.deidentified_pixels import PixelRules
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -35,6 +37,7 @@ class Deidentifier:
         self._profile = ConfidentialityProfile(options_of(rule.options))
         self._pseudonyms = _pseudonyms(rule, passing)
         self._values = _values(rule)
+        self._pixels = PixelRules(rule)
 
     def copy(
         self, source: ByteSource, encoding_uid: str, transfer_syntax_uid: str = ""
@@ -52,6 +55,7 @@ class Deidentifier:
             self._profile,
             self._pseudonyms,
             self._values,
+            self._pixels,
         )
 
 
@@ -66,6 +70,7 @@ class DeidentifiedCopy:
         profile: ConfidentialityProfile,
         pseudonyms: Pseudonyms,
         values: Mapping[int, tuple[str, bytes]],
+        pixels: PixelRules,
     ) -> None:
         syntax = encoding_of(encoding_uid)
         self._source = source
@@ -83,16 +88,33 @@ class DeidentifiedCopy:
         """In which it is written."""
         self.remarks: tuple[str, ...] = ()
         """What a person should know of it."""
+        self._transcoding: Transcoding | None = None
+        change = pixels.change(source, encoding_uid, transfer_syntax_uid)
+        if change is not None:
+            self._transcoding = Transcoding(
+                source,
+                encoding_uid,
+                change.transfer_syntax_uid,
+                compressed_as=transfer_syntax_uid,
+                alteration=change.alteration,
+            )
+            self.transfer_syntax_uid = change.transfer_syntax_uid
+            if change.transfer_syntax_uid != transfer_syntax_uid:
+                self.remarks = ("it is uncompressed now, as its pixels were cleaned",)
 
     def write(self, write: Callable[[bytes], object]) -> None:
         """Write the data set. Raises PeerError for what is damaged and what `write` raises; what
         was written then is no data set."""
+        through = self._deidentification.through
+        if self._transcoding is not None:
+            self._transcoding.write(write, through=through)
+            return
         rewrite(
             self._source,
             self._encoding_uid,
             self._encoding_uid,
             write,
-            through=self._deidentification.through,
+            through=through,
         )
 
 
