@@ -70,6 +70,7 @@ _ROWS = (
     Command("dump", FILES, "show the elements of a file", "agent.cli.dump"),
     Command("media", FILES, "file-sets with a DICOMDIR", "agent.cli.media"),
     Command("convert", FILES, "files into another transfer syntax", "agent.cli.convert"),
+    Command("deidentify", FILES, "files without what identifies a patient", "agent.cli.deidentify"),
     Command("config", CONFIGURATION, "show, check or begin a configuration", "agent.cli.config"),
     Command("doctor", CONFIGURATION, "check this machine and put it right", "agent.cli.doctor"),
     Command(

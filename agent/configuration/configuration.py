@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from agent.configuration.archive import Archive
 from agent.configuration.compression import ReceivedCompression
+from agent.configuration.deidentification import Deidentify
 from agent.configuration.delivery import Delivery
 from agent.configuration.entity import Entity
 from agent.configuration.intake import Capture, Folder, Panel, Serial
@@ -70,6 +71,12 @@ class Configuration:
         default=(),
         name="compress",
     )
+    deidentifications: tuple[Deidentify, ...] = key(
+        Tables(Deidentify),
+        "ways to de-identify copies",
+        default=(),
+        name="deidentify",
+    )
     folders: tuple[Folder, ...] = key(
         Tables(Folder), "folders that are watched", default=(), name="folder"
     )
@@ -94,6 +101,9 @@ class Configuration:
 
     def archive(self, name: str) -> Archive | None:
         return _by_name(self.archives, name)
+
+    def deidentification(self, name: str) -> Deidentify | None:
+        return _by_name(self.deidentifications, name)
 
     def peer_calling(self, title: str) -> Peer | None:
         """The peer that calls under this AE title."""

@@ -28,6 +28,10 @@ FIRST_NAMES: dict[str, dict[str, str]] = {
     "entity.service": {"name": "storage"},
     "peer": {"name": "PACS", "addresses": '["192.0.2.10:104"]'},
     "route": {"name": "everything", "deliver": '["PACS"]'},
+    "deidentify": {
+        "name": "trial",
+        "secret": '{ file = "/etc/gantry/pseudonyms.key" }',
+    },
     "compress": {"name": "images", "to": '["jpeg-lossless"]'},
     "folder": {"name": "drop", "path": '"/srv/gantry/drop"'},
     "capture": {"name": "video"},
@@ -82,7 +86,7 @@ def _first_key(key: Key, path: str, mark: str) -> Iterator[str]:
     if key.example and given is None:
         yield f"# For example: {key.name} = {key.example}"
     if given is not None:
-        value = given if given[0] in '["' else value_text(given)
+        value = given if given[0] in '["{' else value_text(given)
     elif key.required:
         raise AssertionError(f"the first file lacks a value for {path}.{key.name}")
     elif key.default is None or (written := key.kind.write(key.default)) == {}:

@@ -11,7 +11,7 @@ piece of 64 KiB and what the reader holds; bulk data are copied piece by piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from agent.dataset import tags
 from agent.dataset.byte_source import ByteSource, decoded
@@ -86,6 +86,22 @@ _SIGNED_LIKE_THE_PIXELS = frozenset(
 _WIDE_LIKE_THE_WAVEFORM = frozenset((0x5400_0110, 0x5400_0112, 0x5400_100A, 0x5400_1010))
 
 
+E = TypeVar("E")
+
+
+def skip_over(event: Element | SequenceStart, events: Iterator[E]) -> None:
+    """Take the events of what `event` begins, up to its end; of a plain element there are none."""
+    if isinstance(event, SequenceStart):
+        ends: type[SequenceEnd | FragmentsEnd] = SequenceEnd
+    elif event.length == UNDEFINED_LENGTH:
+        ends = FragmentsEnd
+    else:
+        return
+    for following in events:
+        if isinstance(following, ends) and following.depth == event.depth:
+            return
+
+
 def can_convert(source_syntax: str, target_syntax: str) -> bool:
     """Whether `convert` goes from one to the other, given as UIDs."""
     return source_syntax in NATIVE and target_syntax in NATIVE
@@ -134,6 +150,20 @@ Changes = Mapping[int, tuple[str, bytes] | None]
 """Top-level attributes to set, as VR and little endian value, or to leave out."""
 
 
+class Replacement(NamedTuple):
+    """An element with a value of its own among the events of a source; the value is little endian,
+    without padding."""
+
+    tag: int
+    vr: str
+    value: bytes
+
+
+Through = Callable[[ByteSource, Iterator[Event]], Iterator[Event | Replacement]]
+"""Lets the events of a data set pass, without those that go, with others that come instead. It gets
+the bytes that positions in events refer to. Order and nesting of what it gives must be right."""
+
+
 def rewrite(
     source: ByteSource,
     source_syntax: str,
@@ -143,14 +173,14 @@ def rewrite(
     changes: Changes | None = None,
     additions: Changes | None = None,
     pixel_data: PixelDataConversion | None = None,
-    filtered: Callable[[Iterator[Event]], Iterator[Event]] = iter,
+    through: Through | None = None,
     value_representation: Callable[[int], str] = tags.dictionary_value_representation,
 ) -> None:
     """As `convert`, between any two transfer syntaxes, with attributes changed on the way.
 
     `changes` are made whatever the source has, `additions` only where it has no such attribute.
-    Without `pixel_data`, the pixel data are copied, which needs two native syntaxes. `filtered`
-    takes the events of the source, and gives those that are to be written.
+    Everything passes `through` first. Without `pixel_data`, the pixel data are copied, which needs
+    two native syntaxes, or twice the same.
     """
     syntax = encoding_of(source_syntax)
     bytes_of = decoded(source, syntax)
@@ -159,8 +189,7 @@ def rewrite(
     conversion.changes = dict(changes or {})
     conversion.additions = dict(additions or {})
     conversion.pixel_data = pixel_data
-    conversion.filtered = filtered
-    conversion.run(value_representation)
+    conversion.run(value_representation, through)
 
 
 class _Surroundings:
@@ -187,30 +216,40 @@ class _Conversion:
         self._target = target_syntax
         self._writer = DataSetWriter(write, target_syntax)
         self._around = [_Surroundings()]
-        self._same = source_syntax.uid == target_syntax.uid
-        self._fragments: Element | None = None
         self.changes: dict[int, tuple[str, bytes] | None] = {}
         self.additions: dict[int, tuple[str, bytes] | None] = {}
         self.pixel_data: PixelDataConversion | None = None
-        self.filtered: Callable[[Iterator[Event]], Iterator[Event]] = iter
         self._pending: list[int] = []
+        self._kept: Element | None = None
 
-    def run(self, value_representation: Callable[[int], str]) -> None:
+    def run(
+        self, value_representation: Callable[[int], str], through: Through | None = None
+    ) -> None:
         self._pending = sorted({*self.changes, *self.additions}, reverse=True)
-        events = elements(
+        events: Iterator[Event | Replacement] = elements(
             self._source,
             self._syntax,
             through_bulk=True,
             value_representation=value_representation,
         )
-        for event in self._changed(self.filtered(events)):
+        if through is not None:
+            events = through(self._source, cast(Iterator[Event], events))
+        for event in self._changed(events):
             self._copy_event(event)
         self._writer.close()
 
-    def _copy_event(self, event: Event) -> None:
+    def _copy_event(self, event: Event | Replacement) -> None:
         writer = self._writer
         if isinstance(event, Element):
             self._element(event)
+        elif isinstance(event, Replacement):
+            tag, vr, value = event
+            writer.element(tag, vr, value if self._target.little_endian else swap(vr, value))
+        elif self._kept is not None and isinstance(event, FragmentStart):
+            self._fragment(event, self._kept)
+        elif self._kept is not None and isinstance(event, FragmentsEnd):
+            self._kept = None
+            writer.end_fragments()
         elif isinstance(event, SequenceStart):
             writer.begin_sequence(event.tag)
         elif isinstance(event, ItemStart):
@@ -221,23 +260,21 @@ class _Conversion:
             self._around.pop()
         elif isinstance(event, SequenceEnd):
             writer.end_sequence()
-        elif self._fragments is not None and isinstance(event, FragmentStart):
-            self._copy_fragment(event, self._fragments)
-        elif self._fragments is not None and isinstance(event, FragmentsEnd):
-            writer.end_fragments()
-            self._fragments = None
 
-    def _changed(self, events: Iterator[Event]) -> Iterator[Event]:
+    def _changed(self, events: Iterator[Event | Replacement]) -> Iterator[Event | Replacement]:
         """The events without those of top-level attributes that are changed, which are written
         where they belong."""
         for event in events:
-            if isinstance(event, (Element, SequenceStart)) and not event.depth:
+            if isinstance(event, Element | SequenceStart | Replacement) and self._is_top(event):
                 self._set_before(event.tag)
                 if event.tag in self.changes:
                     self._skip(event, events)
                     continue
             yield event
         self._set_before(0x1_0000_0000)
+
+    def _is_top(self, event: Element | SequenceStart | Replacement) -> bool:
+        return len(self._around) == 1 if isinstance(event, Replacement) else not event.depth
 
     def _set_before(self, tag: int) -> None:
         """Write the new attributes up to this tag, which the source has."""
@@ -251,16 +288,11 @@ class _Conversion:
                 value = value if self._target.little_endian else swap(vr, value)
                 self._writer.element(number, vr, value)
 
-    def _skip(self, event: Element | SequenceStart, events: Iterator[Event]) -> None:
-        if isinstance(event, SequenceStart):
-            ends: type[Event] = SequenceEnd
-        elif event.length == UNDEFINED_LENGTH:
-            ends = FragmentsEnd
-        else:
-            return
-        for following in events:
-            if type(following) is ends and not following.depth:
-                return
+    def _skip(
+        self, event: Element | SequenceStart | Replacement, events: Iterator[Event | Replacement]
+    ) -> None:
+        if isinstance(event, SequenceStart | Element):
+            skip_over(event, events)
 
     def _element(self, element: Element) -> None:
         tag = element.tag
@@ -269,33 +301,38 @@ class _Conversion:
         if tag == tags.PIXEL_DATA and not element.depth and self.pixel_data is not None:
             self.pixel_data(element, self._writer)
             return
-        if element.length == UNDEFINED_LENGTH and element.depth and self._same:
-            # The image of an icon: its fragments follow.
-            self._fragments = element
-            return
         if element.length == UNDEFINED_LENGTH:
-            raise LocalError(
-                "Encapsulated pixel data belong to no native transfer syntax.", clause="PS3.5 A.4"
-            )
+            if self._syntax.uid != self._target.uid:
+                raise LocalError(
+                    "Encapsulated pixel data belong to no native transfer syntax.",
+                    clause="PS3.5 A.4",
+                )
+            self._kept = element
+            return
         if tag in _DECIDING and element.length >= 2:
             self._note(element)
         vr = element.vr if self._syntax.explicit_vr else self._chosen(tag, element.vr)
         self._copy(element, vr)
 
-    def _copy_fragment(self, fragment: FragmentStart, element: Element) -> None:
-        writer = self._writer
+    def _fragment(self, fragment: FragmentStart, element: Element) -> None:
+        """Copy a fragment as it is; the first of them is the Basic Offset Table (A.4)."""
+        length = fragment.length
         if not fragment.number:
-            table = read_exactly(self._source, fragment.value_offset, fragment.length)
-            offsets = decode_numbers("UL", table[: len(table) // 4 * 4])
-            writer.begin_fragments(tuple(map(int, offsets)), tag=element.tag, vr=element.vr)
+            table = read_exactly(self._source, fragment.value_offset, length)
+            little = self._syntax.little_endian
+            offsets = decode_numbers("UL", table[: length // 4 * 4], little_endian=little)
+            self._writer.begin_fragments(
+                [int(each) for each in offsets], tag=element.tag, vr=element.vr
+            )
             return
-        writer.begin_fragment(fragment.length)
-        position, end = fragment.value_offset, fragment.value_offset + fragment.length
-        while position < end:
-            piece = read_exactly(self._source, position, min(_PIECE, end - position))
-            position += len(piece)
-            writer.fragment_data(piece)
-        writer.end_fragment()
+        self._writer.begin_fragment(length)
+        for start in range(0, length, _PIECE):
+            self._writer.fragment_data(
+                read_exactly(
+                    self._source, fragment.value_offset + start, min(_PIECE, length - start)
+                )
+            )
+        self._writer.end_fragment()
 
     def _note(self, element: Element) -> None:
         value = read_exactly(self._source, element.value_offset, 2)

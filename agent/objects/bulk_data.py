@@ -30,16 +30,14 @@ def write_without_bulk_data(
     goes from every transfer syntax into every other, save that an icon which is compressed needs an
     encapsulated one. Memory: that of `conversion`. Raises what `rewrite` does.
     """
-    rewrite(
-        source, source_syntax, target_syntax, write, pixel_data=_nothing, filtered=_without_bulk
-    )
+    rewrite(source, source_syntax, target_syntax, write, pixel_data=_nothing, through=_without_bulk)
 
 
 def _nothing(element: Element, writer: DataSetWriter) -> None:
     """What becomes of Pixel Data."""
 
 
-def _without_bulk(events: Iterator[Event]) -> Iterator[Event]:
+def _without_bulk(source: ByteSource, events: Iterator[Event]) -> Iterator[Event]:
     top = 0
     for event in events:
         if isinstance(event, Element | SequenceStart) and not event.depth:

@@ -153,7 +153,7 @@ class FrameExtraction:
             write,
             changes=self._changes(),
             pixel_data=self._write_pixel_data,
-            filtered=self._filtered,
+            through=self._filtered,
         )
 
     def _checked(
@@ -274,7 +274,7 @@ class FrameExtraction:
 
     # What is left out on the way.
 
-    def _filtered(self, events: Iterator[Event]) -> Iterator[Event]:
+    def _filtered(self, source: ByteSource, events: Iterator[Event]) -> Iterator[Event]:
         """Without private attributes and overlays of frames, wherever they are, and without the
         functional groups of other frames."""
         wanted = frozenset(self.frames)

@@ -117,12 +117,16 @@ class StoredImage:
     def has_odd_bits(self) -> bool:
         """Whether cells hold more than the sample in their low bits: an overlay (PS3.5 8.1.1, as
         retired), or a sample that does not begin at bit 0."""
-        high_bit = self._number(tags.HIGH_BIT, self.stored.bits_stored - 1)
         overlaid = any(
             self._number(tag, 1) not in (0, 1)
             for tag in _OVERLAY_BITS_ALLOCATED & set(self._values)
         )
-        return high_bit != self.stored.bits_stored - 1 or overlaid
+        return self.high_bit != self.stored.bits_stored - 1 or overlaid
+
+    @property
+    def high_bit(self) -> int:
+        """Of a cell, the highest bit that is the sample's."""
+        return self._number(tags.HIGH_BIT, self.stored.bits_stored - 1)
 
     def described(self) -> FrameDescription:
         """What the native frames are like; of compressed ones, as the first one's header says.

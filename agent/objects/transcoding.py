@@ -20,7 +20,7 @@ from agent.codecs.registry import CODECS, codec_of
 from agent.codecs.spill import Spill
 from agent.dataset import tags
 from agent.dataset.byte_source import ByteSource, decoded
-from agent.dataset.conversion import Changes, rewrite
+from agent.dataset.conversion import Changes, Through, rewrite
 from agent.dataset.reader import Element, SequenceStart, elements
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_IMAGE_FRAME,
@@ -46,11 +46,15 @@ _ONE_FRAGMENT = frozenset((RLE_LOSSLESS, DEFLATED_IMAGE_FRAME))
 
 _DEFAULTS = EncodeSettings()
 
+Alteration = Callable[[RowSource, FrameDescription], RowSource]
+"""What is done to the native rows of each frame."""
+
 
 class Transcoding:
     """A data set on its way from `source_syntax` to `target_syntax`, both UIDs.
 
-    `compressed_as` is as of a `StoredImage`.
+    `compressed_as` is as of a `StoredImage`. With an `alteration` all frames are decoded and pass
+    it, even where the transfer syntax stays.
 
     Raises LocalError when that way does not exist: the codec is missing, the frames cannot be
     encoded so, the pixel data are a video. Raises PeerError when the object is not what its
@@ -66,6 +70,7 @@ class Transcoding:
         *,
         salvage: bool = False,
         compressed_as: str = "",
+        alteration: Alteration | None = None,
     ) -> None:
         self._source = source
         self._source_syntax = encoding_of(source_syntax)
@@ -74,17 +79,19 @@ class Transcoding:
         self._settings = settings
         self.remarks: list[str] = []
         self._salvage = self._remark if salvage else None
+        self._alteration = alteration
         self._changes: dict[int, tuple[str, bytes] | None] = {}
         self._additions: Changes = {}
         self._pixels: _KeptFrames | _NativePixels | _EncapsulatedPixels | None = None
         self.new_instance_uid = ""
         """The SOP Instance UID of the copy where something is lost; empty where it stays."""
         _check_families(frames, self._target)
-        if frames.encapsulated or self._target.encapsulated:
+        if frames.encapsulated or self._target.encapsulated or alteration is not None:
             image = StoredImage(source, self._source_syntax, frames.uid)
             if image.pixel_data is None:
                 return
-            if image.compressed and frames.uid == self._target.uid:
+            is_kept = image.compressed and frames.uid == self._target.uid
+            if is_kept and alteration is None:
                 self._pixels = _KeptFrames(image)
             else:
                 self._prepare(image)
@@ -94,9 +101,10 @@ class Transcoding:
         """Whether there are frames that are decoded, or compressed."""
         return self._pixels is not None
 
-    def write(self, write: Callable[[bytes], object]) -> None:
-        """Write the data set. Raises FrameDamaged where a frame is (but for salvage), StorageError
-        where there is no room, and what `write` raises; what was written then is no data set."""
+    def write(self, write: Callable[[bytes], object], *, through: Through | None = None) -> None:
+        """Write the data set; all but Pixel Data pass `through`. Raises FrameDamaged where a frame
+        is (but for salvage), StorageError where there is no room, and what `write` raises; what was
+        written then is no data set."""
         try:
             rewrite(
                 self._source,
@@ -106,6 +114,7 @@ class Transcoding:
                 changes=self._changes,
                 additions=self._additions,
                 pixel_data=self._pixels,
+                through=through,
             )
         finally:
             if isinstance(self._pixels, _EncapsulatedPixels):
@@ -113,7 +122,7 @@ class Transcoding:
 
     def _prepare(self, image: StoredImage) -> None:
         uid = self._target.uid
-        frames = _Frames(image, self._salvage)
+        frames = _Frames(image, self._salvage, self._alteration)
         changes = self._changes
         if image.compressed:
             changes.update(
@@ -186,9 +195,15 @@ def _attributes(image: StoredImage, frame: FrameDescription) -> Changes:
 class _Frames:
     """The native frames of an image, as the target is to get them."""
 
-    def __init__(self, image: StoredImage, salvage: Callable[[str], object] | None) -> None:
+    def __init__(
+        self,
+        image: StoredImage,
+        salvage: Callable[[str], object] | None,
+        alteration: Alteration | None,
+    ) -> None:
         self._image = image
         self._salvage = salvage
+        self._alteration = alteration
         self._expanded = False
         self.count = image.frames
         self.described = image.described()
@@ -221,6 +236,8 @@ class _Frames:
 
     def rows_of(self, number: int) -> RowSource:
         rows = self._image.rows_of(number, salvage=self._salvage)
+        if self._alteration is not None:
+            rows = self._alteration(rows, self._image.described())
         return FullChroma(rows) if self._expanded else rows
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.configuration.configuration import Configuration, Origin
+from agent.configuration.deidentification import Mask
 from agent.configuration.document import first_file, reference, with_reference
 from agent.configuration.key import keys_of
 from agent.configuration.load import load
@@ -44,8 +45,8 @@ def test_the_first_file_is_valid_with_every_key_uncommented(tmp_path: Path) -> N
 def test_the_first_file_shows_every_key_and_no_other() -> None:
     text = first_file()
     for kind, key in ALL:
-        # Conditions and changes are shown by an example of a list of them.
-        if kind not in (Condition, Change) and key.name not in ("profile", "description"):
+        # Conditions, changes and masks are shown by an example of a list of them.
+        if kind not in (Condition, Change, Mask) and key.name not in ("profile", "description"):
             assert re.search(rf"(?m)^#.*\b{key.name}\b", text), f"{kind.__name__}.{key.name}"
     tree = tomllib.loads(COMMENTED_KEY.sub("", text))
     assert set(tree) - {"profile"} < set(keys_of(Configuration))
