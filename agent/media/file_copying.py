@@ -1,4 +1,9 @@
-"""Copying Part 10 files onto a medium, whole and on the disk before anyone counts on them."""
+"""Copying Part 10 files onto a medium, whole and on the disk before anyone counts on them.
+
+Media have FAT mostly, which has no journal: what is not synced may arrive in any order, or never.
+There a rename is several writes, and where the new name leads to is written with the file itself,
+not with its folder; so both are synced, and nothing that must not be lost is renamed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +33,7 @@ def copy_part_10(
     the data set stays as it is. With an envelope it is a Secure DICOM file (PS3.10 7.4). Memory:
     one MiB. Raises OSError; nothing is left then.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         head, position = b"", 0
@@ -72,9 +77,43 @@ def _new_meta(found: Examined, creator: Creator) -> bytes:
     )
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder, and those above it, each on the disk before there is anything in it: else it
+    may be found with what was in its place before. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder)
+    sync_folder(folder.parent)
+
+
+def put_in_place(new: Path, target: Path) -> None:
+    """Rename a file that is synced; afterwards it is under that name on the disk. Raises OSError.
+
+    Until then FAT may have the old file, an empty one, or none under that name.
+    """
+    descriptor = os.open(new, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        new.replace(target)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(target.parent)
+
+
+def sync_file(path: Path) -> None:
+    """What was written to a file is on the disk. Raises OSError."""
+    _sync(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def sync_folder(folder: Path) -> None:
     """What was created or renamed in the folder is on the disk. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
