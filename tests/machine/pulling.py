@@ -28,6 +28,11 @@ SPEED = 3 << 20
 """Bytes per second that a stick reads and writes."""
 SIZE = {"vfat": 64 << 20, "exfat": 64 << 20, "ext4": 64 << 20}
 _EIO = 5
+_HARMLESS = (
+    *("fsck", "There are differences", "This is mostly", "65:01", "Not automatically", "Dirty bit"),
+    *("Automatically", "Auto-correcting", "Leaving", "Free cluster summary"),
+)
+"""What fsck.vfat says of every FAT that was not let go properly, and of what it would do."""
 
 
 class Pulling(Plugging):
@@ -144,8 +149,9 @@ def _said(command: list[Any]) -> str:
     done = subprocess.run(
         list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
-    lines = [each.strip() for each in (done.stdout + done.stderr).splitlines() if each.strip()]
-    return f"{done.returncode}: " + "; ".join(lines[1:-1])[:600]
+    lines = [each.strip() for each in (done.stdout + done.stderr).splitlines()]
+    told = [each for each in lines if each and not each.startswith(_HARMLESS)]
+    return f"{done.returncode}: " + "; ".join(told[:-1])[:600]
 
 
 def _copy_fat(image: Path, out: Path) -> None:

@@ -39,10 +39,16 @@ def run_inside(
     *,
     job: str = JOB,
     seconds: float = 600.0,
+    systemd: bool = False,
 ) -> dict[str, str]:
     """Run a module of `tests/machine/inside` in a guest; name of each test to what went wrong."""
     done = Guest().run(
-        job.format(checks=checks), results, devices=devices, seconds=seconds, attend=attend
+        job.format(checks=checks),
+        results,
+        devices=devices,
+        seconds=seconds,
+        attend=attend,
+        systemd=systemd,
     )
     report = results / "junit.xml"
     assert report.exists(), done.output

@@ -40,7 +40,7 @@ python3 -m pytest -c /dev/null --rootdir /tmp/results --noconftest -p no:cachepr
 def pack(folder: Path, archive: Path) -> None:
     """The code for the guest in one file, compiled: emulated, it would take minutes to copy it."""
     ignored = shutil.ignore_patterns("__pycache__", "test_*.py", "bench", "fuzz")
-    for name in ("agent", "hal", "tests", "profiles"):
+    for name in ("agent", "hal", "tests", "profiles", "systemd"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH

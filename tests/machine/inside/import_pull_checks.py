@@ -12,6 +12,7 @@ from tests.machine.inside.pulled_box import (
     SIZE,
     Box,
     hand,
+    kernel,
     moments,
     pull_count,
     report,
@@ -28,7 +29,7 @@ def seen(box: Box) -> dict[str, Any]:
 
 def imports_of(box: Box, after: int) -> list[dict[str, Any]]:
     """Imports of the study that is on the stick now."""
-    return [each for each in box.ask("import-list", limit=500)["items"] if each["id"] > after]
+    return [each for each in box.ask("import-list", limit=20)["items"] if each["id"] > after]
 
 
 def let_out(box: Box) -> None:
@@ -132,7 +133,7 @@ def test_pulled_while_it_is_imported(tmp_path: Path) -> None:
                 line |= work.disturbed(moment, file_system, seconds, fails_at)
             except AssertionError as error:
                 wrong.append(f"{line}: {error}")
-                line["wrong"] = str(error)[:3000]
+                line |= {"wrong": str(error)[:5000], "kernel": kernel()}
             report("import", **line)
             if wrong:
                 break

@@ -31,7 +31,7 @@ from tests.node.running import ENVIRONMENT, NodeProcess
 
 SHARED = Path("/tmp/results/plugging")
 NAME = "STICK"
-COUNT, SIZE = 24, 64
+COUNT, SIZE = 12, 96
 """Images of a study, and kilobytes of each."""
 _START = 180.0
 
@@ -46,7 +46,7 @@ def until(holds: Callable[[], Any], what: Callable[[], object], seconds: float =
     end = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < end, what()
-        time.sleep(0.1)
+        time.sleep(0.25)
     return found
 
 
@@ -61,6 +61,12 @@ def moments(count: int) -> Iterator[float]:
 
 def pull_count() -> int:
     return int(os.environ["GANTRY_PULLS"])
+
+
+def kernel() -> str:
+    """What it said last of file systems and disks."""
+    done = subprocess.run(["dmesg"], capture_output=True, text=True)
+    return "\n".join(done.stdout.splitlines()[-25:])
 
 
 class Box(NodeProcess):
@@ -113,7 +119,7 @@ class Box(NodeProcess):
 
     def of(self, what: str, number: int) -> dict[str, Any]:
         """An import or export as people see it."""
-        items = self.ask(f"{what}-list", limit=500)["items"]
+        items = self.ask(f"{what}-list", limit=20)["items"]
         return next(dict(each) for each in items if each["id"] == number)
 
     def doctor(self, *words: str) -> str:

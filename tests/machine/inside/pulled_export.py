@@ -25,6 +25,7 @@ from tests.machine.inside.pulled_box import (
     Box,
     Desk,
     hand,
+    kernel,
     moments,
     pull_count,
     report,
@@ -209,7 +210,7 @@ def pulls(kind: str, *, update: bool, file_systems: dict[int, str]) -> None:
                 line |= work.disturbed(moment, file_system, seconds, fails_at)
             except AssertionError as error:
                 wrong.append(f"{line}: {error}")
-                line["wrong"] = str(error)[:5000]
+                line |= {"wrong": str(error)[:5000], "kernel": kernel()}
             report(kind, **line)
             if wrong:
                 break
