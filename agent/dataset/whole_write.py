@@ -20,9 +20,43 @@ def write_whole(descriptor: int, data: bytes | bytearray | memoryview) -> None:
                 start += os.write(descriptor, rest)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder, and those above it, each on the disk before there is anything in it: else it
+    may be found with what was in its place before. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder)
+    sync_folder(folder.parent)
+
+
+def put_in_place(new: Path, target: Path) -> None:
+    """Rename a file that is synced; afterwards it is under that name on the disk. Raises OSError.
+
+    Until then FAT may have the old file, an empty one, or none under that name.
+    """
+    descriptor = os.open(new, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        new.replace(target)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(target.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make durable what was written to a file. Raises OSError."""
+    _sync(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def sync_folder(folder: Path) -> None:
     """Make durable what was created or renamed in a folder. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

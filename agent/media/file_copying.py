@@ -1,4 +1,9 @@
-"""Copying Part 10 files onto a medium, whole and on the disk before anyone counts on them."""
+"""Copying Part 10 files onto a medium, whole and on the disk before anyone counts on them.
+
+Media have FAT mostly, which has no journal: what is not synced may arrive in any order, or never.
+There a rename is several writes, and where the new name leads to is written with the file itself,
+not with its folder; so both are synced, and nothing that must not be lost is renamed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.dataset.file_meta import encode_file_meta
-from agent.dataset.whole_write import write_whole
+from agent.dataset.whole_write import make_folders, write_whole
 from agent.media.directory_writer import Creator
 from agent.media.envelope import Envelope
 from agent.media.examining import Examined
@@ -28,7 +33,7 @@ def copy_part_10(
     the data set stays as it is. With an envelope it is a Secure DICOM file (PS3.10 7.4). Memory:
     one MiB. Raises OSError; nothing is left then.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(target.parent)
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         head, position = b"", 0

@@ -1,8 +1,9 @@
 """Making and updating a file-set in a folder, as a File-set Creator and Updater (PS3.4 I.2).
 
 Files are copied and synced first. The directory comes last, under another name, is synced, and
-then renamed: whatever cuts the power, the folder has the old file-set or the new one. Files that
-are to go are removed after that.
+then renamed: whatever cuts the power, the folder has the old file-set or the new one, if its file
+system has a journal. On FAT, which has none, there may be neither for a moment: an export keeps a
+copy of the directory as it was. Files that are to go are removed after that.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ TOP_FOLDER = "DICOM"
 """Where new files are: DICOM/P0000001/S0000001/E0000001/I0000001."""
 
 _LETTERS = {"PATIENT": "P", "STUDY": "S", "SERIES": "E"}
-_NEW = "DICOMDIR.NEW"
+NEW_DIRECTORY = "DICOMDIR.NEW"
+"""The name of the directory until it is whole."""
 
 
 class FileSetWriter:
@@ -304,17 +306,19 @@ class FileSetWriter:
 
         Raises LocalError when the directory is too long, StorageError when it cannot be written.
         """
-        new = self._folder / _NEW
+        new = self._folder / NEW_DIRECTORY
         try:
             self._sync_folders()
             out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
                 self._write_directory(out)
                 os.fsync(out)
+                new.replace(self._folder / self._old.name)
+                self._is_finished = True
+                # On FAT, where the new name leads to is written with the file, not the folder.
+                os.fsync(out)
             finally:
                 os.close(out)
-            new.replace(self._folder / self._old.name)
-            self._is_finished = True
             sync_folder(self._folder)
             for name in self._old.doomed:
                 (self._folder / name).unlink(missing_ok=True)

@@ -3,25 +3,28 @@
 The mark is a folder beside the DICOMDIR. It says what was there before, and has a copy of the
 directory as it was: so whatever ends an export, the file-set is the old one again, or the whole
 new one. Files of others are never touched: ours are below new names of the top folder.
+
+It must hold on FAT, too, where a file whose name is not synced may be found empty. So each step is
+synced before the next begins; of what a mark says nothing is ever written anew, and the copy of the
+directory stays in it until all else is as it was.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from agent.dataset.whole_write import sync_folder
+from agent.dataset.whole_write import put_in_place, sync_file, sync_folder
 from agent.errors import StorageError
 from agent.media.file_ids import DICOMDIR, FileNames
-from agent.media.file_set import TOP_FOLDER
+from agent.media.file_set import NEW_DIRECTORY, TOP_FOLDER
 
 _MARK = "GANTRY.TMP"
-_STATE, _DIRECTORY, _NEW = "STATE", "DICOMDIR.OLD", "STATE.NEW"
-_KEYS = frozenset(("key", "made", "before", "directory", "verified"))
+_STATE, _DIRECTORY, _VERIFIED, _NEW = "STATE", "DICOMDIR.OLD", "VERIFIED", "NEW"
+_KEYS = frozenset(("key", "made", "before", "directory"))
 
 
 class Unfinished:
@@ -37,6 +40,8 @@ class Unfinished:
         """From now on the file-set is unfinished."""
         made = not self._folder.exists()
         self._folder.mkdir(exist_ok=True)
+        if made:
+            sync_folder(self._folder.parent)
         top = self._folder / TOP_FOLDER
         directory = FileNames(self._folder).real_name(DICOMDIR) or ""
         state = {
@@ -44,14 +49,14 @@ class Unfinished:
             "made": made,
             "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
             "directory": directory,
-            "verified": False,
         }
         self._mark.mkdir()
+        sync_folder(self._mark)
+        sync_folder(self._folder)
         if directory:
             shutil.copyfile(self._folder / directory, self._mark / _DIRECTORY)
-            _sync(self._mark / _DIRECTORY)
-        self._write(state)
-        sync_folder(self._folder)
+            sync_file(self._mark / _DIRECTORY)
+        self._write(_STATE, json.dumps(state))
 
     def take_back(self) -> None:
         """All is as it was before; nothing happens where there is no mark.
@@ -61,12 +66,9 @@ class Unfinished:
         if not self._mark.is_dir():
             return
         state = self._read()
-        if state is not None and not (state["verified"] and state["key"] != self._key):
-            directory = self._folder / (state["directory"] or DICOMDIR)
-            if (self._mark / _DIRECTORY).exists():
-                (self._mark / _DIRECTORY).replace(directory)
-            elif not state["directory"]:
-                directory.unlink(missing_ok=True)
+        is_whole = (self._mark / _VERIFIED).exists()
+        if state is not None and not (is_whole and state["key"] != self._key):
+            self._restore_directory(state["directory"])
             self._remove_files(state["before"])
             self._remove_mark()
             if state["made"]:
@@ -78,13 +80,23 @@ class Unfinished:
 
     def verified(self) -> None:
         """All is written and was read back."""
-        state = self._read()
-        if state is not None:
-            self._write(state | {"verified": True})
+        self._write(_VERIFIED, self._key)
 
     def finish(self) -> None:
         """The mark goes: the file-set is whole."""
         self._remove_mark()
+
+    def _restore_directory(self, name: str) -> None:
+        new, old = self._folder / NEW_DIRECTORY, self._mark / _DIRECTORY
+        if old.exists():
+            shutil.copyfile(old, new)
+            sync_file(new)
+            put_in_place(new, self._folder / name)
+            return
+        new.unlink(missing_ok=True)
+        if not name:
+            (self._folder / DICOMDIR).unlink(missing_ok=True)
+        sync_folder(self._folder)
 
     def _remove_files(self, before: list[str] | None) -> None:
         top = self._folder / TOP_FOLDER
@@ -98,40 +110,39 @@ class Unfinished:
                     path.unlink()
         if before is None:
             top.rmdir()
+        else:
+            sync_folder(top)
 
     def _remove_mark(self) -> None:
         if self._mark.is_dir():
-            # Without its state a mark says nothing: that goes last.
-            (self._mark / _DIRECTORY).unlink(missing_ok=True)
+            # Without its state a mark says nothing. What goes with it goes after it, or else it
+            # would be found with a state to which its directory is missing.
+            (self._mark / _STATE).unlink(missing_ok=True)
+            sync_folder(self._mark)
             shutil.rmtree(self._mark)
             sync_folder(self._folder)
 
     def _read(self) -> dict[str, Any] | None:
         """None where nothing was begun yet."""
         try:
-            state = json.loads((self._mark / _STATE).read_bytes())
+            text = (self._mark / _STATE).read_bytes()
         except FileNotFoundError:
             return None
+        if not text:
+            return None  # Of FAT: its name was written, and not yet where it leads to.
+        try:
+            state = json.loads(text)
         except ValueError as error:
             raise _foreign(self._mark) from error
         if not isinstance(state, dict) or not state.keys() >= _KEYS:
             raise _foreign(self._mark)
         return state
 
-    def _write(self, state: dict[str, Any]) -> None:
+    def _write(self, name: str, text: str) -> None:
         new = self._mark / _NEW
-        new.write_text(json.dumps(state))
-        _sync(new)
-        new.replace(self._mark / _STATE)
-        sync_folder(self._mark)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        new.write_text(text)
+        sync_file(new)
+        put_in_place(new, self._mark / name)
 
 
 def _foreign(mark: Path) -> StorageError:

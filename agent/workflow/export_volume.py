@@ -56,7 +56,7 @@ from agent.workflow.export_verification import (
     verify_image,
     written_as,
 )
-from agent.workflow.medium_presence import presence
+from agent.workflow.medium_presence import change_since, presence
 from hal.removable import discs, optical
 from hal.removable.base import MediaError, MediumFull, WrongSettings
 
@@ -352,12 +352,14 @@ class VolumeWriting:
 
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""
+        if self._presence is None:
+            return
         try:
-            if self._presence in (None, presence(self._folder)):
-                return
+            change = change_since(self._presence, self._folder)
         except OSError as error:
             raise self._gone(error.strerror) from error
-        raise self._gone("it is not the medium that it was")
+        if change:
+            raise self._gone(change)
 
     def _failed(self, error: OSError) -> StorageError:
         if error.errno in _FULL:
@@ -366,6 +368,13 @@ class VolumeWriting:
             )
         self._check_mount()
         self._check_presence()
+        if error.errno == errno.EROFS:
+            return StorageError(
+                f"{self._place} can only be read now",
+                value=str(self._place),
+                way_out="The kernel stops writing to what has faults: unmount the medium, have it"
+                " checked (fsck) and mount it again, or take another.",
+            )
         return StorageError(f"{error.filename or self._folder}: {error.strerror}")
 
     def _gone(self, why: str | None) -> StorageError:

@@ -28,7 +28,7 @@ from agent.media.opening import Opener
 from agent.media.reading import found_in
 from agent.media.tree_opening import tree_of
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
-from agent.workflow.medium_presence import presence
+from agent.workflow.medium_presence import change_since, presence
 from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
 
 _PUT_BACK = "Put the medium back: the import goes on."
@@ -105,11 +105,11 @@ class _Medium:
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""
         try:
-            if presence(self._root) == self._presence:
-                return
+            change = change_since(self._presence, self._root)
         except OSError as error:
             raise self._gone(error.strerror) from error
-        raise self._gone("it is not the medium that it was")
+        if change:
+            raise self._gone(change)
 
     def _gone(self, why: str | None) -> StorageError:
         return StorageError(f"{self._root} cannot be read: {why}", way_out=_PUT_BACK)

@@ -12,3 +12,12 @@ def presence(root: Path) -> tuple[int, int, bool]:
     state = root.stat()
     place = f"{os.major(state.st_dev)}:{os.minor(state.st_dev)}"
     return state.st_dev, state.st_ino, Path("/sys/dev/block", place).exists()
+
+
+def change_since(before: tuple[int, int, bool], root: Path) -> str:
+    """What has become of a medium, in words; "" while it is as it was. Raises OSError."""
+    now = presence(root)
+    if now == before:
+        return ""
+    was_pulled = before[:2] == now[:2] and before[2] and not now[2]
+    return "it was pulled" if was_pulled else "it is not the medium that it was"

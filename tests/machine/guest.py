@@ -1,8 +1,8 @@
 """A virtual machine with Debian's kernel: the hardware that the host has not.
 
 Its root is made once and kept in the user's cache, under a hash of the recipe. It boots without an
-init system straight into the job, in software emulation, with the checkout and a folder for results
-shared by 9p; what the job changes on the root is forgotten.
+init system straight into the job, or with systemd, in software emulation, with the checkout and a
+folder for results shared by 9p; what the job changes on the root is forgotten.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HOST_PACKAGES = ("mmdebstrap", "qemu-system-x86", "e2fsprogs", "busybox-static",
 GUEST_PACKAGES = (
     *("kmod", "udev", "python3", "python3-numpy", "python3-pytest", "python3-serial"),
     *("python3-pyudev", "python3-hypothesis", "python3-pydicom", "dosfstools"),
-    *("udisks2", "dbus"),
+    *("udisks2", "dbus", "polkitd", "systemd-sysv"),
 )
 _IN_INITRD = ("virtio_pci", "virtio_blk", "ext4")
 _INIT = """#!/bin/busybox sh
@@ -35,11 +35,18 @@ for m in $($B cat /m/order); do $B insmod /m/$m; done
 for i in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/vda ] && break; $B sleep 0.5; done
 $B mount -t ext4 /dev/vda /mnt && exec $B switch_root /mnt /gantry-init
 """
-_GUEST_INIT = """#!/bin/sh
+_SYSTEMD = "gantry=systemd"
+"""On the kernel's command line: systemd is to run, and the job as one of its services."""
+_GUEST_INIT = f"""#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
-mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
+mount -t proc p /proc; grep -q {_SYSTEMD} /proc/cmdline && exec /sbin/init
+mount -t sysfs s /sys; mount -t devtmpfs d /dev
 mkdir -p /dev/pts /dev/shm; mount -t devpts d /dev/pts; mount -t tmpfs t /dev/shm
 mount -t tmpfs t /tmp; mount -t tmpfs t /run; ip link set lo up 2>/dev/null
+exec /gantry-job
+"""
+_GUEST_JOB = """#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 modprobe 9pnet_virtio; modprobe 9p
 mkdir -p /tmp/checkout /tmp/results
 mount -t 9p -o trans=virtio,version=9p2000.L,ro checkout /tmp/checkout
@@ -50,6 +57,12 @@ echo $? >status
 sync
 echo o >/proc/sysrq-trigger
 sleep 30
+"""
+_GUEST_UNIT = """[Unit]
+Description=The job
+After=basic.target
+[Service]
+ExecStart=/gantry-job
 """
 
 
@@ -68,7 +81,7 @@ class GuestResult:
 
 def recipe() -> str:
     """What the root depends on."""
-    text = "\n".join((*GUEST_PACKAGES, *_IN_INITRD, _INIT, _GUEST_INIT))
+    text = "\n".join((*GUEST_PACKAGES, *_IN_INITRD, _INIT, _GUEST_INIT, _GUEST_JOB, _GUEST_UNIT))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -106,9 +119,15 @@ class Guest:
         shutil.move(str(modules), str(root / "usr" / "lib" / "modules" / modules.name))
         _do(["depmod", "-b", str(root), modules.name])
         shutil.copy(next((kernel / "boot").glob("vmlinuz-*")), self._folder / "vmlinuz")
-        init = root / "gantry-init"
-        init.write_text(_GUEST_INIT)
-        init.chmod(0o755)
+        for name, text in (("gantry-init", _GUEST_INIT), ("gantry-job", _GUEST_JOB)):
+            (root / name).write_text(text)
+            (root / name).chmod(0o755)
+        units = root / "etc" / "systemd" / "system"
+        (units / "gantry-job.service").write_text(_GUEST_UNIT)
+        (units / "multi-user.target.wants").mkdir(exist_ok=True)
+        (units / "multi-user.target.wants" / "gantry-job.service").symlink_to(
+            "../gantry-job.service"
+        )
         self._initrd(work, root / "usr" / "lib" / "modules" / modules.name)
         _do(
             ["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(self._folder / "root.img"), "2500M"]
@@ -155,11 +174,13 @@ class Guest:
         devices: tuple[str, ...] = (),
         seconds: float = 600.0,
         attend: Callable[[], None] = lambda: None,
+        systemd: bool = False,
     ) -> GuestResult:
         """Boot, run the shell script `job` with the checkout at /tmp/checkout, power off.
 
         `results` is the folder in which the job runs; `devices` are further words for QEMU. While
         it runs, `attend` is called again and again: it does what a person would do at the machine.
+        With `systemd` the job is a service of it, else there is nothing but the job.
         """
         self.build()
         results.mkdir(parents=True, exist_ok=True)
@@ -169,7 +190,7 @@ class Guest:
             *("qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"),
             *("-m", "1024", "-smp", "2", "-nographic", "-no-reboot", "-nic", "none"),
             *("-kernel", str(self._folder / "vmlinuz"), "-initrd", str(self._folder / "initrd.gz")),
-            *("-append", "console=ttyS0 quiet panic=-1 rdinit=/init"),
+            *("-append", f"console=ttyS0 quiet panic=-1 rdinit=/init {_SYSTEMD * systemd}"),
             *("-drive", f"file={self._folder}/root.img,if=virtio,format=raw,snapshot=on"),
             *("-virtfs", f"{shared},path={ROOT},mount_tag=checkout,readonly=on"),
             *("-virtfs", f"{shared},path={results},mount_tag=results"),

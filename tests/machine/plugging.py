@@ -37,16 +37,18 @@ class Qmp:
 
     def __call__(
         self, command: str, *, event: str = "", may_fail: bool = False, **arguments: Any
-    ) -> None:
-        """Do it; wait for the event too, where one is named."""
+    ) -> Any:
+        """Do it, and give its answer; wait for the event too, where one is named."""
         words = {"execute": command, "arguments": arguments}
         self._socket.sendall(json.dumps(words).encode() + b"\n")
-        is_done, is_seen = False, not event
+        is_done, is_seen, answer = False, not event, None
         while not (is_done and is_seen):
             said = json.loads(self._lines.readline())
             assert may_fail or "error" not in said, (command, arguments, said)
             is_done = is_done or "return" in said or "error" in said
+            answer = said.get("return", answer)
             is_seen = is_seen or said.get("event") == event
+        return answer
 
     def close(self) -> None:
         self._lines.close()
@@ -164,9 +166,9 @@ class Plugging:
 
     # How it is done.
 
-    def qmp(self, command: str, **words: Any) -> None:
+    def qmp(self, command: str, **words: Any) -> Any:
         assert self._qmp is not None
-        self._qmp(command, **words)
+        return self._qmp(command, **words)
 
     def _into_the_drive(self, image: Path) -> None:
         words = {"read-only-mode": "read-only", "filename": str(image), "format": "raw"}

@@ -21,7 +21,7 @@ udevadm trigger --type=all --action=add
 sleep 1
 export PYTHONPATH=/tmp/checkout PYTHONDONTWRITEBYTECODE=1
 python3 -m pytest -c /dev/null --rootdir /tmp/results --noconftest -p no:cacheprovider -q \\
-  --junitxml=/tmp/results/junit.xml {checks}
+  --junitxml=/tmp/results/junit.xml /tmp/checkout/tests/machine/inside/{checks}.py
 """
 
 
@@ -36,10 +36,20 @@ def run_inside(
     results: Path,
     devices: tuple[str, ...] = (),
     attend: Callable[[], None] = lambda: None,
+    *,
+    job: str = JOB,
+    seconds: float = 600.0,
+    systemd: bool = False,
 ) -> dict[str, str]:
     """Run a module of `tests/machine/inside` in a guest; name of each test to what went wrong."""
-    module = f"/tmp/checkout/tests/machine/inside/{checks}.py"
-    done = Guest().run(JOB.format(checks=module), results, devices=devices, attend=attend)
+    done = Guest().run(
+        job.format(checks=checks),
+        results,
+        devices=devices,
+        seconds=seconds,
+        attend=attend,
+        systemd=systemd,
+    )
     report = results / "junit.xml"
     assert report.exists(), done.output
     found: dict[str, str] = {}
