@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from agent.media.application_profiles import Profile, profile_of
+from agent.media.application_profiles import AnyProfile, Profile, profile_of
 from agent.media.directory_writer import Creator
 from agent.media.examining import examined
 from agent.media.file_copying import copy_part_10, sync_folder
@@ -19,18 +19,7 @@ NONE = "NONE"
 _IN_A_FOLDER = 1000
 
 
-class _AnyProfile(Profile):
-    """What is not claimed to be of any application profile takes everything."""
-
-    def refusal(self, sop_class_uid: str, transfer_syntax_uid: str) -> str:
-        return ""
-
-    @property
-    def updates(self) -> bool:
-        return False
-
-
-NO_PROFILE = _AnyProfile(NONE, "", "", (), None, {})
+NO_PROFILE = AnyProfile(NONE, "", "", (), None, {})
 
 
 def profile_named(name: str) -> Profile:

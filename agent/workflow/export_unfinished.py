@@ -18,6 +18,7 @@ from agent.errors import StorageError
 from agent.media.file_copying import sync_folder
 from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.file_set import TOP_FOLDER
+from agent.media.web_content import remove_pages
 
 _MARK = "GANTRY.TMP"
 _STATE, _DIRECTORY, _NEW = "STATE", "DICOMDIR.OLD", "STATE.NEW"
@@ -27,8 +28,10 @@ _KEYS = frozenset(("key", "made", "before", "directory", "verified"))
 class Unfinished:
     """The mark in one folder. All raise OSError."""
 
-    def __init__(self, folder: Path, key: str = "") -> None:
-        """`key` is that of the volume that is written; "" is of none."""
+    def __init__(self, folder: Path, key: str = "", *, pages: bool = False) -> None:
+        """`key` is that of the volume that is written; "" is of none. With `pages` it has pages
+        for a web browser, which were not there before."""
+        self._pages = pages
         self._folder = folder
         self._mark = folder / _MARK
         self._key = key
@@ -45,6 +48,7 @@ class Unfinished:
             "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
             "directory": directory,
             "verified": False,
+            "pages": self._pages,
         }
         self._mark.mkdir()
         if directory:
@@ -68,6 +72,8 @@ class Unfinished:
             elif not state["directory"]:
                 directory.unlink(missing_ok=True)
             self._remove_files(state["before"])
+            if state.get("pages"):
+                remove_pages(self._folder)
             self._remove_mark()
             if state["made"]:
                 # What somebody else has put there stays.
