@@ -17,10 +17,9 @@ from types import TracebackType
 
 from agent.dataset import tags
 from agent.dataset.attributes import Attribute, Attributes
-from agent.dataset.file_meta import FileMeta
 from agent.dataset.uid import new_uid
 from agent.dataset.whole_write import write_whole
-from agent.errors import GantryError, StorageError
+from agent.errors import StorageError
 from agent.media.application_profiles import Profile, check, check_image, wanted_for
 from agent.media.directory_records import LEVELS, RECORD_TYPES, Key, record_type_of
 from agent.media.directory_writer import (
@@ -34,10 +33,10 @@ from agent.media.envelope import Envelope
 from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
-from agent.media.file_copying import copy_part_10, sync_folder
+from agent.media.file_copying import Syncing, copy_part_10, sync_folder
 from agent.media.file_ids import DICOMDIR, comparable, fault_of, open_file
 from agent.media.file_set_checks import check_security, check_wishes
-from agent.media.icons import icon_of
+from agent.media.icons import icon_for
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of
 
@@ -104,6 +103,7 @@ class FileSetWriter:
         self._numbers: dict[str, int] = {}
         self._ours: list[str] = []
         self._is_finished = False
+        self._syncing = Syncing()
         self._tree = DirectoryTree(spill_folder)
         try:
             if update:
@@ -134,6 +134,7 @@ class FileSetWriter:
     def close(self) -> None:
         """Let go of the temporary file; without `finish` before, of all that was copied too."""
         self._tree.close()
+        self._syncing.close()
         while self._ours and not self._is_finished:
             place = self._folder / self._ours.pop()
             if place.is_dir():
@@ -235,11 +236,14 @@ class FileSetWriter:
             syntax,
         )
         if self._icons and kind.name == "IMAGE":
-            self._add_icon(descriptor, found.meta, reference)
+            icon = icon_for(self._profile, descriptor, found.meta)
+            if icon is not None:
+                reference.put(tags.ICON_IMAGE_SEQUENCE, Attribute("SQ", (icon,)))
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
         if not there:
-            copy_part_10(descriptor, found, self._folder / file, self._creator, self._envelope)
+            target = self._folder / file
+            copy_part_10(descriptor, found, target, self._creator, self._envelope, self._syncing)
         for (name, identity), content in zip(missing, contents, strict=True):
             parent = self._new_node(parent, name, identity, content)
             chain.append(parent)
@@ -248,21 +252,6 @@ class FileSetWriter:
         self._count(parent)
         self._old.known.add(hash(found.sop_instance_uid))
         return file_id
-
-    def _add_icon(self, descriptor: int, meta: FileMeta, record: Attributes) -> None:
-        rule = self._profile.icon
-        try:
-            icon = icon_of(descriptor, meta, rule.side)
-        except GantryError as error:
-            if not rule.is_required:
-                return
-            raise StorageError(
-                f"{self._profile.name} wants an icon of each image, and none can be made of this: "
-                f"{error.message}",
-                clause=self._profile.clause,
-                way_out="Leave the object out, or take a general purpose profile.",
-            ) from error
-        record.put(tags.ICON_IMAGE_SEQUENCE, Attribute("SQ", (icon,)))
 
     def _keys_of(self, name: str) -> tuple[Key, ...]:
         """Those of PS3.3 F.5, of the profile and of the product; where one stands twice, the
@@ -329,6 +318,7 @@ class FileSetWriter:
         """
         new = self._folder / _NEW
         try:
+            self._syncing.now()
             self._sync_folders()
             out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:

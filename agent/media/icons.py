@@ -12,7 +12,8 @@ from agent.dataset.attributes import Attribute, Attributes
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import FileMeta
 from agent.dataset.transfer_syntaxes import JPEG_BASELINE
-from agent.errors import GantryError
+from agent.errors import GantryError, StorageError
+from agent.media.application_profiles import Profile
 from agent.media.object_keys import read_keys
 
 if TYPE_CHECKING:
@@ -38,6 +39,23 @@ _WANTED = frozenset(
         *(tag for pair in _COLOURS for tag in pair),
     )
 )
+
+
+def icon_for(profile: Profile, descriptor: int, meta: FileMeta) -> Attributes | None:
+    """`icon_of` as large as the profile says; None where none can be made and none must be. Raises
+    StorageError where each image must have one."""
+    rule = profile.icon
+    try:
+        return icon_of(descriptor, meta, rule.side)
+    except GantryError as error:
+        if not rule.is_required:
+            return None
+        raise StorageError(
+            f"{profile.name} wants an icon of each image, and none can be made of this: "
+            f"{error.message}",
+            clause=profile.clause,
+            way_out="Leave the object out, or take a general purpose profile.",
+        ) from error
 
 
 def icon_of(descriptor: int, meta: FileMeta, side: int) -> Attributes:

@@ -9,7 +9,7 @@ from types import TracebackType
 from agent.media.application_profiles import AnyProfile, Profile, profile_of
 from agent.media.directory_writer import Creator
 from agent.media.examining import examined
-from agent.media.file_copying import copy_part_10, sync_folder
+from agent.media.file_copying import Syncing, copy_part_10, sync_folder
 from agent.media.file_ids import open_file
 from agent.media.file_set import TOP_FOLDER
 
@@ -37,6 +37,7 @@ class PlainFiles:
         self._count = 0
         self._place = ""
         self._folders: list[str] = []
+        self._syncing = Syncing()
 
     def __enter__(self) -> PlainFiles:
         return self
@@ -47,7 +48,8 @@ class PlainFiles:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing is open."""
+        """Let go of what is not synced yet."""
+        self._syncing.close()
 
     def add(self, path: Path) -> str:
         """Copy a Part 10 file; its name. Raises OSError, StorageError, PeerError."""
@@ -57,7 +59,10 @@ class PlainFiles:
         descriptor = open_file(path)
         try:
             name = f"{self._place}/I{self._count % _IN_A_FOLDER + 1:07}"
-            copy_part_10(descriptor, examined(descriptor), self._folder / name, self._creator)
+            target = self._folder / name
+            copy_part_10(
+                descriptor, examined(descriptor), target, self._creator, syncing=self._syncing
+            )
         finally:
             os.close(descriptor)
         self._count += 1
@@ -71,7 +76,8 @@ class PlainFiles:
         return name
 
     def finish(self) -> None:
-        """The names are on the medium. Raises OSError."""
+        """The files and their names are on the medium. Raises OSError."""
+        self._syncing.now()
         for name in self._folders:
             sync_folder(self._folder / name)
         sync_folder(self._top)
