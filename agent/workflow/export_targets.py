@@ -20,7 +20,9 @@ DISCS = {
     "120 mm DVD-RAM": 2_236_704 * 2048,
     "Blu-ray disc": 12_219_392 * 2048,
 }
-"""Bytes that fit on a disc of one layer, by the medium that a profile names; a CD of 80 minutes."""
+"""Bytes that fit on a disc of one layer, by the medium that a profile names. They are those of the
+physical formats, of DVD-R and DVD+R the smaller: PS3.12 says only that a CD has 74 or 80 minutes
+(F.2.1.1), of which this is the longer."""
 
 SECTOR = 2048
 DISC_OVERHEAD = 640 << 10
