@@ -1,4 +1,5 @@
-"""What the conformance statement says of media that are made on request (PS3.4 S.4)."""
+"""What the conformance statement says of media: file-sets (PS3.4 I, PS3.11), and those that are
+made on request (PS3.4 S.4)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
-from agent.media.application_profiles import PROFILES
+from agent.media.application_profiles import PROFILES, secure_name
+from agent.media.cms import CIPHERS, DIGESTS
 from agent.services.data_sets import LARGEST_DATA_SET
 from agent.services.media_creation_table import (
     CREATE,
@@ -19,6 +21,75 @@ from agent.services.media_creation_table import (
     reason_words,
     status_words,
 )
+
+
+def media_storage(configuration: Configuration) -> Iterator[str]:
+    """The media that a node reads and writes, as lines of Markdown (PS3.11 7)."""
+    yield ""
+    yield "## Media interchange"
+    yield ""
+    yield "Import is File-set Reader, export and gantry media are File-set Creator and Updater."
+    yield ""
+    yield "| application profile | clause | medium | roles | icon of each image | secure form |"
+    yield "|---|---|---|---|---|---|"
+    for profile in PROFILES.values():
+        if profile.secure:
+            continue
+        side = f"{profile.icon.side} x {profile.icon.side}"
+        icon = f"{side}, always" if profile.icon.is_required else f"{side}, on request"
+        roles = "FSC, FSR, FSU" if profile.updates else "FSC, FSR"
+        secure = secure_name(profile.name) or "none"
+        yield (
+            f"| {profile.name} | {profile.clause} | {profile.medium} | {roles} | {icon} "
+            f"| {secure} |"
+        )
+    pages = configuration.media_pages
+    yield from _section(
+        "Media storage",
+        (
+            ("SOP classes", "those of PS3.4 B.5 and GG.3 that have a Directory Record (PS3.3 F.4)"),
+            (
+                "Transfer syntaxes",
+                "as stored; an export decompresses what the profile does not take, or compresses "
+                "it without loss; JPEG 2000 and MPEG are written as they are stored only",
+            ),
+            (
+                "Images that a profile does not allow",
+                "left out and named (PS3.11 A.3.4, B.3.4, C.3.1.1, C.4, C.5, E.3.4, K.3.4)",
+            ),
+            (
+                "Icons",
+                "8 bits, MONOCHROME2, of the representative frame, or one after a third of them",
+            ),
+            (
+                "Discs",
+                "ISO 9660 Level 1 without extensions; UDF is not written, so DVD-RAM and Blu-ray "
+                "profiles are written to folders only",
+            ),
+            ("Basic DICOM Media Security Profile (PS3.15 D.1)", "supported, as follows"),
+            (
+                "Secure DICOM files, written",
+                "gantry media create, secure: enveloped for RSA certificates or a password with "
+                f"{_listed(each for each in CIPHERS if each != 'triple-des')}; content signed or "
+                f"digested with {_listed(DIGESTS)}; the DICOMDIR too; not updated",
+            ),
+            (
+                "Secure DICOM files, read",
+                f"imported where a key is configured: {_listed(CIPHERS)}; {_listed(DIGESTS)}",
+            ),
+            (
+                "IHE Portable Data for Imaging (RAD-47)",
+                "Portable Media Creator, with the Web Content Option: README.TXT, INDEX.HTM and "
+                "XHTML with one JPEG of each image in IHE_PDI; "
+                + ("always" if pages.enabled else "where a person asks for it"),
+            ),
+            ("Institution on those pages", pages.institution or "none"),
+        ),
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 def media(entity: Entity, configuration: Configuration) -> Iterator[str]:
@@ -87,6 +158,12 @@ def _creation_scp(entity: Entity, configuration: Configuration) -> Iterator[str]
             ("Verification", "all is read back and compared before the request is DONE"),
             ("All or nothing", "an instance that cannot be written fails the request"),
             ("Icons in the DICOMDIR", "where the application profile wants them"),
+            (
+                "Non-DICOM objects",
+                "README.TXT, INDEX.HTM and the web content of IHE Portable Data for Imaging in "
+                "IHE_PDI, where Include Non-DICOM Objects is YES"
+                + (", or absent" if configuration.media_pages.enabled else ""),
+            ),
             ("Labels, barcodes", "none; no attributes are extracted for them"),
             ("Character sets", "kept as received; the DICOMDIR has those of the instances"),
             ("Copies", f"up to {answers.copies}; more get 0115H"),

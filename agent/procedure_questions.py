@@ -224,8 +224,10 @@ class _ProcedureQuestions:
                 str(request["target"]),
                 bool(request.get("update")),
                 int(request.get("volume_size") or 0),
+                icons=bool(request.get("icons")),
             ),
             profile=str(request.get("profile") or ""),
+            pages=None if request.get("pages") is None else bool(request["pages"]),
             archive=str(request.get("archive") or ""),
             operator=str(request.get("operator") or ""),
         )

@@ -51,6 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--volume-size", metavar="N", default="0", help="bytes of a volume, as 4.7GB or 650MiB"
     )
     parser.add_argument("--update", action="store_true", help="add to the file-set that is there")
+    parser.add_argument(
+        "--web",
+        action=argparse.BooleanOptionalAction,
+        help="pages with pictures for a web browser, README.TXT and INDEX.HTM (IHE PDI) on each"
+        " volume (default: as the configuration says)",
+    )
+    parser.add_argument(
+        "--icons",
+        action="store_true",
+        help="an icon of each image in the directory, where the profile does not want one anyway",
+    )
     parser.add_argument("--archive", default="", help="archive (default: the first)")
     parser.add_argument("--operator", default="", help="who exports, for the log of corrections")
     parser.add_argument("--wait", action="store_true", help="until it is over")
@@ -103,6 +114,8 @@ def _begin(options: argparse.Namespace) -> dict[str, Any]:
         profile=options.profile,
         volume_size=_size(options.volume_size),
         update=options.update,
+        pages=options.web,
+        icons=options.icons,
         archive=options.archive,
         operator=options.operator,
     )

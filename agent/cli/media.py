@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from agent.cli import media_request
@@ -25,7 +26,7 @@ from agent.cli.options import add_json_option
 from agent.control import ask
 from agent.errors import ConfigurationError, GantryError
 from agent.media.application_profiles import PROFILES, profile_of, secure_form_of
-from agent.media.checking import check
+from agent.media.checking import Fault, check
 from agent.media.contents import Patient, contents_of
 from agent.media.directory_writer import Creator
 from agent.media.extra_keys import EXTRA_KEYS
@@ -34,11 +35,15 @@ from agent.media.file_set import FileSetWriter
 from agent.media.found import Damage, FoundInstance
 from agent.media.opening import Opener
 from agent.media.reading import found_in
+from agent.media.repairing import repair
+from agent.media.web_content import WebContent
+from agent.media.web_pages import PRODUCT, About
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _ACTS = {
     "list": "patients, studies and series on it",
     "check": "what is wrong with it",
+    "repair": "make a new DICOMDIR from the files, where that is broken or missing",
     "create": "make a file-set there, of files and folders",
     "update": "add files to the one that is there, or take instances out of it",
     "open": "the plain file in a Secure DICOM file, after it was verified",
@@ -66,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             act.add_argument("out", metavar="OUT", type=Path, help="a file that is not there yet")
         elif name not in ("profiles", "devices"):
             act.add_argument("folder", metavar="FOLDER", type=Path, help="the medium's root")
+        if name == "repair":
+            _add_icons_option(act)
         if name in ("create", "update"):
             _add_writing_options(act, update=name == "update")
         if name in ("create", "secure"):
@@ -93,11 +100,7 @@ def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> No
         default="none",
         help="keys of a product on top of those of the profile (default %(default)s)",
     )
-    parser.add_argument(
-        "--icons",
-        action="store_true",
-        help="an icon of each image in the directory, where the profile does not want one anyway",
-    )
+    _add_icons_option(parser)
     if update:
         parser.add_argument(
             "--delete",
@@ -106,10 +109,26 @@ def _add_writing_options(parser: argparse.ArgumentParser, *, update: bool) -> No
             default=[],
             help="a SOP Instance UID to take out; may be given again",
         )
-        parser.set_defaults(id="")
+        parser.set_defaults(id="", web=False)
     else:
         parser.add_argument("--id", metavar="TEXT", default="", help="its File-set ID")
+        parser.add_argument(
+            "--web",
+            action="store_true",
+            help="pages with pictures for a web browser, README.TXT and INDEX.HTM (IHE PDI)",
+        )
+        parser.add_argument(
+            "--institution", metavar="TEXT", default="", help="who makes it, for those pages"
+        )
         parser.set_defaults(delete=[])
+
+
+def _add_icons_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--icons",
+        action="store_true",
+        help="an icon of each image in the directory, where the profile does not want one anyway",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -123,7 +142,11 @@ def run(options: argparse.Namespace) -> int:
         return _devices(options)
     if options.folder.name.upper() == DICOMDIR and options.folder.is_file():
         options.folder = options.folder.parent
-    acts: dict[str, Callable[[argparse.Namespace], int]] = {"list": _list, "check": _check}
+    acts: dict[str, Callable[[argparse.Namespace], int]] = {
+        "list": _list,
+        "check": _check,
+        "repair": _repair,
+    }
     return acts.get(options.act, _write)(options)
 
 
@@ -202,11 +225,51 @@ def _check(options: argparse.Namespace) -> int:
             if options.json:
                 print(json.dumps(fault._asdict()))
             else:
-                clause = f" ({fault.clause})" if fault.clause else ""
-                print(_shown(f"{fault.file}: {fault.reason}{clause}"))
+                _print_fault(fault)
     if not options.json:
         print(f"{faults} faults" if faults else "no fault")
     return ExitStatus.REFUSED if faults else ExitStatus.DONE
+
+
+def _print_fault(fault: Fault, before: str = "") -> None:
+    clause = f" ({fault.clause})" if fault.clause else ""
+    print(_shown(f"{before}{fault.file}: {fault.reason}{clause}"))
+
+
+def _repair(options: argparse.Namespace) -> int:
+    creator = Creator(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+    done = repair(options.folder, creator, icons=options.icons)
+    if options.json:
+        faults = {
+            name: [each._asdict() for each in found]
+            for name, found in (
+                ("before", done.before),
+                ("after", done.after),
+                ("left_out", done.left_out),
+            )
+        }
+        print(json.dumps({**faults, "aside": done.aside, "referred": done.referred}))
+        return ExitStatus.REFUSED if done.after or done.left_out else ExitStatus.DONE
+    for title, found in (
+        ("was", done.before),
+        ("left out", done.left_out),
+        ("still", done.after),
+    ):
+        for fault in found:
+            _print_fault(fault, f"{title}: ")
+    if done.referred:
+        kept = f"; the old one is {done.aside}" if done.aside else ""
+        print(f"a new DICOMDIR leads to {done.referred} files{kept}")
+    else:
+        print("no fault; nothing was done")
+    return ExitStatus.REFUSED if done.after or done.left_out else ExitStatus.DONE
+
+
+def _pages(options: argparse.Namespace) -> AbstractContextManager[WebContent | None]:
+    if not options.web:
+        return nullcontext()
+    about = About(options.institution, file_set_id=options.id, product=PRODUCT)
+    return WebContent(options.folder, about)
 
 
 def _write(options: argparse.Namespace) -> int:
@@ -219,23 +282,33 @@ def _write(options: argparse.Namespace) -> int:
     envelope = None if update else envelope_from(options)
     if envelope is not None:
         profile = secure_form_of(profile)
+    if envelope is not None and options.web:
+        raise ConfigurationError(
+            "pages for a web browser are plain, and the file-set is secure",
+            way_out="Leave out either --web, or whoever it is secured for.",
+        )
     creator = Creator(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
     added = refused = twice = 0
-    with FileSetWriter(
-        options.folder,
-        profile,
-        creator,
-        file_set_id=options.id,
-        extra_keys=EXTRA_KEYS[options.keys],
-        update=update,
-        without=frozenset(options.delete),
-        envelope=envelope,
-        icons=options.icons,
-    ) as writer:
+    with (
+        _pages(options) as pages,
+        FileSetWriter(
+            options.folder,
+            profile,
+            creator,
+            file_set_id=options.id,
+            extra_keys=EXTRA_KEYS[options.keys],
+            update=update,
+            without=frozenset(options.delete),
+            envelope=envelope,
+            icons=options.icons,
+        ) as writer,
+    ):
         for path in files_below(options.files):
             try:
-                if writer.add(path):
+                if file_id := writer.add(path):
                     added += 1
+                    if pages is not None:
+                        pages.add(path, file_id)
                 else:
                     twice += 1
             except GantryError as error:
@@ -244,6 +317,8 @@ def _write(options: argparse.Namespace) -> int:
         deleted = writer.deleted
         if added or deleted:
             writer.finish()
+            for _ in pages.finish() if pages is not None else ():
+                pass
     counts = {"added": added, "deleted": deleted, "refused": refused, "there already": twice}
     if options.json:
         print(json.dumps(counts))

@@ -14,7 +14,7 @@ from agent.configuration.entity import Entity
 from agent.configuration.intake import Capture, Folder, Panel, Serial
 from agent.configuration.key import key, section
 from agent.configuration.kinds import Table, Tables, Text
-from agent.configuration.media import Media, MediaKeys
+from agent.configuration.media import Media, MediaKeys, MediaPages
 from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, Node, Workers
 from agent.configuration.peer import Peer
 from agent.configuration.procedure import Steps, Worklist
@@ -88,6 +88,9 @@ class Configuration:
     )
     media: tuple[Media, ...] = key(
         Tables(Media), "removable media that are looked at", default=(), name="media"
+    )
+    media_pages: MediaPages = key(
+        Table(MediaPages), "pages for a web browser on media", default=MediaPages()
     )
     media_keys: MediaKeys = key(Table(MediaKeys), "keys of Secure DICOM files", default=MediaKeys())
     panel: Panel = key(Table(Panel), "lamps and buttons", default=Panel())

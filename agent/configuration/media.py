@@ -46,6 +46,26 @@ class Media:
 
 
 @section
+class MediaPages:
+    """Pages for a web browser on the media that are made (IHE Portable Data for Imaging)."""
+
+    enabled: bool = key(Flag(), "whether media have them where nothing else is said", default=False)
+    institution: str = key(
+        Text(256),
+        "who makes the media",
+        default="",
+        example='"General Hospital, Radiology"',
+    )
+    contact: str = key(
+        Text(1024),
+        "where to ask; several lines",
+        default="",
+        example='"1 Main Street, Springfield\\nTelephone 555 0100"',
+    )
+    disclaimer: str = key(Text(4096), "what is to be said of privacy and use", default="")
+
+
+@section
 class MediaKeys:
     """With what Secure DICOM files on media are opened (PS3.15 D.1) when they are imported."""
 

@@ -84,6 +84,17 @@ class Profile(NamedTuple):
         return ""
 
 
+class AnyProfile(Profile):
+    """What is not claimed to be of any application profile takes everything."""
+
+    def refusal(self, sop_class_uid: str, transfer_syntax_uid: str) -> str:
+        return ""
+
+    @property
+    def updates(self) -> bool:
+        return False
+
+
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 _CT, _MR, _SC, _XA = (f"{_STORAGE}.{end}" for end in ("2", "4", "7", "12.1"))
 _US, _US_MULTI_FRAME = f"{_STORAGE}.6.1", f"{_STORAGE}.3.1"
@@ -268,8 +279,8 @@ _PLAIN: Mapping[str, Profile] = {
 _SECURED = (("STD-GEN-", "STD-GEN-SEC-"), ("STD-DVD-", "STD-DVD-SEC-"))
 
 
-def _secure_name(name: str) -> str:
-    """ "" where a profile has no secure form."""
+def secure_name(name: str) -> str:
+    """The name of the profile with Secure DICOM files; "" where there is none."""
     for plain, secured in _SECURED:
         if name.startswith(plain):
             return name.replace(plain, secured, 1)
@@ -281,7 +292,7 @@ PROFILES: Mapping[str, Profile] = {
     **{
         name: each._replace(name=name, secure=True)
         for each in _PLAIN.values()
-        if (name := _secure_name(each.name))
+        if (name := secure_name(each.name))
     },
 }
 """By name; media that are no longer made (MOD, diskettes of other profiles), MIME and ZIP are not
@@ -306,7 +317,7 @@ def secure_form_of(profile: Profile) -> Profile:
     """The profile with Secure DICOM files; itself, where it is one. Raises ConfigurationError."""
     if profile.secure:
         return profile
-    name = _secure_name(profile.name)
+    name = secure_name(profile.name)
     if not name:
         raise ConfigurationError(
             f"{profile.name} has no secure form.",

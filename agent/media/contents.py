@@ -85,34 +85,45 @@ class Patient:
         }
 
 
+Patients = dict[tuple[str, str], Patient]
+"""By Patient ID and Patient's Name."""
+
+
 def contents_of(instances: Iterable[FoundInstance]) -> list[Patient]:
     """The tree of these instances, in the order in which they come. Memory: that of the tree."""
-    patients: dict[tuple[str, str], Patient] = {}
+    patients: Patients = {}
     for each in instances:
-        identity = each.keys.get("PatientID", ""), each.keys.get("PatientName", "")
-        patient = patients.get(identity)
-        if patient is None:
-            patient = patients[identity] = Patient(
-                *identity, each.keys.get("PatientBirthDate", ""), each.keys.get("PatientSex", "")
-            )
-        uid = each.keys.get("StudyInstanceUID", "")
-        study = patient.studies.get(uid)
-        if study is None:
-            study = patient.studies[uid] = Study(
-                uid,
-                each.keys.get("StudyID", ""),
-                each.keys.get("StudyDate", ""),
-                each.keys.get("StudyDescription", ""),
-                each.keys.get("AccessionNumber", ""),
-            )
-        uid = each.keys.get("SeriesInstanceUID", "")
-        series = study.series.get(uid)
-        if series is None:
-            series = study.series[uid] = Series(
-                uid,
-                each.keys.get("SeriesNumber", ""),
-                each.keys.get("Modality", ""),
-                each.keys.get("SeriesDescription", ""),
-            )
-        series.count += 1
+        placed(patients, each)
     return list(patients.values())
+
+
+def placed(patients: Patients, found: FoundInstance) -> tuple[Patient, Study, Series]:
+    """Count one more instance; what it belongs to, new where it is the first."""
+    keys = found.keys
+    identity = keys.get("PatientID", ""), keys.get("PatientName", "")
+    patient = patients.get(identity)
+    if patient is None:
+        patient = patients[identity] = Patient(
+            *identity, keys.get("PatientBirthDate", ""), keys.get("PatientSex", "")
+        )
+    uid = keys.get("StudyInstanceUID", "")
+    study = patient.studies.get(uid)
+    if study is None:
+        study = patient.studies[uid] = Study(
+            uid,
+            keys.get("StudyID", ""),
+            keys.get("StudyDate", ""),
+            keys.get("StudyDescription", ""),
+            keys.get("AccessionNumber", ""),
+        )
+    uid = keys.get("SeriesInstanceUID", "")
+    series = study.series.get(uid)
+    if series is None:
+        series = study.series[uid] = Series(
+            uid,
+            keys.get("SeriesNumber", ""),
+            keys.get("Modality", ""),
+            keys.get("SeriesDescription", ""),
+        )
+    series.count += 1
+    return patient, study, series

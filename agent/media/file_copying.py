@@ -18,6 +18,7 @@ from agent.media.envelope import Envelope
 from agent.media.examining import Examined
 
 _BLOCK = 1 << 20
+_TOGETHER = 64
 
 
 def copy_part_10(
@@ -26,9 +27,11 @@ def copy_part_10(
     target: Path,
     creator: Creator,
     envelope: Envelope | None = None,
+    syncing: Syncing | None = None,
 ) -> None:
     """Write the file to a new name, synced; a file meta information that is wrong is written anew.
 
+    With `syncing` it is synced with others, when that says so.
     On a medium the file meta information must say what the data set is (PS3.4 I.3.1, PS3.10 7.1);
     the data set stays as it is. With an envelope it is a Secure DICOM file (PS3.10 7.4). Memory:
     one MiB. Raises OSError; nothing is left then.
@@ -41,18 +44,58 @@ def copy_part_10(
             head, position = _new_meta(found, creator), found.meta.data_set_offset
         if envelope is not None:
             envelope.write(partial(write_whole, out), descriptor, position, head)
+        else:
+            write_whole(out, head)
+            while piece := os.pread(descriptor, _BLOCK, position):
+                write_whole(out, piece)
+                position += len(piece)
+        if syncing is None:
             os.fsync(out)
-            return
-        write_whole(out, head)
-        while piece := os.pread(descriptor, _BLOCK, position):
-            write_whole(out, piece)
-            position += len(piece)
-        os.fsync(out)
+        else:
+            syncing.later(out, target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     finally:
         os.close(out)
+
+
+class Syncing:
+    """Files that are to be on the disk soon, some dozen at a time.
+
+    The first of them costs what one alone would: file systems with a journal write that once for
+    all that has come together. What failed once fails again: nobody may count on those files.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, Path]] = []
+        self._failure: OSError | None = None
+
+    def later(self, descriptor: int, path: Path) -> None:
+        """One more, which is being written out already. Raises OSError where one of those that
+        have waited cannot be."""
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._waiting.append((os.dup(descriptor), path))
+        if len(self._waiting) >= _TOGETHER:
+            self.now()
+
+    def now(self) -> None:
+        """All of them. Raises OSError."""
+        while self._waiting:
+            descriptor, path = self._waiting.pop()
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                self._failure = OSError(error.errno, error.strerror, str(path))
+            finally:
+                os.close(descriptor)
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        """Let go of them, synced or not."""
+        while self._waiting:
+            os.close(self._waiting.pop()[0])
 
 
 def _is_right(found: Examined) -> bool:

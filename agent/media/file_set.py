@@ -18,10 +18,9 @@ from types import TracebackType
 
 from agent.dataset import tags
 from agent.dataset.attributes import Attribute, Attributes
-from agent.dataset.file_meta import FileMeta
 from agent.dataset.uid import new_uid
 from agent.dataset.whole_write import sync_folder, write_whole
-from agent.errors import GantryError, StorageError
+from agent.errors import StorageError
 from agent.media.application_profiles import Profile, check, check_image, wanted_for
 from agent.media.directory_records import LEVELS, RECORD_TYPES, Key, record_type_of
 from agent.media.directory_writer import (
@@ -35,10 +34,10 @@ from agent.media.envelope import Envelope
 from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
-from agent.media.file_copying import copy_part_10
-from agent.media.file_ids import DICOMDIR, open_file
+from agent.media.file_copying import Syncing, copy_part_10, sync_folder
+from agent.media.file_ids import DICOMDIR, comparable, fault_of, open_file
 from agent.media.file_set_checks import check_security, check_wishes
-from agent.media.icons import icon_of
+from agent.media.icons import icon_for
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of
 
@@ -71,16 +70,17 @@ class FileSetWriter:
         spill_folder: Path | None = None,
         envelope: Envelope | None = None,
         icons: bool = False,
+        anew: str = "",
     ) -> None:
         """A new file-set in `folder`, which is made where it is not there. Without `file_set_uid`
         its File-set UID is a new one.
 
         With `update`, the one that is there: `without` are the SOP Instance UIDs to delete, all
         other records stay as they are, icons, private keys and private records too.
-
-        With `envelope` every file is a Secure DICOM file, the DICOMDIR too (PS3.11 D.3.5); a secure
-        profile must have one, and no other may. What is not secured is in `spill_folder`, or where
-        temporary files are, in files without a name.
+        With `anew`, the name of a directory, a new one takes its place, for files that are there
+        too (`adopt`). With `envelope` every file is a Secure DICOM file, the DICOMDIR too (PS3.11
+        D.3.5); a secure profile must have one, and no other may. What is not secured is in
+        `spill_folder`, or where temporary files are, in files without a name.
 
         With `icons` each image has one that an icon can be made of, as large as the profile says;
         where the profile wants one of each, an image without is refused in any case. Memory is then
@@ -91,7 +91,7 @@ class FileSetWriter:
         without a Directory Information Module (PS3.4 I.3.3 e), or one that is damaged or not in
         Explicit VR Little Endian: they are left untouched.
         """
-        check_wishes(folder, profile, file_set_id, update)
+        check_wishes(folder, profile, file_set_id, update, anew)
         check_security(profile, envelope)
         self._envelope = envelope
         self._icons = icons or profile.icon.is_required
@@ -105,6 +105,7 @@ class FileSetWriter:
         self._numbers: dict[str, int] = {}
         self._ours: list[str] = []
         self._is_finished = False
+        self._syncing = Syncing()
         self._tree = DirectoryTree(spill_folder)
         try:
             if update:
@@ -112,7 +113,7 @@ class FileSetWriter:
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._old = ExistingDirectory(
-                    DICOMDIR, file_set_uid or new_uid(), identification(file_set_id), b""
+                    anew or DICOMDIR, file_set_uid or new_uid(), identification(file_set_id), b""
                 )
         except OSError as error:
             self.close()
@@ -135,6 +136,7 @@ class FileSetWriter:
     def close(self) -> None:
         """Let go of the temporary file; without `finish` before, of all that was copied too."""
         self._tree.close()
+        self._syncing.close()
         while self._ours and not self._is_finished:
             place = self._folder / self._ours.pop()
             if place.is_dir():
@@ -154,18 +156,38 @@ class FileSetWriter:
         mandatory key or icon, has a study that belongs to another patient, or cannot be written;
         PeerError for a data set that cannot be parsed. The file-set is then as before.
         """
+        return self._add_file(path)
+
+    def adopt(self, name: str) -> str:
+        """A file that is in the folder already, by its name with "/"; its File ID, "" when another
+        file has the same instance. It stays as it is.
+
+        Raises as `add` does, and StorageError for a name that can be no File ID (PS3.10 8.2).
+        """
+        file_id = "\\".join(comparable(part) for part in name.split("/"))
+        if fault := fault_of(file_id):
+            raise StorageError(
+                f"No directory can refer to it: {fault}.",
+                clause="PS3.10 8.2",
+                value=name,
+                way_out="Import it, and make a new file-set.",
+            )
+        return self._add_file(self._folder / name, file_id)
+
+    def _add_file(self, path: Path, there: str = "") -> str:
         try:
             descriptor = open_file(path)
         except OSError as error:
             raise _failed(error, path) from error
         try:
-            return self._add(descriptor)
+            return self._add(descriptor, there)
         except OSError as error:
             raise _failed(error, path) from error
         finally:
             os.close(descriptor)
 
-    def _add(self, descriptor: int) -> str:
+    def _add(self, descriptor: int, there: str) -> str:
+        """Of what is `there` only the record is made, with this File ID."""
         found = examined(descriptor)
         kind = record_type_of(found.sop_class_uid)
         if kind is None:
@@ -206,42 +228,32 @@ class FileSetWriter:
             )
             for depth, (name, _) in enumerate(missing)
         ]
-        folders = self._folders_for(chain, levels)
-        file_id = self._next_name(folders[-1], "I")
+        folders = [] if there else self._folders_for(chain, levels)
+        file = "" if there else self._next_name(folders[-1], "I")
+        file_id = there or file.replace("/", "\\")
         reference = reference_to(
-            file_id.replace("/", "\\"),
+            file_id,
             found.sop_class_uid,
             found.sop_instance_uid,
             syntax,
         )
         if self._icons and kind.name == "IMAGE":
-            self._add_icon(descriptor, found.meta, reference)
+            icon = icon_for(self._profile, descriptor, found.meta)
+            if icon is not None:
+                reference.put(tags.ICON_IMAGE_SEQUENCE, Attribute("SQ", (icon,)))
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
-        copy_part_10(descriptor, found, self._folder / file_id, self._creator, self._envelope)
+        if not there:
+            target = self._folder / file
+            copy_part_10(descriptor, found, target, self._creator, self._envelope, self._syncing)
         for (name, identity), content in zip(missing, contents, strict=True):
             parent = self._new_node(parent, name, identity, content)
             chain.append(parent)
-        self._folders.update(zip(chain, folders, strict=True))
+        self._folders.update(zip(chain, folders, strict=not there))
         self._tree.add(parent, leaf)
         self._count(parent)
         self._old.known.add(hash(found.sop_instance_uid))
-        return file_id.replace("/", "\\")
-
-    def _add_icon(self, descriptor: int, meta: FileMeta, record: Attributes) -> None:
-        rule = self._profile.icon
-        try:
-            icon = icon_of(descriptor, meta, rule.side)
-        except GantryError as error:
-            if not rule.is_required:
-                return
-            raise StorageError(
-                f"{self._profile.name} wants an icon of each image, and none can be made of this: "
-                f"{error.message}",
-                clause=self._profile.clause,
-                way_out="Leave the object out, or take a general purpose profile.",
-            ) from error
-        record.put(tags.ICON_IMAGE_SEQUENCE, Attribute("SQ", (icon,)))
+        return file_id
 
     def _keys_of(self, name: str) -> tuple[Key, ...]:
         """Those of PS3.3 F.5, of the profile and of the product; where one stands twice, the
@@ -308,6 +320,7 @@ class FileSetWriter:
         """
         new = self._folder / NEW_DIRECTORY
         try:
+            self._syncing.now()
             self._sync_folders()
             out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:

@@ -13,8 +13,11 @@ from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
 from agent.media.object_keys import read_keys
 
 
-def check_wishes(folder: Path, profile: Profile, file_set_id: str, update: bool) -> None:
-    """Raises LocalError for a file-set that cannot be made, or not be updated, in this folder."""
+def check_wishes(
+    folder: Path, profile: Profile, file_set_id: str, update: bool, anew: str = ""
+) -> None:
+    """Raises LocalError for a file-set that cannot be made, or not be updated, in this folder;
+    `anew` is the name of a directory that is to be replaced."""
     if update and not profile.updates:
         raise LocalError(
             f"{profile.name} has no File-set Updater.", clause=profile.clause, value=profile.name
@@ -27,7 +30,7 @@ def check_wishes(folder: Path, profile: Profile, file_set_id: str, update: bool)
             limit=16,
             way_out="Use up to 16 of A-Z, 0-9 and _.",
         )
-    if not update and FileNames(folder).real_name(DICOMDIR) is not None:
+    if not (update or anew) and FileNames(folder).real_name(DICOMDIR) is not None:
         raise LocalError(
             f"{folder} has a file-set already.",
             value=str(folder),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.dataset import tags
 from agent.dataset.attributes import Attribute, Attributes
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import FileMeta
-from agent.errors import GantryError
+from agent.dataset.transfer_syntaxes import JPEG_BASELINE
+from agent.errors import GantryError, StorageError
+from agent.media.application_profiles import Profile
 from agent.media.object_keys import read_keys
 
 if TYPE_CHECKING:
@@ -37,6 +41,23 @@ _WANTED = frozenset(
 )
 
 
+def icon_for(profile: Profile, descriptor: int, meta: FileMeta) -> Attributes | None:
+    """`icon_of` as large as the profile says; None where none can be made and none must be. Raises
+    StorageError where each image must have one."""
+    rule = profile.icon
+    try:
+        return icon_of(descriptor, meta, rule.side)
+    except GantryError as error:
+        if not rule.is_required:
+            return None
+        raise StorageError(
+            f"{profile.name} wants an icon of each image, and none can be made of this: "
+            f"{error.message}",
+            clause=profile.clause,
+            way_out="Leave the object out, or take a general purpose profile.",
+        ) from error
+
+
 def icon_of(descriptor: int, meta: FileMeta, side: int) -> Attributes:
     """The item of the Icon Image Sequence of an image in an open Part 10 file: `side` rows and
     columns of 8 bits, MONOCHROME2, with black around an image that is not square.
@@ -48,18 +69,38 @@ def icon_of(descriptor: int, meta: FileMeta, side: int) -> Attributes:
     from agent.objects.icon import framed, icon_item
     from agent.objects.reduced_image import grey_of
 
-    samples, display = seen(descriptor, meta, side)
+    samples, display = _seen(descriptor, meta, side)
     item = Attributes()
     for tag, (vr, value) in icon_item(framed(grey_of(samples, display), side)).items():
         item.put(tag, Attribute(vr, (value,)))  # type: ignore[arg-type]
     return item
 
 
-def seen(descriptor: int, meta: FileMeta, side: int) -> tuple[Samples, Display]:
-    """The frame that stands for the image, its longer side `side` cells, and how it is shown.
+def picture_of(descriptor: int, meta: FileMeta, largest: int) -> tuple[Iterator[bytes], int, int]:
+    """The same frame as JPEG baseline for a browser, grey or in colour; its width and height, of
+    which neither is larger than `largest`. Memory and errors as `icon_of`."""
+    from agent.codecs.codec import EncodeSettings
+    from agent.codecs.frame import FrameDescription
+    from agent.codecs.jpeg import encode
+    from agent.codecs.rows import PassingRows
+    from agent.objects.reduced_image import colour_of
 
-    Memory and errors as `icon_of`.
-    """
+    samples, display = _seen(descriptor, meta, largest, enlarged=False)
+    pixels = colour_of(samples, display)
+    rows, columns = pixels.shape[:2]
+    colours = pixels.shape[2] if pixels.ndim == 3 else 1
+    frame = FrameDescription(rows, columns, colours)
+    if colours == 3:
+        frame = replace(frame, photometric_interpretation="RGB")
+    settings = EncodeSettings(quality=85, colour="YBR_FULL")
+    rows_of = PassingRows((pixels.tobytes(),))
+    return encode(JPEG_BASELINE, frame, rows_of, settings).pieces, columns, rows
+
+
+def _seen(
+    descriptor: int, meta: FileMeta, side: int, *, enlarged: bool = True
+) -> tuple[Samples, Display]:
+    """The frame that stands for the image, reduced, and how it is shown."""
     from agent.objects.reduced_image import reduced_frame
     from agent.objects.stored_image import StoredImage
 
@@ -72,7 +113,7 @@ def seen(descriptor: int, meta: FileMeta, side: int) -> tuple[Samples, Display]:
     number = keys.number(_REPRESENTATIVE_FRAME) - 1
     if not 0 <= number < frames:
         number = frames // 3
-    return reduced_frame(image, number, side, display), display
+    return reduced_frame(image, number, side, display, enlarged=enlarged), display
 
 
 def display_of(keys: Attributes, *, little_endian: bool = True) -> Display:
@@ -97,9 +138,10 @@ def display_of(keys: Attributes, *, little_endian: bool = True) -> Display:
 
 def _number(keys: Attributes, tag: int) -> float | None:
     try:
-        return float(keys.text(tag))
+        number = float(keys.text(tag))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _whole(text: str) -> int:

@@ -57,6 +57,8 @@ def wanted_of(forms: tuple[Form, ...]) -> frozenset[int]:
 
 def fault_of(forms: tuple[Form, ...], found: Attributes, transfer_syntax_uid: str) -> str:
     """What the image should have, by the form that it agrees with longest; "" where it has one."""
+    if not forms:
+        return ""
     stated = found.copy()
     stated.set("TransferSyntaxUID", transfer_syntax_uid)
     furthest, said = -1, ""

@@ -193,11 +193,14 @@ def _windowed(values: NDArray[np.float64], centre: float, width: float) -> NDArr
 def _bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     import numpy as np
 
-    return values.round().clip(0, 255).astype(np.uint8)
+    return np.nan_to_num(values).round().clip(0, 255).astype(np.uint8)
 
 
-def reduced_frame(image: StoredImage, number: int, side: int, display: Display) -> Samples:
-    """A frame of a stored image, counted from 0, its longer side `side` cells.
+def reduced_frame(
+    image: StoredImage, number: int, side: int, display: Display, *, enlarged: bool = True
+) -> Samples:
+    """A frame of a stored image, counted from 0, its longer side `side` cells; fewer where it has
+    fewer pixels and is not to be `enlarged`.
 
     Memory: what the codec holds, and that of `reduced`. Raises LocalError for an image without
     Pixel Data, one that cannot be decoded here, and what `reduced` refuses; FrameDamaged.
@@ -205,5 +208,7 @@ def reduced_frame(image: StoredImage, number: int, side: int, display: Display) 
     if image.pixel_data is None:
         raise LocalError("The object has no Pixel Data.", clause="PS3.3 C.7.6.3")
     frame = image.described()
+    if not enlarged:
+        side = min(side, max(frame.rows, frame.columns))
     rows, columns = fitted(frame, side, display.aspect)
     return reduced(frame, image.rows_of(number).strips(), rows, columns)

@@ -137,7 +137,12 @@ CREATE: tuple[CreationAttribute, ...] = (
         "1C",
         "NO: a profile that knows lossy compression only fails; nothing is ever compressed so",
     ),
-    CreationAttribute("IncludeNonDICOMObjects", "3", "1C", "none are ever included"),
+    CreationAttribute(
+        "IncludeNonDICOMObjects",
+        "3",
+        "1C",
+        "YES: pages with pictures for a web browser; absent is as configured",
+    ),
     CreationAttribute("IncludeDisplayApplication", "3", "1C", "none is ever included"),
     CreationAttribute(
         "PreserveCompositeInstancesAfterMediaCreation",

@@ -26,6 +26,7 @@ from agent.workflow.export_record import (
 )
 from agent.workflow.export_settings import (
     ExportFailed,
+    Maker,
     Plan,
     Selection,
     Step,
@@ -53,17 +54,21 @@ class Exports(Undertakings[ExportRecord]):
         target: Target,
         *,
         profile: str = "",
+        pages: bool | None = None,
         archive: str = "",
         operator: str = "",
     ) -> dict[str, Any]:
         """Begin an export; as people see it.
 
-        Without a `profile` it is the usual one that takes most objects as they are. Raises
+        Without a `profile` it is the usual one that takes most objects as they are; without a word
+        about `pages` they are made where the configuration says so. Raises
         LocalError where nothing is chosen, or the target cannot be; NoRoom, with how much is
         missing; nothing is written then.
         """
         place = self._archive(archive)
-        target = target._replace(path=str(Path(target.path)))
+        if pages is None:
+            pages = self._configuration().media_pages.enabled and not target.update
+        target = target._replace(path=str(Path(target.path)), pages=pages)
         state = self._configuration().node.state
         await self._beginning.acquire()
         try:
@@ -195,6 +200,7 @@ class Exports(Undertakings[ExportRecord]):
             record.plan.volumes[number - 1],
             record.plan.last_instance,
             *implementation_of(self._configuration()),
+            Maker.of(self._configuration()),
         )
 
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 
 from agent.dataset.whole_write import sync_folder
-from agent.media.application_profiles import Profile, profile_of
+from agent.media.application_profiles import AnyProfile, Profile, profile_of
 from agent.media.directory_writer import Creator
 from agent.media.examining import examined
-from agent.media.file_copying import copy_part_10
+from agent.media.file_copying import Syncing, copy_part_10, sync_folder
 from agent.media.file_ids import open_file
 from agent.media.file_set import TOP_FOLDER
 
@@ -20,18 +20,7 @@ NONE = "NONE"
 _IN_A_FOLDER = 1000
 
 
-class _AnyProfile(Profile):
-    """What is not claimed to be of any application profile takes everything."""
-
-    def refusal(self, sop_class_uid: str, transfer_syntax_uid: str) -> str:
-        return ""
-
-    @property
-    def updates(self) -> bool:
-        return False
-
-
-NO_PROFILE = _AnyProfile(NONE, "", "", (), None, {})
+NO_PROFILE = AnyProfile(NONE, "", "", (), None, {})
 
 
 def profile_named(name: str) -> Profile:
@@ -49,6 +38,7 @@ class PlainFiles:
         self._count = 0
         self._place = ""
         self._folders: list[str] = []
+        self._syncing = Syncing()
 
     def __enter__(self) -> PlainFiles:
         return self
@@ -59,7 +49,8 @@ class PlainFiles:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing is open."""
+        """Let go of what is not synced yet."""
+        self._syncing.close()
 
     def add(self, path: Path) -> str:
         """Copy a Part 10 file; its name. Raises OSError, StorageError, PeerError."""
@@ -69,7 +60,10 @@ class PlainFiles:
         descriptor = open_file(path)
         try:
             name = f"{self._place}/I{self._count % _IN_A_FOLDER + 1:07}"
-            copy_part_10(descriptor, examined(descriptor), self._folder / name, self._creator)
+            target = self._folder / name
+            copy_part_10(
+                descriptor, examined(descriptor), target, self._creator, syncing=self._syncing
+            )
         finally:
             os.close(descriptor)
         self._count += 1
@@ -83,7 +77,8 @@ class PlainFiles:
         return name
 
     def finish(self) -> None:
-        """The names are on the medium. Raises OSError."""
+        """The files and their names are on the medium. Raises OSError."""
+        self._syncing.now()
         for name in self._folders:
             sync_folder(self._folder / name)
         sync_folder(self._top)

@@ -21,7 +21,9 @@ from agent.dataset.head import scan_head
 from agent.dataset.transfer_syntaxes import encoding_of
 from agent.errors import GantryError, LocalError
 from agent.media.application_profiles import PROFILES, Profile
+from agent.media.directory_records import record_type_of
 from agent.media.file_ids import open_file
+from agent.media.web_content import MOST_OF_AN_IMAGE
 from agent.workflow import export_targets
 from agent.workflow.export_plain import profile_named
 from agent.workflow.export_settings import FOLDER, NoRoom, Plan, Selection, Target, Unit, Volume
@@ -193,7 +195,7 @@ def _planned(
             one = _Measured(uid)
             for each in _objects(folder, number):
                 one.objects += 1
-                one.size += _size(folder, each, profile, block)
+                one.size += _size(folder, each, profile, target, block)
                 last = max(last, each.id)
             one.size += 2 * block
             series.append(one)
@@ -281,15 +283,24 @@ def _divided(measured: Sequence[tuple[str, list[_Measured]]], limit: int) -> lis
     return rooms
 
 
-def _size(folder: str, instance: Instance, profile: Profile, block: int) -> int:
-    """Bytes that an object will take there, its part of the directory included."""
+def _size(folder: str, instance: Instance, profile: Profile, target: Target, block: int) -> int:
+    """Bytes that an object will take there, with its part of the directory and its picture."""
     size = instance.size
     syntax = encoding_of(instance.transfer_syntax_uid)
     if profile.refusal(instance.sop_class_uid, instance.transfer_syntax_uid):
         size += size // 64 + 4096
         if syntax.encapsulated or syntax.deflated:
             size += _native_size(folder, instance)
-    return -(-size // block) * block + _RECORD
+    beside = _RECORD
+    if _is_image(instance.sop_class_uid):
+        beside += profile.icon.side**2 if target.icons or profile.icon.is_required else 0
+        beside += MOST_OF_AN_IMAGE if target.pages else 0
+    return -(-size // block) * block + beside
+
+
+def _is_image(sop_class_uid: str) -> bool:
+    kind = record_type_of(sop_class_uid)
+    return kind is not None and kind.name == "IMAGE"
 
 
 def _native_size(folder: str, instance: Instance) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from agent.configuration.configuration import Configuration
 from agent.errors import StorageError
 
 FOLDER, IMAGE, DISC = "folder", "image", "disc"
@@ -23,12 +24,15 @@ class Selection(NamedTuple):
 
 class Target(NamedTuple):
     """Where to. `path` is the folder, the image, or the device of the drive; `update` adds to the
-    file-set that is there. `volume_size` in bytes, 0: what there is room for."""
+    file-set that is there. `volume_size` in bytes, 0: what there is room for. `pages` for a web
+    browser are beside the file-set, `icons` in its directory."""
 
     kind: str
     path: str
     update: bool = False
     volume_size: int = 0
+    pages: bool = False
+    icons: bool = False
 
 
 class Unit(NamedTuple):
@@ -61,6 +65,20 @@ class Plan(NamedTuple):
     mount: str
 
 
+class Maker(NamedTuple):
+    """Who makes media, for the pages that go with them; texts for people."""
+
+    institution: str = ""
+    contact: str = ""
+    disclaimer: str = ""
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Maker:
+        """As the configuration says."""
+        said = configuration.media_pages
+        return cls(said.institution, said.contact, said.disclaimer)
+
+
 class VolumeSettings(NamedTuple):
     """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own.
     `key` is the same for this volume of this export, and for no other, even if all else is lost."""
@@ -77,6 +95,7 @@ class VolumeSettings(NamedTuple):
     last_instance: int
     implementation_class_uid: str
     implementation_version_name: str
+    maker: Maker = Maker()
 
 
 COPIED, CONVERTED, THERE, LEFT_OUT = "copied", "converted", "there", "left out"

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.errors import LocalError
 from agent.media.application_profiles import Profile
 from agent.media.file_ids import DICOMDIR, FileNames
+from agent.media.web_content import check_room_for_pages
 from agent.workflow.export_settings import DISC, FOLDER, IMAGE, NoRoom, Target, Volume
 from agent.workflow.export_unfinished import Unfinished
 
@@ -19,7 +20,9 @@ DISCS = {
     "120 mm DVD-RAM": 2_236_704 * 2048,
     "Blu-ray disc": 12_219_392 * 2048,
 }
-"""Bytes that fit on a disc of one layer, by the medium that a profile names; a CD of 80 minutes."""
+"""Bytes that fit on a disc of one layer, by the medium that a profile names. They are those of the
+physical formats, of DVD-R and DVD+R the smaller: PS3.12 says only that a CD has 74 or 80 minutes
+(F.2.1.1), of which this is the longer."""
 
 SECTOR = 2048
 DISC_OVERHEAD = 640 << 10
@@ -90,6 +93,11 @@ def check_target(target: Target, profile: Profile) -> None:
             clause=profile.clause if target.kind == FOLDER else "",
             way_out="Leave --update out, or export into a folder.",
         )
+    if target.pages and target.update:
+        raise LocalError(
+            "pages for a web browser are made with a new file-set only",
+            way_out="Leave --web out, or --update.",
+        )
     if target.kind != FOLDER and shutil.which("xorriso") is None:
         raise LocalError(
             "discs are made by xorriso, which is not installed", way_out="Install that package."
@@ -131,6 +139,8 @@ def check_places(target: Target, volumes: Sequence[Volume]) -> None:
             raise LocalError(f"{place} is there already", way_out="Take another name.")
         if target.kind == FOLDER and place.exists() and not place.is_dir():
             raise LocalError(f"{place} is no folder", way_out="Take another name.")
+        if target.kind == FOLDER and target.pages and place.is_dir():
+            check_room_for_pages(place)
         if target.kind == FOLDER and _has_file_set(place):
             raise LocalError(
                 f"{place} has a file-set already",

@@ -21,6 +21,7 @@ from agent.dataset.whole_write import put_in_place, sync_file, sync_folder
 from agent.errors import StorageError
 from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.file_set import NEW_DIRECTORY, TOP_FOLDER
+from agent.media.web_content import remove_pages
 
 _MARK = "GANTRY.TMP"
 _STATE, _DIRECTORY, _VERIFIED, _NEW = "STATE", "DICOMDIR.OLD", "VERIFIED", "NEW"
@@ -30,8 +31,10 @@ _KEYS = frozenset(("key", "made", "before", "directory"))
 class Unfinished:
     """The mark in one folder. All raise OSError."""
 
-    def __init__(self, folder: Path, key: str = "") -> None:
-        """`key` is that of the volume that is written; "" is of none."""
+    def __init__(self, folder: Path, key: str = "", *, pages: bool = False) -> None:
+        """`key` is that of the volume that is written; "" is of none. With `pages` it has pages
+        for a web browser, which were not there before."""
+        self._pages = pages
         self._folder = folder
         self._mark = folder / _MARK
         self._key = key
@@ -49,6 +52,7 @@ class Unfinished:
             "made": made,
             "before": sorted(each.name for each in top.iterdir()) if top.is_dir() else None,
             "directory": directory,
+            "pages": self._pages,
         }
         self._mark.mkdir()
         sync_folder(self._mark)
@@ -70,6 +74,8 @@ class Unfinished:
         if state is not None and not (is_whole and state["key"] != self._key):
             self._restore_directory(state["directory"])
             self._remove_files(state["before"])
+            if state.get("pages"):
+                remove_pages(self._folder)
             self._remove_mark()
             if state["made"]:
                 # What somebody else has put there stays.

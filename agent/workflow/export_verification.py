@@ -17,6 +17,7 @@ from typing import NamedTuple
 from agent.dataset.file_meta import read_file_meta
 from agent.media.disc_image import files_in
 from agent.media.file_ids import DICOMDIR, open_file
+from agent.media.file_set import TOP_FOLDER
 from agent.media.found import FoundInstance
 from agent.media.reading import found_in
 from agent.workflow.export_settings import NotAsWritten
@@ -119,7 +120,7 @@ def verify_file(folder: Path, written: Written) -> int:
 def verify_directory(folder: Path, files: WrittenFiles, *, alone: bool) -> None:
     """Whether the directory leads to every file that was written, and to nothing else where they
     are `alone`. Memory: 60 bytes for each file. Raises NotAsWritten, StorageError, OSError."""
-    wanted = {hash(each.name) for each in files if each.name.upper() != DICOMDIR}
+    wanted = {hash(each.name) for each in files if each.name.startswith(f"{TOP_FOLDER}/")}
     for found in found_in(folder, open_files=False):
         if isinstance(found, FoundInstance):
             mine = hash(found.file)

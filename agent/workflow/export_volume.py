@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from agent.archive.layout import object_path
@@ -24,6 +24,8 @@ from agent.errors import DeviceError, GantryError, StorageError
 from agent.media.directory_writer import Creator
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.file_set import FileSetWriter
+from agent.media.web_content import WebContent
+from agent.media.web_pages import PRODUCT, About
 from agent.workflow.export_conversion import convert
 from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named
 from agent.workflow.export_planning import objects_of
@@ -79,7 +81,7 @@ class VolumeWriting:
         is_folder = settings.target.kind == FOLDER
         self._folder = self._place if is_folder else self._scratch / "file-set"
         self._image = self._place if settings.target.kind == IMAGE else self._scratch / "image.iso"
-        self._unfinished = Unfinished(self._folder, settings.key)
+        self._unfinished = Unfinished(self._folder, settings.key, pages=settings.target.pages)
         self._presence: tuple[int, int, bool] | None = None
         self._outcomes = dict.fromkeys((COPIED, CONVERTED, THERE, LEFT_OUT), 0)
         self._size = 0
@@ -167,17 +169,19 @@ class VolumeWriting:
         else:
             self._folder.mkdir(parents=True)
         self._presence = presence(self._folder)
-        with self._writer() as writer:
+        with self._writer() as writer, self._web_content() as pages:
             for unit in settings.volume.units:
                 for instance in objects_of(settings.archive, unit, settings.last_instance):
                     self._check_presence()
-                    outcome = self._copy(writer, files, instance)
+                    outcome = self._copy(writer, pages, files, instance)
                     self._outcomes[outcome] += 1
                     yield Step(COPYING, outcome)
             self._check_number()
             if not files.count:
                 return
             writer.finish()
+            for page in pages.finish() if pages is not None else ():
+                files.add(directory_as(self._folder, page))
         if self._profile is not NO_PROFILE:
             name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
             files.add(directory_as(self._folder, name))
@@ -197,7 +201,16 @@ class VolumeWriting:
             file_set_id="" if update else settings.file_set_id,
             update=update,
             spill_folder=self._scratch,
+            icons=settings.target.icons,
         )
+
+    def _web_content(self) -> AbstractContextManager[WebContent | None]:
+        settings = self._settings
+        if not settings.target.pages:
+            return nullcontext()
+        product = f"{PRODUCT} ({settings.implementation_version_name})"
+        about = About(*settings.maker, product=product, file_set_id=settings.file_set_id)
+        return WebContent(self._folder, about)
 
     def _check_number(self) -> None:
         """What was planned, and is not in the archive any more, is told."""
@@ -207,7 +220,11 @@ class VolumeWriting:
             self._failures.append(("", f"{missing} objects are not in the archive any more"))
 
     def _copy(
-        self, writer: FileSetWriter | PlainFiles, files: WrittenFiles, instance: Instance
+        self,
+        writer: FileSetWriter | PlainFiles,
+        pages: WebContent | None,
+        files: WrittenFiles,
+        instance: Instance,
     ) -> str:
         """One object; what became of it. Raises where it is for the target, or our own disk."""
         uid = instance.sop_instance_uid
@@ -237,6 +254,8 @@ class VolumeWriting:
         if not file_id:
             return THERE
         files.add(written_as(self._folder, file_id, digest))
+        if pages is not None:
+            pages.add(path, file_id)
         return CONVERTED if is_converted else COPIED
 
     def _converted(self, path: Path, instance: Instance) -> Path:

@@ -35,6 +35,7 @@ from agent.services.media_creation_table import (
     PRIORITIES,
 )
 from agent.services.offer import implementation_of
+from agent.workflow.export_settings import Maker
 from agent.workflow.media_creation_task import (
     CreationResult,
     CreationTask,
@@ -186,6 +187,8 @@ class MediaCreation:
             answers.profile,
             answers.profiles,
             *implementation_of(self._configuration()),
+            Maker.of(self._configuration()),
+            self._configuration().media_pages.enabled,
         )
         service = await Service.start(
             self._template, serve_media_creation, task, name="media creation"

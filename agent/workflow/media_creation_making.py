@@ -13,7 +13,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,10 +26,13 @@ from agent.dataset.uid import new_uid
 from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, StorageError
 from agent.media.application_profiles import Profile
+from agent.media.directory_records import record_type_of
 from agent.media.directory_writer import Creator
 from agent.media.file_ids import open_file
 from agent.media.file_set import FileSetWriter
 from agent.media.file_set_checks import check_file
+from agent.media.web_content import MOST_OF_AN_IMAGE, WebContent
+from agent.media.web_pages import PRODUCT, About
 from agent.services.media_creation import Volume
 from agent.services.media_creation_table import (
     INSTANCE_TOO_LARGE,
@@ -85,6 +88,9 @@ class Making:
         self._task = task
         self._request = unpack(task.request)
         self._staging = _staging(task.folder, task.uid)
+        # Include Non-DICOM Objects, S.3.2.1.1.7.
+        said = self._request.text("IncludeNonDICOMObjects")
+        self._has_pages = said == "YES" or (said != "NO" and task.pages)
         self._creator = Creator(task.implementation_class_uid, task.implementation_version_name, "")
 
     def make(self) -> CreationResult:
@@ -168,12 +174,18 @@ class Making:
             except FileNotFoundError:
                 failed.append(Failure(reference, PROCESSING_FAILED))
                 continue
-            taken = -(-size // SECTOR) * SECTOR + _RECORD
+            taken = -(-size // SECTOR) * SECTOR + _RECORD + self._beside(each)
             found.append(_Source(reference, each.series_instance_uid, path, taken))
         if failed:
             alike = {each.reason for each in failed} == {PROFILE_INSTANCE_CONFLICT}
             raise _Refused("INST_AP_CONFLICT" if alike else "PROC_FAILURE", failed)
         return found
+
+    def _beside(self, instance: Instance) -> int:
+        """Bytes that pages take for it."""
+        kind = record_type_of(instance.sop_class_uid)
+        is_image = kind is not None and kind.name == "IMAGE"
+        return MOST_OF_AN_IMAGE if is_image and self._has_pages else 0
 
     def _convert(self, path: Path, instance: Instance, profile: Profile, target: Path) -> None:
         source = open_file(path)
@@ -250,14 +262,17 @@ class Making:
         files: WrittenFiles,
     ) -> None:
         failed = []
-        with FileSetWriter(
-            folder,
-            profile,
-            self._creator,
-            file_set_id=volume.file_set_id,
-            file_set_uid=volume.file_set_uid,
-            spill_folder=self._staging,
-        ) as writer:
+        with (
+            FileSetWriter(
+                folder,
+                profile,
+                self._creator,
+                file_set_id=volume.file_set_id,
+                file_set_uid=volume.file_set_uid,
+                spill_folder=self._staging,
+            ) as writer,
+            self._web_content(folder, volume) as pages,
+        ):
             for each in sources:
                 try:
                     digest = digest_of_data_set(each.path)
@@ -270,10 +285,23 @@ class Making:
                     failed.append(Failure(each.reference, PROCESSING_FAILED))
                     continue
                 files.add(written_as(folder, file_id, digest))
+                if pages is not None:
+                    pages.add(each.path, file_id)
             if failed:
                 raise _Refused("DIR_PROC_ERR", failed)
             writer.finish()
+            for page in pages.finish() if pages is not None else ():
+                files.add(directory_as(folder, page))
         files.add(directory_as(folder))
+
+    def _web_content(
+        self, folder: Path, volume: Volume
+    ) -> AbstractContextManager[WebContent | None]:
+        if not self._has_pages:
+            return nullcontext()
+        product = f"{PRODUCT} ({self._task.implementation_version_name})"
+        about = About(*self._task.maker, product=product, file_set_id=volume.file_set_id)
+        return WebContent(folder, about)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.services.media_creation import Volume
 from agent.services.storage_commitment import Failure
+from agent.workflow.export_settings import Maker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 class CreationTask(NamedTuple):
     """One request, as it is carried out. `request` has its attributes as the archive keeps them;
-    the rest is what the configuration says. Folders are whole paths."""
+    the rest is what the configuration says. Folders are whole paths. `pages` for a web
+    browser are made where the request does not say otherwise."""
 
     uid: str
     archive: str
@@ -26,6 +28,8 @@ class CreationTask(NamedTuple):
     profiles: tuple[str, ...]
     implementation_class_uid: str
     implementation_version_name: str
+    maker: Maker
+    pages: bool
 
 
 class CreationResult(NamedTuple):

@@ -13,6 +13,7 @@ from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from agent.configuration.load import load
 from agent.conformance import statement
 from agent.dataset.sop_classes import MEDIA_CREATION_MANAGEMENT
+from agent.media.application_profiles import PROFILES
 from agent.services.media_creation_table import CREATE
 from agent.services.offer import offer_of
 from agent.vocabulary import vocabulary
@@ -282,6 +283,22 @@ def test_cd_38_the_statement_tells_of_it_and_the_profile_offers_it() -> None:
         *(f"{row.keyword} | {row.use} |" for row in CREATE),
     ):
         assert words in text
+
+
+def test_cd_44_the_statement_tells_of_profiles_security_and_pages() -> None:
+    text = statement(load(profile="gateway", files=(), vocabulary=vocabulary()))
+    for words in (
+        "| STD-XA1K-DVD | PS3.11 B | 120 mm DVD | FSC, FSR | 128 x 128, always | none |",
+        "| STD-GEN-CD | PS3.11 D | 120 mm CD-R | FSC, FSR, FSU | 64 x 64, on request "
+        "| STD-GEN-SEC-CD |",
+        "| Basic DICOM Media Security Profile (PS3.15 D.1) | supported",
+        "with aes-128, aes-192, aes-256; content signed or digested",
+        "| IHE Portable Data for Imaging (RAD-47) | Portable Media Creator",
+    ):
+        assert words in text
+    plain = [name for name, row in PROFILES.items() if not row.secure]
+    assert all(f"| {name} | " in text for name in plain)
+    assert all(f"| {name} |" in text for name in PROFILES if name not in plain)
 
 
 @pytest.mark.parametrize("profile", ["STD-GEN-CD", "STD-GEN-USB-JPEG", "STD-CTMR-DVD"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.errors import GantryError
+from agent.errors import GantryError, StorageError
 from agent.media.application_profiles import profile_of
 from agent.media.checking import check
 from agent.media.file_ids import FileNames, fault_of, parts_of
@@ -97,3 +98,44 @@ def test_no_file_id_leads_out(tmp_path: Path, text: str) -> None:
             assert "/" not in file_id
             assert parts_of(file_id) == tuple(file_id.split("\\"))
     assert names.real_name("A") == "A"
+
+
+def test_a_file_that_does_not_reach_the_disk_stops_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are synced together, and all of them before the directory."""
+    real, calls = os.fsync, []
+
+    def fails_once(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 3:
+            raise OSError(5, "Input/output error")
+        real(descriptor)
+
+    writer = FileSetWriter(tmp_path / "set", profile_of("STD-GEN-CD"), CREATOR)
+    with writer:
+        for number in range(1, 6):
+            writer.add(save(instance(number), tmp_path / f"IM{number}"))
+        monkeypatch.setattr(os, "fsync", fails_once)
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"I0000003: Input/output error"):
+                writer.finish()
+    assert not list((tmp_path / "set").glob("DICOMDIR*"))
+    assert not list((tmp_path / "set").rglob("I0*"))
+
+
+def test_files_are_synced_before_the_directory_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    made(tmp_path / "set", [save(instance(each), tmp_path / f"IM{each}") for each in range(1, 80)])
+    directory = synced.index("DICOMDIR.NEW")
+    names = [f"I{each:07}" for each in range(1, 80)]
+    assert sorted(each for each in synced[:directory] if each.startswith("I")) == names
