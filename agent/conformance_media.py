@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.media.application_profiles import PROFILES, secure_name
-from agent.media.cms import CIPHERS, DIGESTS
+from agent.security.cms import CIPHERS, DIGESTS
 from agent.services.data_sets import LARGEST_DATA_SET
 from agent.services.media_creation_table import (
     CREATE,

@@ -34,7 +34,7 @@ from agent.media.envelope import Envelope
 from agent.media.examining import examined
 from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
-from agent.media.file_copying import Syncing, copy_part_10, sync_folder
+from agent.media.file_copying import Syncing, copy_part_10
 from agent.media.file_ids import DICOMDIR, comparable, fault_of, open_file
 from agent.media.file_set_checks import check_security, check_wishes
 from agent.media.icons import icon_for

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.dataset.uid import is_valid_uid
+from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, PeerError, StorageError
 from agent.media.application_profiles import AnyProfile, Profile
 from agent.media.checking import Fault, check
 from agent.media.directory_file import DirectoryFile
 from agent.media.directory_records import Key
 from agent.media.directory_writer import Creator
-from agent.media.file_copying import sync_folder
 from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
 from agent.media.file_set import FileSetWriter
 from agent.media.found import FoundInstance

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, LocalError
 from agent.media.contents import Patient, Patients, Series, Study, placed
 from agent.media.examining import Examined, examined
-from agent.media.file_copying import sync_folder
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.found import FoundInstance
 from agent.media.icons import picture_of

@@ -10,7 +10,7 @@ from agent.dataset.whole_write import sync_folder
 from agent.media.application_profiles import AnyProfile, Profile, profile_of
 from agent.media.directory_writer import Creator
 from agent.media.examining import examined
-from agent.media.file_copying import Syncing, copy_part_10, sync_folder
+from agent.media.file_copying import Syncing, copy_part_10
 from agent.media.file_ids import open_file
 from agent.media.file_set import TOP_FOLDER
 
