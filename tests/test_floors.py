@@ -65,6 +65,7 @@ RESIDENT = (
     "agent.support",
     "agent.front_door",
     "agent.figures",
+    "agent.vocabulary",
     "agent.control",
 )
 

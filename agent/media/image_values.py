@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 from agent.dataset import tags
@@ -20,7 +21,14 @@ _OVERLAY_ROWS = 0x60000010
 """Of the first of the overlays, 60XX."""
 
 
-class Wanted(NamedTuple):
+Forms = Mapping[str, tuple[str, ...]]
+"""By SOP Class UID, the forms of which an image must have one. They are text until an image comes:
+the node keeps all profiles in memory, and the dictionary that knows the tags is large."""
+
+NO_FORMS: Forms = {}
+
+
+class _Wanted(NamedTuple):
     """What one attribute must be: `how` is "=", "<=", "given", "there" or "absent"."""
 
     keyword: str
@@ -43,19 +51,26 @@ class Wanted(NamedTuple):
         return "" if there else f"{self.keyword}, which is missing"
 
 
-Form = tuple[Wanted, ...]
-Forms = Mapping[str, tuple[Form, ...]]
-"""By SOP Class UID, the forms of which an image must have one."""
-
-NO_FORMS: Forms = {}
+@cache
+def _form(text: str) -> tuple[_Wanted, ...]:
+    return tuple(map(_wanted, text.split()))
 
 
-def wanted_of(forms: tuple[Form, ...]) -> frozenset[int]:
+def _wanted(word: str) -> _Wanted:
+    row = _WORD.fullmatch(word)
+    assert row is not None, word
+    mark, keyword, how, values = row.groups()
+    tag = _OVERLAY_ROWS if keyword == "OverlayRows" else tags.from_text(keyword)
+    how = how or {"": "given", "?": "there", "!": "absent"}[mark]
+    return _Wanted(keyword, tag, how, tuple((values or "").replace("~", " ").split(",")))
+
+
+def wanted_of(forms: tuple[str, ...]) -> frozenset[int]:
     """The tags to read for these."""
-    return frozenset(each.tag for form in forms for each in form)
+    return frozenset(each.tag for form in forms for each in _form(form))
 
 
-def fault_of(forms: tuple[Form, ...], found: Attributes, transfer_syntax_uid: str) -> str:
+def fault_of(forms: tuple[str, ...], found: Attributes, transfer_syntax_uid: str) -> str:
     """What the image should have, by the form that it agrees with longest; "" where it has one."""
     if not forms:
         return ""
@@ -63,7 +78,7 @@ def fault_of(forms: tuple[Form, ...], found: Attributes, transfer_syntax_uid: st
     stated.set("TransferSyntaxUID", transfer_syntax_uid)
     furthest, said = -1, ""
     for form in forms:
-        faults = [each.fault(stated) for each in form]
+        faults = [each.fault(stated) for each in _form(form)]
         if not any(faults):
             return ""
         right = next(number for number, fault in enumerate(faults) if fault)
@@ -72,21 +87,9 @@ def fault_of(forms: tuple[Form, ...], found: Attributes, transfer_syntax_uid: st
     return said
 
 
-def _wanted(word: str) -> Wanted:
-    row = _WORD.fullmatch(word)
-    assert row is not None, word
-    mark, keyword, how, values = row.groups()
-    tag = _OVERLAY_ROWS if keyword == "OverlayRows" else tags.from_text(keyword)
-    how = how or {"": "given", "?": "there", "!": "absent"}[mark]
-    return Wanted(keyword, tag, how, tuple((values or "").replace("~", " ").split(",")))
-
-
 def _forms(classes: Mapping[str, tuple[str, ...]]) -> Forms:
-    """By the ends of the UIDs of storage classes, one text for each form."""
-    return {
-        f"1.2.840.10008.5.1.4.1.1.{end}": tuple(tuple(map(_wanted, text.split())) for text in texts)
-        for end, texts in classes.items()
-    }
+    """By the ends of the UIDs of storage classes."""
+    return {f"1.2.840.10008.5.1.4.1.1.{end}": texts for end, texts in classes.items()}
 
 
 _GREY = "SamplesPerPixel=1 PhotometricInterpretation=MONOCHROME2"

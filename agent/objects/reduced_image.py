@@ -1,8 +1,8 @@
 """Frames made small enough for a list, as a person is to see them: icons and thumbnails.
 
 A frame comes in strips and goes into the cells of a small grid: each cell is the mean of what lies
-in it, or, where colours are numbers of a palette, one of them. Samples become grey or colour as the
-object says: Modality LUT, window, palette (PS3.3 C.11.1, C.11.2, C.7.6.3.1.5).
+in it, the numbers of a palette as their colours. Samples become grey or colour as the object says:
+palette, rescaling, window (PS3.3 C.7.6.3.1.5, C.11.1, C.11.2).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ PLAIN = Display()
 
 
 class Samples(NamedTuple):
-    """The cells of a reduced frame: rows, columns and samples of a cell, as they are stored."""
+    """The cells of a reduced frame: rows, columns and samples of a cell, as `frame` has them."""
 
     cells: NDArray[np.float64]
     frame: FrameDescription
@@ -72,11 +72,19 @@ def fitted(frame: FrameDescription, side: int, aspect: tuple[int, int] = (1, 1))
     return max(1, round(high * side / longest)), max(1, round(wide * side / longest))
 
 
-def reduced(frame: FrameDescription, strips: Iterable[Strip], rows: int, columns: int) -> Samples:
-    """The frame in `rows` by `columns` cells; more than it has are repeated.
+def reduced(
+    frame: FrameDescription,
+    strips: Iterable[Strip],
+    rows: int,
+    columns: int,
+    palette: Palette | None = None,
+) -> Samples:
+    """The frame in `rows` by `columns` cells; more than it has are repeated. With a palette it has
+    become RGB.
 
     Memory: a strip, eight bytes for each of its samples, and the cells. Raises LocalError for
-    samples that are neither 8, 16 nor 32 bits, and for photometric interpretations without a rule.
+    samples that are neither 8, 16 nor 32 bits, for photometric interpretations without a rule, and
+    for PALETTE COLOR without a palette.
     """
     import numpy as np
 
@@ -92,27 +100,32 @@ def reduced(frame: FrameDescription, strips: Iterable[Strip], rows: int, columns
         raise LocalError(
             "No icon can be made of such pixels.", clause="PS3.3 C.7.6.1.1.6", value=frame
         )
-    is_picked = frame.photometric_interpretation == _PALETTE
+    shown = frame
+    table: NDArray[np.uint8] | None = None
+    if frame.photometric_interpretation == _PALETTE:
+        if palette is None:
+            raise LocalError("The image has no palette.", clause="PS3.3 C.7.6.3.1.5")
+        table = np.stack([np.frombuffer(each, np.uint8) for each in palette[1:]], axis=-1)
+        shown = FrameDescription(frame.rows, frame.columns, 3, photometric_interpretation="RGB")
     high, wide = min(rows, frame.rows), min(columns, frame.columns)
     lefts = np.arange(wide) * frame.columns // wide
     row_of = np.arange(frame.rows) * high // frame.rows
-    cells = np.zeros((high, wide, frame.samples_per_pixel))
+    cells = np.zeros((high, wide, shown.samples_per_pixel))
     done = 0
     for strip in grouped(frame, strips, strip_height(frame)):
         values = _values(frame, strip)
         cell = row_of[done : done + len(values)]
         begins = np.flatnonzero(np.diff(cell, prepend=-1))
-        if is_picked:
-            cells[cell[begins]] = values[begins][:, lefts]
-        else:
-            sums = np.add.reduceat(values, lefts, axis=1, dtype=np.float64)
-            cells[cell[begins]] += np.add.reduceat(sums, begins, axis=0)
+        if table is not None and palette is not None:
+            numbers = values[:, :, 0].astype(np.int64) - palette.first
+            values = table[np.clip(numbers, 0, len(table) - 1)]
+        sums = np.add.reduceat(values, lefts, axis=1, dtype=np.float64)
+        cells[cell[begins]] += np.add.reduceat(sums, begins, axis=0)
         done += len(values)
-    if not is_picked:
-        counted = np.bincount(row_of)[:, None, None]
-        cells /= counted * np.diff(lefts, append=frame.columns)[None, :, None]
+    counted = np.bincount(row_of)[:, None, None]
+    cells /= counted * np.diff(lefts, append=frame.columns)[None, :, None]
     again = (np.arange(rows) * high // rows)[:, None], np.arange(columns) * wide // columns
-    return Samples(cells[again], frame)
+    return Samples(cells[again], shown)
 
 
 def _full(frame: FrameDescription) -> FrameDescription:
@@ -142,7 +155,7 @@ def grey_of(samples: Samples, display: Display = PLAIN) -> NDArray[np.uint8]:
 
     cells, frame = samples
     if frame.photometric_interpretation not in _GREY:
-        return _bytes(_rgb(samples, display) @ np.array(_WEIGHTS))
+        return _bytes(_rgb(samples) @ np.array(_WEIGHTS))
     values = cells[:, :, 0] * display.slope + display.intercept
     shown = _stretched(values) if display.window is None else _windowed(values, *display.window)
     if frame.photometric_interpretation == "MONOCHROME1":
@@ -154,20 +167,13 @@ def colour_of(samples: Samples, display: Display = PLAIN) -> NDArray[np.uint8]:
     """The cells as RGB of 8 bits; of a grey image as in `grey_of`, without colours: two axes."""
     if samples.frame.photometric_interpretation in _GREY:
         return grey_of(samples, display)
-    return _bytes(_rgb(samples, display))
+    return _bytes(_rgb(samples))
 
 
-def _rgb(samples: Samples, display: Display) -> NDArray[np.float64]:
+def _rgb(samples: Samples) -> NDArray[np.float64]:
     import numpy as np
 
     cells, frame = samples
-    if frame.photometric_interpretation == _PALETTE:
-        palette = display.palette
-        if palette is None:
-            raise LocalError("The image has no palette.", clause="PS3.3 C.7.6.3.1.5")
-        table = np.stack([np.frombuffer(each, np.uint8) for each in palette[1:]], axis=-1)
-        number = cells[:, :, 0].astype(np.int64) - palette.first
-        return table[np.clip(number, 0, len(table) - 1)].astype(np.float64)
     cells = cells * (255 / ((1 << frame.bits_stored) - 1))
     if frame.photometric_interpretation == "RGB":
         return cells
@@ -211,4 +217,5 @@ def reduced_frame(
     if not enlarged:
         side = min(side, max(frame.rows, frame.columns))
     rows, columns = fitted(frame, side, display.aspect)
-    return reduced(frame, image.rows_of(number).strips(), rows, columns)
+    strips = image.rows_of(number).strips()
+    return reduced(frame, strips, rows, columns, display.palette)

@@ -231,7 +231,9 @@ def test_colours_are_shown_as_their_luminance(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_the_colours_of_a_palette_are_never_mixed(tmp_path: Path, bits: int) -> None:
+def test_the_colours_of_a_palette_are_mixed_and_never_its_numbers(
+    tmp_path: Path, bits: int
+) -> None:
     numbers = numpy.tile(numpy.array([[10, 12]], "u1"), (64, 32))
     made = image(1, numbers, SC, PhotometricInterpretation="PALETTE COLOR")
     colours = numpy.array([255, 0, 100], "u1" if bits == 8 else "<u2")
@@ -240,8 +242,8 @@ def test_the_colours_of_a_palette_are_never_mixed(tmp_path: Path, bits: int) -> 
     for name in ("Red", "Green", "Blue"):
         setattr(made, f"{name}PaletteColorLookupTableDescriptor", [3, 10, bits])
         setattr(made, f"{name}PaletteColorLookupTableData", colours.tobytes())
-    found = icon(made, tmp_path, 4)
-    assert set(found.ravel().tolist()) <= {255, 100}
+    assert set(icon(made, tmp_path, 4).ravel().tolist()) == {178}
+    assert icon(made, tmp_path, 64)[0, :4].tolist() == [255, 100, 255, 100]
 
 
 def test_an_image_that_is_not_square_has_black_beside_it(tmp_path: Path) -> None:
