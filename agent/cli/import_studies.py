@@ -23,7 +23,12 @@ _LOOK = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="where the medium is mounted")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="where the medium is mounted; or a ZIP file, or a mail",
+    )
     parser.add_argument(
         "--study", metavar="UID", action="append", default=[], help="this study; may be repeated"
     )

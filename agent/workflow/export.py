@@ -1,4 +1,5 @@
-"""Export of studies to media: folders and sticks, images of discs, discs that are burnt.
+"""Export of studies to media: folders and sticks, images of discs, discs that are burnt; ZIP files
+and mails.
 
 What is exported is chosen and measured first; nothing is written where it does not fit. Exports are
 carried out one after the other. Where one has got to is kept in the archive: after a restart, and
@@ -20,6 +21,7 @@ from agent.errors import GantryError, LocalError
 from agent.loop import Event, Limit, TimedOut, shielded, timeout
 from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
 from agent.services.offer import implementation_of
+from agent.workflow.export_mail_waits import MailWaits
 from agent.workflow.export_record import (
     COMPLETED,
     DISCONTINUED,
@@ -28,6 +30,7 @@ from agent.workflow.export_record import (
     ExportRecord,
 )
 from agent.workflow.export_settings import (
+    MAIL,
     ExportFailed,
     Plan,
     Selection,
@@ -64,6 +67,7 @@ class Exports:
         self._stopped: set[int] = set()
         self._under_way: dict[int, ExportRecord] = {}
         self._service: Service | None = None
+        self._mails = MailWaits(lambda: configuration().mail.retry, clock)
 
     # What people ask for.
 
@@ -83,16 +87,20 @@ class Exports:
         missing; nothing is written then.
         """
         place = self._archive(archive)
-        target = target._replace(path=str(Path(target.path)))
+        mail = self._configuration().mail
+        if target.kind == MAIL:
+            target = target._replace(volume_size=target.volume_size or mail.largest)
+        else:
+            target = target._replace(path=str(Path(target.path)))
         state = self._configuration().node.state
         await self._beginning.acquire()
         try:
             for other in await self._going(place):
                 places = {each.place for each in other.plan.volumes}
-                if target.path in places | {other.target.path}:
+                if target.kind != MAIL and target.path in places | {other.target.path}:
                     raise LocalError(f"an export to {target.path} is under way", value=other.id)
             plan: Plan = await self._pool.call(
-                plan_export, str(place.folder), selection, target, profile, state
+                plan_export, str(place.folder), selection, target, profile, state, mail
             )
             record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
             begun = ExportRecord.of(await place.save_examination(record.row()))
@@ -145,13 +153,15 @@ class Exports:
             waits = False
             for archive in tuple(self._archives.values()):
                 for record in reversed(await self._going(archive)):
+                    if self._mails.is_early(record) and record.id not in self._stopped:
+                        continue
                     self._under_way[record.id] = record
                     try:
                         waits = not await self._go_on(archive, record) or waits
                     finally:
                         del self._under_way[record.id]
             try:
-                with timeout(wait if waits else None):
+                with timeout(self._mails.until_next(wait if waits else None)):
                     await self._changed.wait()
                 wait = _FIRST_WAIT
             except TimedOut:
@@ -167,10 +177,11 @@ class Exports:
         except ExportFailed as error:
             record.reason = str(error)
         except (GantryError, WorkerDied) as error:
-            if record.id not in self._stopped:
+            if record.id not in self._stopped and not self._mails.is_over(record, error):
                 return await self._wait(archive, record, error)
         stopped = record.id in self._stopped
         self._stopped.discard(record.id)
+        self._mails.forget(record)
         if not record.is_written:
             await self._take_back(archive, record)
         elif not record.written:
@@ -197,7 +208,7 @@ class Exports:
             record.waits = str(why)
             observation.warning("export waits", export=record.id, why=why)
             await archive.save_examination(record.row())
-        return False
+        return self._mails.is_early(record)
 
     async def _write(self, archive: Archive, record: ExportRecord) -> Tally:
         """The next volume. Raises what its worker raises."""
@@ -253,6 +264,8 @@ class Exports:
             record.plan.volumes[number - 1],
             record.plan.last_instance,
             *implementation_of(self._configuration()),
+            self._configuration().mail,
+            record.begun,
         )
 
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:

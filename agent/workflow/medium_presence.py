@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from agent.errors import DeviceError
+from hal.removable import optical
+
 
 def presence(root: Path) -> tuple[int, int, bool]:
     """What changes when a medium goes: the file system, its root, and whether its device is there,
@@ -12,3 +15,12 @@ def presence(root: Path) -> tuple[int, int, bool]:
     state = root.stat()
     place = f"{os.major(state.st_dev)}:{os.minor(state.st_dev)}"
     return state.st_dev, state.st_ino, Path("/sys/dev/block", place).exists()
+
+
+def check_blank_disc(drive: str) -> None:
+    """Raises DeviceError where there is no blank disc in a drive: nothing is prepared in vain."""
+    found = optical.look_into(drive)
+    if found.status is not optical.DriveStatus.CDS_DISC_OK:
+        raise DeviceError(f"there is no disc in {drive}; put a blank one in")
+    if not found.is_blank:
+        raise DeviceError(f"the disc in {drive} is not blank; put a blank one in")
