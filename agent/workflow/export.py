@@ -67,6 +67,8 @@ class Exports:
         self._stopped: set[int] = set()
         self._under_way: dict[int, ExportRecord] = {}
         self._service: Service | None = None
+        self._open: dict[int, ExportRecord] = {}
+        self._last_failed: list[ExportRecord] = []
         self._mails = MailWaits(lambda: configuration().mail.retry, clock)
 
     # What people ask for.
@@ -104,6 +106,7 @@ class Exports:
             )
             record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
             begun = ExportRecord.of(await place.save_examination(record.row()))
+            self._last_failed.clear()
         finally:
             self._beginning.release()
         for uid, count in zip(plan.studies, plan.counts, strict=True):
@@ -135,6 +138,24 @@ class Exports:
                 return
         raise LocalError(f"export {number} is not in progress", value=number)
 
+    def work(self) -> list[dict[str, Any]]:
+        """What is written now, what waits, and the last one where it failed."""
+        return [
+            {
+                "kind": "export",
+                "id": each.id,
+                "target": each.target.path,
+                "done": each.written,
+                "expected": sum(volume.objects for volume in each.plan.volumes),
+                "stage": each.stage,
+                "now": each.now,
+                "waits": each.waits,
+                "going": each.state == IN_PROGRESS,
+                "failed": each.reason,
+            }
+            for each in (*self._open.values(), *self._last_failed)
+        ]
+
     async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
         """The last exports of every archive."""
         return [
@@ -155,7 +176,7 @@ class Exports:
                 for record in reversed(await self._going(archive)):
                     if self._mails.is_early(record) and record.id not in self._stopped:
                         continue
-                    self._under_way[record.id] = record
+                    self._under_way[record.id] = self._open[record.id] = record
                     try:
                         waits = not await self._go_on(archive, record) or waits
                     finally:
@@ -192,6 +213,8 @@ class Exports:
             record.state = DISCONTINUED if stopped and not record.is_written else COMPLETED
         record.waits = record.stage = ""
         await archive.save_examination(record.row())
+        del self._open[record.id]
+        self._last_failed = [record] if record.state == FAILED else []
         await self._pool.call(remove_folder, str(self._scratch(archive, record)))
         say = observation.warning if record.state == FAILED else observation.notice
         say(

@@ -76,6 +76,8 @@ class Imports:
         self._beginning = Limit(1)
         self._stopped: dict[int, str] = {}
         self._under_way: dict[int, ImportRecord] = {}
+        self._open: dict[int, ImportRecord] = {}
+        self._last_failed: list[ImportRecord] = []
 
     def _keys(self) -> Keys:
         return media_keys_of(self._configuration())
@@ -178,6 +180,24 @@ class Imports:
                 return
         raise LocalError(f"import {number} is not in progress", value=number)
 
+    def work(self) -> list[dict[str, Any]]:
+        """What is imported now, what waits, and the last one where files could not be read."""
+        return [
+            {
+                "kind": "import",
+                "id": each.id,
+                "target": each.root,
+                "done": each.objects,
+                "expected": each.expected,
+                "stage": "",
+                "now": 0,
+                "waits": each.waits,
+                "going": not each.is_copied,
+                "failed": f"{each.failed} files not read" if each.failed else "",
+            }
+            for each in (*self._open.values(), *self._last_failed)
+        ]
+
     async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
         """The last imports of every archive."""
         return [
@@ -195,7 +215,7 @@ class Imports:
             waits = False
             for archive in tuple(self._archives.values()):
                 for record in reversed(await self._going(archive)):
-                    self._under_way[record.id] = record
+                    self._under_way[record.id] = self._open[record.id] = record
                     try:
                         waits = not await self._go_on(archive, record) or waits
                     finally:
@@ -247,6 +267,8 @@ class Imports:
         )
         await archive.save_examination(record.row(), messages)
         self._wake_all()
+        del self._open[record.id]
+        self._last_failed = [record] if record.failed else []
         observation.notice(
             "import over",
             **{"import": record.id},
@@ -292,6 +314,7 @@ class Imports:
         )
         row = await archive.save_examination(record.row(), messages)
         begun = ImportRecord.of(row)
+        self._last_failed.clear()
         await archive.note(
             "import",
             "study",

@@ -4,7 +4,7 @@ when there are some."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, IMPORT
@@ -40,6 +40,8 @@ class MediaDesk:
         self._wake = wake
         self._imports_wanted, self._exports_wanted = Event(), Event()
         self._creation_wanted = Event()
+        self.woken = Event()
+        """Set when something may begin; who looks at what is at work clears it."""
         self._imports: Imports | None = None
         self._exports: Exports | None = None
         self._creation: MediaCreation | None = None
@@ -59,6 +61,7 @@ class MediaDesk:
                 self._wake,
             )
             self._imports_wanted.set()
+        self.woken.set()
         return self._imports
 
     @property
@@ -69,6 +72,7 @@ class MediaDesk:
 
             self._exports = Exports(self._configuration, self._archives, self._template, self._pool)
             self._exports_wanted.set()
+        self.woken.set()
         return self._exports
 
     @property
@@ -82,6 +86,15 @@ class MediaDesk:
             )
             self._creation_wanted.set()
         return self._creation
+
+    def work(self) -> list[dict[str, Any]]:
+        """Imports and exports that go on, and those that went wrong last, as people see them."""
+        found: list[dict[str, Any]] = []
+        if self._imports is not None:
+            found += self._imports.work()
+        if self._exports is not None:
+            found += self._exports.work()
+        return found
 
     async def run_imports(self) -> None:
         """Until cancelled: what was cut off by the end of a former node goes on."""
