@@ -16,19 +16,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.archive.layout import object_path
 from agent.archive.records import Instance
 from agent.errors import DeviceError, GantryError, StorageError
-from agent.media.directory_writer import Creator
+from agent.media.application_profiles import Profile
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.file_set import FileSetWriter
 from agent.workflow.export_conversion import convert
 from agent.workflow.export_notes import read_note, write_note
-from agent.workflow.export_packing import make_zip
-from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named
+from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named, writer_of
 from agent.workflow.export_planning import objects_of
-from agent.workflow.export_post import Post, write_post
 from agent.workflow.export_settings import (
     BURNING,
     CONVERTED,
@@ -66,6 +65,9 @@ from agent.workflow.medium_presence import check_blank_disc, presence
 from hal.removable import discs, optical
 from hal.removable.base import MediaError, MediumFull, WrongSettings
 
+if TYPE_CHECKING:
+    from agent.workflow.export_post import Post
+
 MOST_FAILURES = 100
 """Objects that are named; of more, only the number is kept."""
 
@@ -85,7 +87,7 @@ class VolumeWriting:
         is_folder = settings.target.kind == FOLDER
         self._folder = self._place if is_folder else self._scratch / "file-set"
         self._image = self._place if settings.target.kind in FILES else self._scratch / "image.iso"
-        self._post = Post(settings, self._profile) if settings.target.kind == MAIL else None
+        self._post = _post_of(settings, self._profile)
         self._said = ""
         self._unfinished = Unfinished(self._folder, settings.key)
         self._presence: tuple[int, int, bool] | None = None
@@ -195,7 +197,7 @@ class VolumeWriting:
         else:
             self._folder.mkdir(parents=True)
         self._presence = presence(self._folder)
-        with self._writer() as writer:
+        with writer_of(settings, self._profile, self._folder) as writer:
             for unit in settings.volume.units:
                 for instance in objects_of(settings.archive, unit, settings.last_instance):
                     self._check_presence()
@@ -209,23 +211,6 @@ class VolumeWriting:
         if self._profile is not NO_PROFILE:
             name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
             files.add(directory_as(self._folder, name))
-
-    def _writer(self) -> FileSetWriter | PlainFiles:
-        settings = self._settings
-        creator = Creator(
-            settings.implementation_class_uid, settings.implementation_version_name, ""
-        )
-        if self._profile is NO_PROFILE:
-            return PlainFiles(self._folder, creator)
-        update = settings.target.update
-        return FileSetWriter(
-            self._folder,
-            self._profile,
-            creator,
-            file_set_id="" if update else settings.file_set_id,
-            update=update,
-            spill_folder=self._scratch,
-        )
 
     def _check_number(self) -> None:
         """What was planned, and is not in the archive any more, is told."""
@@ -299,10 +284,14 @@ class VolumeWriting:
     def _on_disc(self, files: WrittenFiles) -> Iterator[Step]:
         target = self._settings.target
         if target.kind == ZIP:
+            from agent.workflow.export_packing import make_zip
+
             yield from make_zip(self._folder, self._image, self._scratch)
             self._check_size()
             return
         if target.kind in (MESSAGE, MAIL):
+            from agent.workflow.export_post import write_post
+
             path = self._post.message if self._post is not None else self._image
             yield from write_post(self._settings, self._profile, self._folder, path)
             self._check_size(path)
@@ -396,3 +385,12 @@ class VolumeWriting:
             value=str(self._place),
             way_out="Put the medium back: the export begins this volume again.",
         )
+
+
+def _post_of(settings: VolumeSettings, profile: Profile) -> Post | None:
+    """The mail that a volume is; what writes and sends it takes some MiB, and mails are few."""
+    if settings.target.kind != MAIL:
+        return None
+    from agent.workflow.export_post import Post
+
+    return Post(settings, profile)
