@@ -120,6 +120,7 @@ def test_a_zip_file_has_every_byte_of_the_archive(
         assert found.returncode == 0, found.output
 
 
+@pytest.mark.long
 def test_several_zip_files_where_one_is_too_large(
     node: NodeProcess, archive: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -335,6 +336,7 @@ def test_a_node_that_is_killed_sends_its_mail_once(tmp_path: Path) -> None:
             assert len(server.files) == 1
 
 
+@pytest.mark.long
 def test_a_server_that_is_not_there_is_waited_for_until_it_is_too_long(tmp_path: Path) -> None:
     table = '[mail]\nhost = "localhost"\nport = 9\nsecurity = "none"\nfrom = "box@clinic.example"\n'
     with NodeProcess(tmp_path / "node", f"{table}{QUICK}attempts = 2\n") as node:
