@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agent.workflow.examination import Examinations
     from agent.workflow.media_watch import MediaWatch
     from agent.workflow.operator import Operator
+    from hal.panel.base import Pattern
 
 Load = Callable[[], Awaitable[Configuration]]
 
@@ -184,9 +185,22 @@ class Node:
         from agent.workflow.operator import Operator
 
         self._operator = Operator(
-            lambda: self.configuration, lambda: self.examinations, self._template
+            lambda: self.configuration,
+            lambda: self.examinations,
+            self._template,
+            self._follow_media,
         )
         await self._operator.run()
+
+    async def _follow_media(self, show: Callable[[Pattern], None]) -> None:
+        from agent.workflow.media_lamp import follow
+
+        await follow(self.desk, lambda: self.media, show)
+
+    @property
+    def lamps(self) -> dict[str, str]:
+        """What the lamps of the panel show, by name; none where there is no panel."""
+        return self._operator.lamps if self._operator is not None else {}
 
     async def _watch_media(self) -> None:
         """What watches media is imported when there are some to be watched."""

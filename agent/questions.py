@@ -85,6 +85,9 @@ class _Questions:
             ],
             "archives": found,
             "destinations": list(destinations.values()),
+            "media": node.media.listing() if node.media is not None else [],
+            "work": node.desk.work(),
+            "lamps": dict(node.lamps),
             "clock": {"set": clock.set, "why_not": clock.reason},
             "loop": current_loop().lag.snapshot(),
         }

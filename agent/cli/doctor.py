@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.cli.doctor_codecs import codecs
 from agent.cli.doctor_devices import devices
 from agent.cli.doctor_findings import BAD, GOOD, Finding
+from agent.cli.doctor_mail import mail
 from agent.cli.node_configuration import reader
 from agent.cli.options import add_configuration_options
 from agent.configuration.configuration import Configuration
@@ -32,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make the index of every archive anew from its objects (stop the node first)",
     )
-    parser.add_argument("--offline", action="store_true", help="do not call the peers")
+    parser.add_argument(
+        "--offline", action="store_true", help="do not call the peers and the mail server"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.rebuild_index:
         return _rebuild(configuration)
     findings = [*_machine(), *codecs(), *devices(configuration), *_folders(configuration)]
+    findings += mail(configuration, offline=options.offline)
     if not options.offline:
         findings += Loop().run(_peers(configuration))
     for verdict, text in findings:

@@ -1,7 +1,8 @@
 """`gantry export`: studies of the running node onto a medium, as file-sets that are verified.
 
 The target is a folder (that of a stick, too), with --image a file for the image of a disc, or with
---burn the disc in a drive. Where a volume is too small, there are several: NAME-1, NAME-2 ...
+--burn the disc in a drive. NAME.zip is a ZIP file, NAME.eml a mail in a file, and mailto:ADDRESS a
+mail that is sent. Where a volume is too small, there are several: NAME-1, NAME-2 ...
 """
 
 from __future__ import annotations
@@ -19,11 +20,19 @@ from agent.configuration.kinds import SIZE_UNITS
 from agent.control import ask
 from agent.errors import ConfigurationError
 
+_MAIL = "mailto:"
+_KINDS = {".zip": "zip", ".eml": "message"}
+"""Of targets that are files, by how their names end."""
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="the folder, or the image")
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        nargs="?",
+        help="the folder, NAME.zip, NAME.eml or mailto:ADDRESS; with --image the image",
+    )
     parser.add_argument(
         "--study", metavar="UID", action="append", default=[], help="this study; may be repeated"
     )
@@ -104,8 +113,8 @@ def _begin(options: argparse.Namespace) -> dict[str, Any]:
     begun: dict[str, Any] = ask(
         options.control,
         "export-begin",
-        kind="disc" if options.burn else "image" if options.image else "folder",
-        target=options.burn or str(Path(options.target).resolve()),
+        kind=_kind(options),
+        target=_place(options),
         studies=options.study,
         patient_id=options.patient,
         date_from=_date(options.date_from),
@@ -120,6 +129,23 @@ def _begin(options: argparse.Namespace) -> dict[str, Any]:
         operator=options.operator,
     )
     return begun
+
+
+def _kind(options: argparse.Namespace) -> str:
+    if options.burn:
+        return "disc"
+    if options.image:
+        return "image"
+    if options.target.startswith(_MAIL):
+        return "mail"
+    return _KINDS.get(Path(options.target).suffix.lower(), "folder")
+
+
+def _place(options: argparse.Namespace) -> str:
+    if options.burn:
+        return str(options.burn)
+    is_mail = _kind(options) == "mail"
+    return str(options.target if is_mail else Path(options.target).resolve())
 
 
 def _date(text: str) -> str:

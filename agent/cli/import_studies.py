@@ -20,7 +20,12 @@ from agent.errors import ConfigurationError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="where the medium is mounted")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="where the medium is mounted; or a ZIP file, or a mail",
+    )
     parser.add_argument(
         "--study", metavar="UID", action="append", default=[], help="this study; may be repeated"
     )

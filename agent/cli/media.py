@@ -25,7 +25,12 @@ from agent.cli.node_configuration import add_control_option
 from agent.cli.options import add_json_option
 from agent.control import ask
 from agent.errors import ConfigurationError, GantryError
-from agent.media.application_profiles import PROFILES, profile_of, secure_form_of
+from agent.media.application_profiles import (
+    MAIL_PROFILES,
+    PROFILES,
+    profile_of,
+    secure_form_of,
+)
 from agent.media.checking import Fault, check
 from agent.media.contents import Patient, contents_of
 from agent.media.directory_writer import Creator
@@ -151,7 +156,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _profiles(options: argparse.Namespace) -> int:
-    for row in sorted(PROFILES.values(), key=lambda each: (each.clause, each.name)):
+    for row in sorted(
+        (*PROFILES.values(), *MAIL_PROFILES.values()), key=lambda each: (each.clause, each.name)
+    ):
         if options.json:
             print(json.dumps({"name": row.name, "clause": row.clause, "medium": row.medium}))
         else:

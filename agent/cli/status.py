@@ -40,6 +40,11 @@ def _show(said: dict[str, Any]) -> None:
             f"archive {archive['name']}: {counts['instances']} instances in {counts['studies']}"
             f" studies, {usage['held'] / 1e6:.1f} MB, {usage['part']:.0%} of the space in use"
         )
+    for each in said["media"]:
+        why = f": {each['why']}" if each["why"] else ""
+        print(f"medium {each['name']}: {each['state']}{why}")
+    for each in said["work"]:
+        print(_work(each))
     for each in said["destinations"]:
         queue = each.get("queue") or {}
         mood = "paused" if queue.get("paused") else "ok"
@@ -49,3 +54,14 @@ def _show(said: dict[str, Any]) -> None:
             f"to {each['peer']}: {queue.get('waiting', 0)} waiting, {queue.get('held', 0)} held,"
             f" {each.get('delivered', 0)} delivered since start; {mood}"
         )
+
+
+def _work(each: dict[str, Any]) -> str:
+    """An import or export: as "import 3: 12 of 40 objects"."""
+    done = each["done"]
+    if each["stage"]:
+        done = f"{each['stage']} {each['now']}"
+    text = f"{each['kind']} {each['id']}: {done} of {each['expected']} objects, {each['target']}"
+    if each["failed"]:
+        return f"{text}; failed: {each['failed']}"
+    return f"{text}; waits: {each['waits']}" if each["waits"] else text

@@ -41,5 +41,7 @@ def show(items: list[dict[str, Any]], as_json: bool, line: Line, named_by: str) 
         return
     for each in items:
         print(line(each))
+        for said in each.get("said", ()):
+            print(f"  {said}")
         for failure in each["failures"]:
             print(f"  {failure[named_by]}: {failure['reason']}")

@@ -14,6 +14,7 @@ from agent.configuration.entity import Entity
 from agent.configuration.intake import Capture, Folder, Panel, Serial
 from agent.configuration.key import key, section
 from agent.configuration.kinds import Table, Tables, Text
+from agent.configuration.mail import Mail
 from agent.configuration.media import Media, MediaKeys, MediaPages
 from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, Node, Workers
 from agent.configuration.peer import Peer
@@ -93,6 +94,7 @@ class Configuration:
         Table(MediaPages), "pages for a web browser on media", default=MediaPages()
     )
     media_keys: MediaKeys = key(Table(MediaKeys), "keys of Secure DICOM files", default=MediaKeys())
+    mail: Mail = key(Table(Mail), "mails with studies", default=Mail())
     panel: Panel = key(Table(Panel), "lamps and buttons", default=Panel())
     origin: Origin = Origin()
 

@@ -24,6 +24,7 @@ def contradictions(configuration: Configuration) -> Iterator[Contradiction]:
     yield from _retry(configuration)
     yield from _lossy(configuration)
     yield from _compression(configuration)
+    yield from _mail(configuration)
 
 
 def _coercion(configuration: Configuration) -> Iterator[Contradiction]:
@@ -45,7 +46,8 @@ def _coercion(configuration: Configuration) -> Iterator[Contradiction]:
 
 def _retry(configuration: Configuration) -> Iterator[Contradiction]:
     tables: list[tuple[tuple[str, ...], Retry]] = [
-        (("delivery", "retry"), configuration.delivery.retry)
+        (("delivery", "retry"), configuration.delivery.retry),
+        (("mail", "retry"), configuration.mail.retry),
     ]
     tables += [
         (("peer", each.name, "retry"), each.retry)
@@ -89,3 +91,15 @@ def _compression(configuration: Configuration) -> Iterator[Contradiction]:
                     f"there is no entity {name!r}",
                     ", ".join(entities),
                 )
+
+
+def _mail(configuration: Configuration) -> Iterator[Contradiction]:
+    mail = configuration.mail
+    if mail.host and not mail.sender:
+        yield Contradiction(("mail", "from"), "is empty, and there is a mail server", "an address")
+    if mail.user and mail.security == "none":
+        yield Contradiction(
+            ("mail", "security"),
+            "is none, and a password would go over the network",
+            "starttls, implicit, or no user",
+        )

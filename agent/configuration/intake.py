@@ -183,7 +183,7 @@ class Serial(Amounts):
 
 @section
 class Panel(Amounts):
-    """Lamps and buttons on the box: ready, busy, attention."""
+    """Lamps and buttons on the box: ready, busy, attention, media."""
 
     kind: str = key(
         Term("kind of panel", "panel_kinds", optional=True),

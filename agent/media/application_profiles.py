@@ -19,6 +19,7 @@ from agent.dataset.transfer_syntaxes import (
     JPEG_EXTENDED,
     JPEG_LOSSLESS_FIRST_ORDER,
     RLE_LOSSLESS,
+    TRANSFER_SYNTAXES,
     name_of,
 )
 from agent.errors import ConfigurationError, StorageError
@@ -47,7 +48,8 @@ class Profile(NamedTuple):
     `classes` maps SOP Class UIDs to the transfer syntaxes allowed; None allows all classes that
     have a record type, in `syntaxes`. `keys` are the additional ones, by record type, `forms` what
     images of some classes must be. Of a `secure` one every file is a Secure DICOM file, the
-    DICOMDIR too.
+    DICOMDIR too. `mail` is MIME or ZIP, where the medium is a mail with the files as its parts, or
+    with a ZIP file; a `sealed` one is signed and encrypted as a whole (PS3.15 B.8).
     """
 
     name: str
@@ -59,13 +61,15 @@ class Profile(NamedTuple):
     icon: Icon = Icon()
     forms: Forms = NO_FORMS
     secure: bool = False
+    mail: str = ""
+    sealed: bool = False
 
     @property
     def updates(self) -> bool:
         """Whether the profile has the role of File-set Updater: none does on a DVD (PS3.12 P.2),
-        nor for dentists (K.3.1). Of secure files we make new file-sets only: the keys of those that
-        are there are not ours."""
-        return self.medium != _DVD and not self.secure and self.name != _DENTAL_CD
+        nor for dentists (K.3.1), and a mail is not updated (PS3.11 L.2.1.3). Of secure files we
+        make new file-sets only: the keys of those that are there are not ours."""
+        return self.medium not in (_DVD, _MAIL) and not self.secure and self.name != _DENTAL_CD
 
     @property
     def wants_udf(self) -> bool:
@@ -295,20 +299,61 @@ PROFILES: Mapping[str, Profile] = {
         if (name := secure_name(each.name))
     },
 }
-"""By name; media that are no longer made (MOD, diskettes of other profiles), MIME and ZIP are not
-here."""
+"""Of media that can be held, by name; those that are no longer made (MOD, diskettes of other
+profiles) are not here."""
+
+MIME, ZIP = "mime", "zip"
+"""Of what the mail of a profile is made."""
+
+# What PS3.11 G.3.1 and L.3.1 leave to us: all that a data set can be encapsulated in.
+_ENCAPSULATED = tuple(
+    uid
+    for uid, row in TRANSFER_SYNTAXES.items()
+    if row.encapsulated and row.transferable and not row.retired
+)
+_MAIL = "e-mail"
+
+MAIL_PROFILES: Mapping[str, Profile] = {
+    each.name: each
+    for each in (
+        Profile(
+            "STD-GEN-MIME",
+            "PS3.11 G",
+            _MAIL,
+            (*_EXPLICIT, *_ENCAPSULATED),
+            None,
+            _GENERAL_KEYS,
+            mail=MIME,
+        ),
+        *(
+            Profile(
+                name,
+                "PS3.11 L",
+                _MAIL,
+                (*_EXPLICIT, *_ENCAPSULATED),
+                None,
+                _GENERAL_KEYS,
+                mail=ZIP,
+                sealed=sealed,
+            )
+            for name, sealed in (("STD-GEN-ZIP-MAIL", False), ("STD-GEN-SEC-ZIP-MAIL", True))
+        ),
+        Profile("STD-DTL-SEC-ZIP-MAIL", "PS3.11 L", _MAIL, (), _DENTAL, {}, mail=ZIP, sealed=True),
+    )
+}
+"""Of mails, by name."""
 
 
 def profile_of(name: str) -> Profile:
     """The profile of this name. Raises ConfigurationError for one that is not here."""
-    found = PROFILES.get(name.upper())
+    found = PROFILES.get(name.upper()) or MAIL_PROFILES.get(name.upper())
     if found is None:
         raise ConfigurationError(
             f"{name} is no application profile that Gantry has.",
             clause="PS3.11",
             value=name,
-            limit=tuple(PROFILES),
-            way_out=f"Use one of: {', '.join(sorted(PROFILES))}.",
+            limit=(*PROFILES, *MAIL_PROFILES),
+            way_out=f"Use one of: {', '.join(sorted((*PROFILES, *MAIL_PROFILES)))}.",
         )
     return found
 
@@ -318,7 +363,7 @@ def secure_form_of(profile: Profile) -> Profile:
     if profile.secure:
         return profile
     name = secure_name(profile.name)
-    if not name:
+    if not name or profile.mail:
         raise ConfigurationError(
             f"{profile.name} has no secure form.",
             clause=profile.clause,

@@ -118,7 +118,7 @@ class _Directory:
                 yield found
         if is_broken or 0 < len(known) == self._missing:
             # Links that lead nowhere; or files that all have other names, as in some mails.
-            yield from walk(self._tree, frozenset(known))
+            yield from walk(self._tree, frozenset(known) if is_broken else frozenset())
 
     def _of_record(
         self,

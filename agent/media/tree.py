@@ -93,7 +93,7 @@ class Packed(Protocol):
 class PackedTree:
     """Files that are packed into one; the last that was opened is remembered.
 
-    Memory: some 400 bytes a file.
+    Memory: some 500 bytes a file.
     """
 
     def __init__(

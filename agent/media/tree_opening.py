@@ -7,8 +7,6 @@ from pathlib import Path
 
 from agent.errors import StorageError
 from agent.media.file_ids import open_file
-from agent.media.mail_reading import tree_of_mail
-from agent.media.mail_structure import is_mail
 from agent.media.opening import NO_OPENER, Opener
 from agent.media.tree import FolderTree, PackedTree, Tree, zipped_files
 from agent.media.zip_reading import is_zip
@@ -27,6 +25,10 @@ def tree_of(root: Path, opener: Opener = NO_OPENER) -> Tree:
     try:
         if is_zip(archive):
             return PackedTree(zipped_files(archive), opener, (archive,))
+        # The parser of headers takes some MiB, and mails are few.
+        from agent.media.mail_reading import tree_of_mail
+        from agent.media.mail_structure import is_mail
+
         if is_mail(archive):
             return tree_of_mail(archive, opener)
     except StorageError as error:

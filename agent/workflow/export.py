@@ -1,4 +1,5 @@
-"""Export of studies to media: folders and sticks, images of discs, discs that are burnt.
+"""Export of studies to media: folders and sticks, images of discs, discs that are burnt; ZIP files
+and mails.
 
 What is exported is chosen and measured first; nothing is written where it does not fit. Exports are
 carried out one after the other. Where one has got to is kept in the archive: after a restart, and
@@ -7,16 +8,20 @@ when a medium that was pulled is back, it goes on with the first volume that is 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, ExaminationRow
+from agent.configuration.configuration import Configuration
 from agent.errors import GantryError, LocalError
 from agent.loop import shielded
-from agent.loop.workers import Service, WorkerDied
+from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
 from agent.services.offer import implementation_of
+from agent.workflow.export_mail_waits import MailWaits
 from agent.workflow.export_record import (
     COMPLETED,
     DISCONTINUED,
@@ -25,6 +30,8 @@ from agent.workflow.export_record import (
     ExportRecord,
 )
 from agent.workflow.export_settings import (
+    MAIL,
+    MEDIA,
     ExportFailed,
     Maker,
     Plan,
@@ -35,7 +42,7 @@ from agent.workflow.export_settings import (
     VolumeSettings,
 )
 from agent.workflow.export_worker import plan_export, remove_folder, serve_export
-from agent.workflow.undertakings import Undertakings
+from agent.workflow.undertakings import Undertakings, Work
 
 
 class Exports(Undertakings[ExportRecord]):
@@ -45,6 +52,18 @@ class Exports(Undertakings[ExportRecord]):
     first_wait, longest_wait = 2.0, 16.0
 
     _service: Service | None = None
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        archives: Mapping[str, Archive],
+        template: Template,
+        pool: WorkerPool,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(configuration, archives, template, pool, clock=clock)
+        self._mails = MailWaits(lambda: configuration().mail.retry, clock)
 
     # What people ask for.
 
@@ -67,20 +86,27 @@ class Exports(Undertakings[ExportRecord]):
         """
         place = self._archive(archive)
         if pages is None:
-            pages = self._configuration().media_pages.enabled and not target.update
-        target = target._replace(path=str(Path(target.path)), pages=pages)
+            wanted = self._configuration().media_pages.enabled and not target.update
+            pages = wanted and target.kind in MEDIA
+        target = target._replace(pages=pages)
+        mail = self._configuration().mail
+        if target.kind == MAIL:
+            target = target._replace(volume_size=target.volume_size or mail.largest)
+        else:
+            target = target._replace(path=str(Path(target.path)))
         state = self._configuration().node.state
         await self._beginning.acquire()
         try:
             for other in await self._going(place):
                 places = {each.place for each in other.plan.volumes}
-                if target.path in places | {other.target.path}:
+                if target.kind != MAIL and target.path in places | {other.target.path}:
                     raise LocalError(f"an export to {target.path} is under way", value=other.id)
             plan: Plan = await self._pool.call(
-                plan_export, str(place.folder), selection, target, profile, state
+                plan_export, str(place.folder), selection, target, profile, state, mail
             )
             record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
             begun = ExportRecord.of(await place.save_examination(record.row()))
+            self._last_failed.clear()
         finally:
             self._beginning.release()
         for uid, count in zip(plan.studies, plan.counts, strict=True):
@@ -112,6 +138,23 @@ class Exports(Undertakings[ExportRecord]):
     def _record_of(self, row: ExaminationRow) -> ExportRecord:
         return ExportRecord.of(row)
 
+    def _work_of(self, record: ExportRecord) -> Work:
+        return Work(
+            record.target.path,
+            record.written,
+            sum(volume.objects for volume in record.plan.volumes),
+            record.state == IN_PROGRESS,
+            record.reason,
+            record.stage,
+            record.now,
+        )
+
+    def _is_early(self, record: ExportRecord) -> bool:
+        return self._mails.is_early(record)
+
+    def _until_next(self, wait: float | None) -> float | None:
+        return self._mails.until_next(wait)
+
     async def _go_on(self, archive: Archive, record: ExportRecord) -> bool:
         try:
             while not record.is_written and record.id not in self._stopped:
@@ -121,10 +164,11 @@ class Exports(Undertakings[ExportRecord]):
         except ExportFailed as error:
             record.reason = str(error)
         except (GantryError, WorkerDied) as error:
-            if record.id not in self._stopped:
+            if record.id not in self._stopped and not self._mails.is_over(record, error):
                 return await self._wait(archive, record, error)
         stopped = record.id in self._stopped
         self._stopped.pop(record.id, None)
+        self._mails.forget(record)
         if not record.is_written:
             await self._take_back(archive, record)
         elif not record.written:
@@ -135,6 +179,7 @@ class Exports(Undertakings[ExportRecord]):
             record.state = DISCONTINUED if stopped and not record.is_written else COMPLETED
         record.waits = record.stage = ""
         await archive.save_examination(record.row())
+        self._ended(record, failed=record.state == FAILED)
         await self._pool.call(remove_folder, str(self._scratch(archive, record)))
         say = observation.warning if record.state == FAILED else observation.notice
         say(
@@ -201,6 +246,8 @@ class Exports(Undertakings[ExportRecord]):
             record.plan.last_instance,
             *implementation_of(self._configuration()),
             Maker.of(self._configuration()),
+            self._configuration().mail,
+            record.begun,
         )
 
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:

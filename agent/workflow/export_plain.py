@@ -12,7 +12,8 @@ from agent.media.directory_writer import Creator
 from agent.media.examining import examined
 from agent.media.file_copying import Syncing, copy_part_10
 from agent.media.file_ids import open_file
-from agent.media.file_set import TOP_FOLDER
+from agent.media.file_set import TOP_FOLDER, FileSetWriter
+from agent.workflow.export_settings import VolumeSettings
 
 NONE = "NONE"
 """The name under which no application profile is asked for."""
@@ -83,3 +84,22 @@ class PlainFiles:
             sync_folder(self._folder / name)
         sync_folder(self._top)
         sync_folder(self._folder)
+
+
+def writer_of(
+    settings: VolumeSettings, profile: Profile, folder: Path
+) -> FileSetWriter | PlainFiles:
+    """What writes the files of a volume, and its directory. Raises StorageError, LocalError."""
+    creator = Creator(settings.implementation_class_uid, settings.implementation_version_name, "")
+    if profile is NO_PROFILE:
+        return PlainFiles(folder, creator)
+    update = settings.target.update
+    return FileSetWriter(
+        folder,
+        profile,
+        creator,
+        file_set_id="" if update else settings.file_set_id,
+        update=update,
+        spill_folder=Path(settings.scratch),
+        icons=settings.target.icons,
+    )

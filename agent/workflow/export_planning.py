@@ -14,19 +14,31 @@ from agent.archive.layout import object_path
 from agent.archive.matching import Matching
 from agent.archive.matching_rules import MatchingRules
 from agent.archive.records import Instance, Study
+from agent.configuration.mail import Mail
 from agent.dataset import tags
 from agent.dataset.attributes import Attributes
 from agent.dataset.byte_source import FileBytes, decoded
 from agent.dataset.head import scan_head
 from agent.dataset.transfer_syntaxes import encoding_of
 from agent.errors import GantryError, LocalError
-from agent.media.application_profiles import PROFILES, Profile
+from agent.media.application_profiles import MAIL_PROFILES, PROFILES, Profile
 from agent.media.directory_records import record_type_of
 from agent.media.file_ids import open_file
 from agent.media.web_content import MOST_OF_AN_IMAGE
 from agent.workflow import export_targets
 from agent.workflow.export_plain import profile_named
-from agent.workflow.export_settings import FOLDER, NoRoom, Plan, Selection, Target, Unit, Volume
+from agent.workflow.export_settings import (
+    FOLDER,
+    MAIL,
+    MESSAGE,
+    ZIP,
+    NoRoom,
+    Plan,
+    Selection,
+    Target,
+    Unit,
+    Volume,
+)
 
 MOST_STUDIES = 1000
 """Studies of one export: it must be possible to say which they are."""
@@ -53,12 +65,20 @@ _USUAL = {
     False: ("STD-GEN-DVD-JPEG", "STD-GEN-DVD-J2K"),
 }
 """Beside STD-GEN-CD, by whether the target is a folder: what takes compressed objects."""
+_NO_MAIL = Mail()
 _SHAPE = frozenset(
     (tags.ROWS, tags.COLUMNS, tags.SAMPLES_PER_PIXEL, tags.BITS_ALLOCATED, tags.NUMBER_OF_FRAMES)
 )
 
 
-def plan(folder: str, selection: Selection, target: Target, profile: str, scratch: str) -> Plan:
+def plan(
+    folder: str,
+    selection: Selection,
+    target: Target,
+    profile: str,
+    scratch: str,
+    mail: Mail = _NO_MAIL,
+) -> Plan:
     """What an export of the archive in `folder` will do; nothing is written.
 
     Without a `profile` it is the one that takes most objects as they are stored. Raises LocalError
@@ -66,8 +86,10 @@ def plan(folder: str, selection: Selection, target: Target, profile: str, scratc
     """
     try:
         studies = _chosen(folder, selection)
+        if not profile and target.kind in (MESSAGE, MAIL):
+            profile = mail.profile if target.kind == MAIL else "STD-GEN-ZIP-MAIL"
         used = profile_named(profile) if profile else _fitting(folder, studies, target)
-        export_targets.check_target(target, used)
+        export_targets.check_target(target, used, mail)
         return _planned(folder, studies, target, used, Path(scratch))
     except OSError as error:
         raise LocalError(
@@ -170,6 +192,8 @@ def _objects(folder: str, series: int, last: int = 0) -> Iterator[Instance]:
 
 def _fitting(folder: str, studies: Sequence[Study], target: Target) -> Profile:
     """Of the usual profiles the one that takes most as it is; among equals the simplest."""
+    if target.kind == ZIP:
+        return MAIL_PROFILES["STD-GEN-ZIP-MAIL"]
     candidates = [PROFILES[name] for name in ("STD-GEN-CD", *_USUAL[target.kind == FOLDER])]
     if target.update:
         candidates = [each for each in candidates if each.updates]

@@ -90,7 +90,9 @@ class ExportRecord:
             mount,
         )
         tallies = [
-            Tally._make((*each[:5], tuple((uid, reason) for uid, reason in each[5])))
+            Tally._make(
+                (*each[:5], tuple((uid, reason) for uid, reason in each[5]), *(each[6:] or ("",)))
+            )
             for each in kept["tallies"]
         ]
         return cls(
@@ -134,6 +136,7 @@ class ExportRecord:
                 for uid, reason in failures[:MOST_FAILURES]
             ],
             "size": sum(each.size for each in self.tallies),
+            "said": [each.said for each in self.tallies if each.said],
             "stage": self.stage,
             "now": self.now,
             "reason": self.reason,

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agent.configuration.configuration import Configuration
+from agent.configuration.mail import Mail
 from agent.errors import StorageError
 
-FOLDER, IMAGE, DISC = "folder", "image", "disc"
-"""Kinds of targets: a folder, be it of a medium; an image of a disc; a disc in a drive."""
+FOLDER, IMAGE, DISC, ZIP = "folder", "image", "disc", "zip"
+MESSAGE, MAIL = "message", "mail"
+"""Kinds of targets: a folder, be it of a medium; an image of a disc; a disc in a drive; a ZIP file;
+a mail in a file; a mail that is sent."""
+MEDIA = (FOLDER, IMAGE, DISC)
+"""Those that are media, or images of them."""
+FILES = (IMAGE, ZIP, MESSAGE)
+"""Those that are a file for each volume."""
 
 
 class Selection(NamedTuple):
@@ -23,9 +30,9 @@ class Selection(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where to. `path` is the folder, the image, or the device of the drive; `update` adds to the
-    file-set that is there. `volume_size` in bytes, 0: what there is room for. `pages` for a web
-    browser are beside the file-set, `icons` in its directory."""
+    """Where to. `path` is the folder, the file, or the device of the drive, or "mailto:" with
+    addresses; `update` adds to the file-set that is there. `volume_size` in bytes, 0: what there is
+    room for. `pages` for a web browser are beside the file-set, `icons` in its directory."""
 
     kind: str
     path: str
@@ -81,7 +88,8 @@ class Maker(NamedTuple):
 
 class VolumeSettings(NamedTuple):
     """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own.
-    `key` is the same for this volume of this export, and for no other, even if all else is lost."""
+    `key` is the same for this volume of this export, and for no other, even if all else is lost.
+    `clock` is when the export was begun, in seconds since 1970."""
 
     key: str
     number: int
@@ -96,11 +104,14 @@ class VolumeSettings(NamedTuple):
     implementation_class_uid: str
     implementation_version_name: str
     maker: Maker = Maker()
+    mail: Mail = Mail()
+    clock: float = 0.0
 
 
 COPIED, CONVERTED, THERE, LEFT_OUT = "copied", "converted", "there", "left out"
 """What became of an object: `THERE`, it was in the file-set that is added to."""
 COPYING, VERIFYING, IMAGING, BURNING = "copying", "verifying", "making the image", "burning"
+PACKING, SENDING = "packing", "sending"
 
 
 class Step(NamedTuple):
@@ -112,7 +123,8 @@ class Step(NamedTuple):
 
 class Tally(NamedTuple):
     """What became of the objects of a volume. `failures` are SOP Instance UIDs, with reasons, of
-    the first of those `left_out`; `size` is that of the files that were written, in bytes."""
+    the first of those `left_out`; `size` is that of the files that were written, in bytes; `said`
+    is what a mail server had to say."""
 
     copied: int = 0
     converted: int = 0
@@ -120,6 +132,7 @@ class Tally(NamedTuple):
     left_out: int = 0
     size: int = 0
     failures: tuple[tuple[str, str], ...] = ()
+    said: str = ""
 
 
 class ExportFailed(StorageError):

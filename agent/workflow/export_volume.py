@@ -1,4 +1,4 @@
-"""One volume of an export: a file-set in a folder, an image of a disc, or a disc.
+"""One volume of an export: a file-set in a folder, an image of a disc, a disc, a ZIP file, a mail.
 
 It goes on step by step. What was left of it by a former life is taken back first; what is finished
 is known by a note of our own, beside our scratch files. Files are copied, converted where the
@@ -11,23 +11,24 @@ instance more while the directory is verified, a codec's working set, a MiB.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.archive.layout import object_path
 from agent.archive.records import Instance
 from agent.errors import DeviceError, GantryError, StorageError
-from agent.media.directory_writer import Creator
+from agent.media.application_profiles import Profile
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.file_set import FileSetWriter
 from agent.media.web_content import WebContent
 from agent.media.web_pages import PRODUCT, About
 from agent.workflow.export_conversion import convert
-from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named
+from agent.workflow.export_notes import read_note, write_note
+from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named, writer_of
 from agent.workflow.export_planning import objects_of
 from agent.workflow.export_settings import (
     BURNING,
@@ -35,12 +36,16 @@ from agent.workflow.export_settings import (
     COPIED,
     COPYING,
     DISC,
+    FILES,
     FOLDER,
-    IMAGE,
     IMAGING,
     LEFT_OUT,
+    MAIL,
+    MESSAGE,
+    SENDING,
     THERE,
     VERIFYING,
+    ZIP,
     ExportFailed,
     NoRoom,
     NotAsWritten,
@@ -58,9 +63,12 @@ from agent.workflow.export_verification import (
     verify_image,
     written_as,
 )
-from agent.workflow.medium_presence import change_since, presence
+from agent.workflow.medium_presence import change_since, check_blank_disc, presence
 from hal.removable import discs, optical
 from hal.removable.base import MediaError, MediumFull, WrongSettings
+
+if TYPE_CHECKING:
+    from agent.workflow.export_post import Post
 
 MOST_FAILURES = 100
 """Objects that are named; of more, only the number is kept."""
@@ -80,7 +88,9 @@ class VolumeWriting:
         self._place = Path(settings.volume.place)
         is_folder = settings.target.kind == FOLDER
         self._folder = self._place if is_folder else self._scratch / "file-set"
-        self._image = self._place if settings.target.kind == IMAGE else self._scratch / "image.iso"
+        self._image = self._place if settings.target.kind in FILES else self._scratch / "image.iso"
+        self._post = _post_of(settings, self._profile)
+        self._said = ""
         self._unfinished = Unfinished(self._folder, settings.key, pages=settings.target.pages)
         self._presence: tuple[int, int, bool] | None = None
         self._outcomes = dict.fromkeys((COPIED, CONVERTED, THERE, LEFT_OUT), 0)
@@ -97,6 +107,7 @@ class VolumeWriting:
             counts[LEFT_OUT],
             self._size,
             tuple(self._failures),
+            self._said,
         )
 
     def steps(self) -> Iterator[Step]:
@@ -109,10 +120,17 @@ class VolumeWriting:
             self._seal()
             return
         try:
+            if self._post is not None and self._recall(self._post.written):
+                # The mail is there already, and may be with some of those whom it is for.
+                yield from self._sent(self._post)
+                return
             self._check_mount()
-            self._check_disc()
+            if self._settings.target.kind == DISC:
+                check_blank_disc(self._settings.target.path)
             self.take_back()
             yield from self._written()
+            if self._post is not None and self._post.message.exists():
+                yield from self._sent(self._post)
         except OSError as error:
             raise self._failed(error) from error
         except MediumFull as error:
@@ -131,6 +149,8 @@ class VolumeWriting:
         shutil.rmtree(self._folder, ignore_errors=True)
         for path in (self._image, Path(f"{self._image}.unfinished")):
             path.unlink(missing_ok=True)
+        if self._post is not None:
+            self._post.forget()
 
     def _written(self) -> Iterator[Step]:
         settings = self._settings
@@ -159,6 +179,16 @@ class VolumeWriting:
             files.close()
         if settings.target.kind == FOLDER:
             self._unfinished.verified()
+        if self._post is not None:
+            self._note(self._post.written)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        self._note()
+        self._seal()
+
+    def _sent(self, post: Post) -> Iterator[Step]:
+        yield Step(SENDING)
+        self._said = post.send()
         self._note()
         self._seal()
 
@@ -169,7 +199,10 @@ class VolumeWriting:
         else:
             self._folder.mkdir(parents=True)
         self._presence = presence(self._folder)
-        with self._writer() as writer, self._web_content() as pages:
+        with (
+            writer_of(settings, self._profile, self._folder) as writer,
+            self._web_content() as pages,
+        ):
             for unit in settings.volume.units:
                 for instance in objects_of(settings.archive, unit, settings.last_instance):
                     self._check_presence()
@@ -185,24 +218,6 @@ class VolumeWriting:
         if self._profile is not NO_PROFILE:
             name = FileNames(self._folder).real_name(DICOMDIR) or DICOMDIR
             files.add(directory_as(self._folder, name))
-
-    def _writer(self) -> FileSetWriter | PlainFiles:
-        settings = self._settings
-        creator = Creator(
-            settings.implementation_class_uid, settings.implementation_version_name, ""
-        )
-        if self._profile is NO_PROFILE:
-            return PlainFiles(self._folder, creator)
-        update = settings.target.update
-        return FileSetWriter(
-            self._folder,
-            self._profile,
-            creator,
-            file_set_id="" if update else settings.file_set_id,
-            update=update,
-            spill_folder=self._scratch,
-            icons=settings.target.icons,
-        )
 
     def _web_content(self) -> AbstractContextManager[WebContent | None]:
         settings = self._settings
@@ -289,15 +304,22 @@ class VolumeWriting:
 
     def _on_disc(self, files: WrittenFiles) -> Iterator[Step]:
         target = self._settings.target
+        if target.kind == ZIP:
+            from agent.workflow.export_packing import make_zip
+
+            yield from make_zip(self._folder, self._image, self._scratch)
+            self._check_size()
+            return
+        if target.kind in (MESSAGE, MAIL):
+            from agent.workflow.export_post import write_post
+
+            path = self._post.message if self._post is not None else self._image
+            yield from write_post(self._settings, self._profile, self._folder, path)
+            self._check_size(path)
+            return
         yield Step(IMAGING)
         discs.make_image(str(self._folder), str(self._image), self._settings.file_set_id)
-        size = self._image.stat().st_size
-        if target.volume_size and size > target.volume_size:
-            raise NoRoom(
-                f"the image has {size} bytes, and a volume {target.volume_size}",
-                value=size,
-                limit=target.volume_size,
-            )
+        self._check_size()
         for _ in verify_image(self._image, self._folder, files.count):
             yield Step(VERIFYING)
         if target.kind == DISC:
@@ -306,26 +328,25 @@ class VolumeWriting:
             yield Step(VERIFYING)
             discs.verify(str(self._image), target.path)
 
+    def _check_size(self, path: Path | None = None) -> None:
+        size, limit = (path or self._image).stat().st_size, self._settings.target.volume_size
+        if limit and size > limit:
+            what = "mail" if self._settings.target.kind in (MESSAGE, MAIL) else "image"
+            raise NoRoom(
+                f"the {what} has {size} bytes, and a volume {limit}", value=size, limit=limit
+            )
+
     # What is finished.
 
-    def _note(self) -> None:
+    def _note(self, path: Path | None = None) -> None:
         """The volume is whole: whatever comes, it is not begun again. Raises OSError."""
-        new = self._done.with_suffix(".new")
-        with new.open("w") as file:
-            json.dump([self._settings.key, self.tally()], file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._done)
+        write_note(path or self._done, self._settings.key, self.tally())
 
-    def _recall(self) -> bool:
+    def _recall(self, path: Path | None = None) -> bool:
         """Whether there is such a note; then it is known what became of the objects."""
-        try:
-            key, values = json.loads(self._done.read_text())
-        except FileNotFoundError:
+        tally = read_note(path or self._done, self._settings.key)
+        if tally is None:
             return False
-        if key != self._settings.key:
-            return False
-        tally = Tally(*values)
         self._outcomes.update(
             {
                 COPIED: tally.copied,
@@ -335,7 +356,8 @@ class VolumeWriting:
             }
         )
         self._size = tally.size
-        self._failures = [(uid, reason) for uid, reason in tally.failures]
+        self._said = tally.said
+        self._failures = [*tally.failures]
         return True
 
     def _seal(self) -> None:
@@ -346,6 +368,8 @@ class VolumeWriting:
                 self._unfinished.finish()
             return
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._post is not None:
+            self._post.forget()
         if self._settings.target.kind == DISC:
             self._image.unlink(missing_ok=True)
             with suppress(MediaError):
@@ -357,17 +381,6 @@ class VolumeWriting:
         mount = self._settings.mount
         if mount and not os.path.ismount(mount):
             raise self._gone("it is not mounted any more")
-
-    def _check_disc(self) -> None:
-        """Raises DeviceError where there is no blank disc: nothing is prepared in vain."""
-        drive = self._settings.target.path
-        if self._settings.target.kind != DISC:
-            return
-        found = optical.look_into(drive)
-        if found.status is not optical.DriveStatus.CDS_DISC_OK:
-            raise DeviceError(f"there is no disc in {drive}; put a blank one in")
-        if not found.is_blank:
-            raise DeviceError(f"the disc in {drive} is not blank; put a blank one in")
 
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""
@@ -402,3 +415,12 @@ class VolumeWriting:
             value=str(self._place),
             way_out="Put the medium back: the export begins this volume again.",
         )
+
+
+def _post_of(settings: VolumeSettings, profile: Profile) -> Post | None:
+    """The mail that a volume is; what writes and sends it takes some MiB, and mails are few."""
+    if settings.target.kind != MAIL:
+        return None
+    from agent.workflow.export_post import Post
+
+    return Post(settings, profile)

@@ -8,16 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.configuration.mail import Mail
     from agent.workflow.export_settings import Plan, Selection, Target, VolumeSettings
 
 
 def plan_export(
-    folder: str, selection: Selection, target: Target, profile: str, scratch: str
+    folder: str, selection: Selection, target: Target, profile: str, scratch: str, mail: Mail
 ) -> Plan:
     """What an export will do, see `agent.workflow.export_planning.plan`."""
     from agent.workflow.export_planning import plan
 
-    return plan(folder, selection, target, profile, scratch)
+    return plan(folder, selection, target, profile, scratch, mail)
 
 
 def serve_export(calls: Any, settings: VolumeSettings) -> None:

@@ -40,7 +40,7 @@ from agent.workflow.import_settings import media_keys_of
 from agent.workflow.import_survey import FoundStudy, Survey, survey
 from agent.workflow.performed_step import DISCONTINUATION_REASONS, new_step
 from agent.workflow.step_messages import messages_at_begin, messages_at_end
-from agent.workflow.undertakings import Undertakings
+from agent.workflow.undertakings import Undertakings, Work
 from agent.workflow.worklist_watch import WorklistWatch
 
 _LOOK_AT_QUEUE = 1.0
@@ -177,6 +177,10 @@ class Imports(Undertakings[ImportRecord]):
     def _record_of(self, row: ExaminationRow) -> ImportRecord:
         return ImportRecord.of(row)
 
+    def _work_of(self, record: ImportRecord) -> Work:
+        failed = f"{record.failed} files not read" if record.failed else ""
+        return Work(record.root, record.objects, record.expected, not record.is_copied, failed)
+
     async def _go_on(self, archive: Archive, record: ImportRecord) -> bool:
         try:
             if not record.is_copied and record.id not in self._stopped:
@@ -216,6 +220,7 @@ class Imports(Undertakings[ImportRecord]):
         )
         await archive.save_examination(record.row(), messages)
         self._wake_all()
+        self._ended(record, failed=bool(record.failed))
         observation.notice(
             "import over",
             **{"import": record.id},
@@ -268,6 +273,7 @@ class Imports(Undertakings[ImportRecord]):
         )
         row = await archive.save_examination(record.row(), messages)
         begun = ImportRecord.of(row)
+        self._last_failed.clear()
         await archive.note(
             "import",
             "study",

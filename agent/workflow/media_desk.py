@@ -4,7 +4,7 @@ when there are some."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, IMPORT
@@ -36,6 +36,11 @@ class MadeLate(Generic[Thing]):
             self._is_needed.set()
         return self._made
 
+    @property
+    def made(self) -> Thing | None:
+        """It, if it is there."""
+        return self._made
+
     async def needed(self) -> Thing:
         """It, as soon as anybody else needs it."""
         await self._is_needed.wait()
@@ -61,6 +66,8 @@ class MediaDesk:
         self._template = template
         self._pool = pool
         self._wake = wake
+        self.woken = Event()
+        """Set when something may begin; who looks at what is at work clears it."""
         self._imports = MadeLate(self._new_imports)
         self._exports = MadeLate(self._new_exports)
         self._creation = MadeLate(self._new_creation)
@@ -68,17 +75,27 @@ class MediaDesk:
     @property
     def imports(self) -> Imports:
         """They."""
+        self.woken.set()
         return self._imports.get()
 
     @property
     def exports(self) -> Exports:
         """They."""
+        self.woken.set()
         return self._exports.get()
 
     @property
     def creation(self) -> MediaCreation:
         """The media that peers ask for."""
         return self._creation.get()
+
+    def work(self) -> list[dict[str, Any]]:
+        """Imports and exports that go on, and those that went wrong last, as people see them."""
+        found: list[dict[str, Any]] = []
+        for made in (self._imports.made, self._exports.made):
+            if made is not None:
+                found += made.work()
+        return found
 
     async def run_imports(self) -> None:
         """Until cancelled: what was cut off by the end of a former node goes on."""

@@ -77,6 +77,7 @@ class SeenMedium:
             "size": self.medium.size,
             "read_only": self.medium.read_only,
             "optical": self.medium.optical,
+            "blank": self.medium.blank or not self.medium.file_system,
             "state": self.state,
             "why": self.why,
             "folder": self.mounted.path if self.mounted else "",
@@ -231,6 +232,7 @@ class _TableWatch:
             )
             task = group.start(self._serve(seen), f"medium {event.medium.name}")
             self._mine[event.medium.id] = seen, task
+            self._watch.desk.woken.set()
         elif isinstance(event, MediumWent):
             await self._lose(event)
         elif isinstance(event, EjectPressed):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from agent.errors import DeviceError
+from hal.removable import optical
+
 
 def presence(root: Path) -> tuple[int, int, bool]:
     """What changes when a medium goes: the file system, its root, and whether its device is there,
@@ -21,3 +24,12 @@ def change_since(before: tuple[int, int, bool], root: Path) -> str:
         return ""
     was_pulled = before[:2] == now[:2] and before[2] and not now[2]
     return "it was pulled" if was_pulled else "it is not the medium that it was"
+
+
+def check_blank_disc(drive: str) -> None:
+    """Raises DeviceError where there is no blank disc in a drive: nothing is prepared in vain."""
+    found = optical.look_into(drive)
+    if found.status is not optical.DriveStatus.CDS_DISC_OK:
+        raise DeviceError(f"there is no disc in {drive}; put a blank one in")
+    if not found.is_blank:
+        raise DeviceError(f"the disc in {drive} is not blank; put a blank one in")

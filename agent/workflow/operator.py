@@ -11,7 +11,7 @@ those of the board, and to request or set them is a system call that waits for n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -84,13 +84,19 @@ class Operator:
         configuration: Callable[[], Configuration],
         examinations: Callable[[], Examinations],
         template: Template,
+        media: Callable[[Callable[[Pattern], None]], Awaitable[None]] | None = None,
     ) -> None:
+        """`media` shows how it is with media by what it is given, until it is cancelled."""
         self._configuration = configuration
         self._examinations = examinations
         self._template = template
         self._changed = Event()
         self._running: dict[str, tuple[Serial | PanelTable, Task[None]]] = {}
+        self._media = media
         self._panel: Panel | None = None
+        self._panel_waits: Task[None] | None = None
+        self.lamps: dict[str, str] = {}
+        """What each lamp shows, by the name of its pattern."""
         self._names: dict[str, str] = {}
         self._in_progress = False
 
@@ -218,21 +224,41 @@ class Operator:
         self._panel = panel
         self._show(ready=Pattern.ON)
         try:
-            while True:
-                await until_due(panel)
-                for event in panel.events():
-                    if isinstance(event, ButtonPressed):
-                        act = str(table.actions.get(event.button, ""))
-                        if act and act != "nothing":
-                            await self._do("panel", "", act, {}, table)
+            async with TaskGroup() as group:
+                if self._media is not None:
+                    group.start(self._show_media(self._media), "media lamp")
+                while True:
+                    self._panel_waits = group.start(until_due(panel), "panel")
+                    with suppress(LocalError):
+                        await self._panel_waits.join()
+                    self._panel_waits = None
+                    await self._press(panel, table)
         finally:
-            self._panel = None
+            self._panel = self._panel_waits = None
+            self.lamps.clear()
             let_go(panel)
+
+    async def _press(self, panel: Panel, table: PanelTable) -> None:
+        for event in panel.events():
+            if isinstance(event, ButtonPressed):
+                act = str(table.actions.get(event.button, ""))
+                if act and act != "nothing":
+                    await self._do("panel", "", act, {}, table)
+
+    async def _show_media(
+        self, media: Callable[[Callable[[Pattern], None]], Awaitable[None]]
+    ) -> None:
+        await media(lambda pattern: self._show(media=pattern))
 
     def _show(self, **lamps: Pattern) -> None:
         if self._panel is not None:
             for lamp, pattern in lamps.items():
                 self._panel.show(lamp, pattern)
+                if self.lamps.get(lamp) != pattern.name:
+                    self.lamps[lamp] = pattern.name
+                    if self._panel_waits is not None:
+                        # It waits by what the lamps did before.
+                        self._panel_waits.cancel()
 
 
 def _wanted(act: str, amounts: Amounts) -> WantedCaptures:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from agent import observation
 from agent.archive.archive import Archive
@@ -34,6 +34,18 @@ class UndertakingRecord(Protocol):
 
 
 Record = TypeVar("Record", bound=UndertakingRecord)
+
+
+class Work(NamedTuple):
+    """How far one of them has come; `failed` is what went wrong, in words."""
+
+    target: str
+    done: int
+    expected: int
+    going: bool
+    failed: str
+    stage: str = ""
+    now: int = 0
 
 
 class Undertakings(ABC, Generic[Record]):
@@ -65,6 +77,8 @@ class Undertakings(ABC, Generic[Record]):
         self._beginning = Limit(1)
         self._under_way: dict[int, Record] = {}
         self._stopped: dict[int, str] = {}
+        self._open: dict[int, Record] = {}
+        self._last_failed: list[Record] = []
 
     @abstractmethod
     def _record_of(self, row: ExaminationRow) -> Record:
@@ -73,6 +87,30 @@ class Undertakings(ABC, Generic[Record]):
     @abstractmethod
     async def _go_on(self, archive: Archive, record: Record) -> bool:
         """As far as it goes; False where it has to be tried again."""
+
+    @abstractmethod
+    def _work_of(self, record: Record) -> Work:
+        """How far it has come."""
+
+    def _is_early(self, record: Record) -> bool:
+        """Whether it is not to be tried yet, however many others are."""
+        return False
+
+    def _until_next(self, wait: float | None) -> float | None:
+        """Seconds until something is to be tried, where nothing else happens; None: for ever."""
+        return wait
+
+    def work(self) -> list[dict[str, Any]]:
+        """What goes on or waits, and the last one where it failed, as people see them."""
+        return [
+            {
+                "kind": self.name,
+                "id": each.id,
+                "waits": each.waits,
+                **self._work_of(each)._asdict(),
+            }
+            for each in (*self._open.values(), *self._last_failed)
+        ]
 
     async def listing(self, limit: int = 50) -> list[dict[str, Any]]:
         """The last of every archive, as people see them."""
@@ -94,13 +132,15 @@ class Undertakings(ABC, Generic[Record]):
             waits = False
             for archive in tuple(self._archives.values()):
                 for record in reversed(await self._going(archive)):
-                    self._under_way[record.id] = record
+                    if self._is_early(record) and record.id not in self._stopped:
+                        continue
+                    self._under_way[record.id] = self._open[record.id] = record
                     try:
                         waits = not await self._go_on(archive, record) or waits
                     finally:
                         del self._under_way[record.id]
             try:
-                with timeout(wait if waits else None):
+                with timeout(self._until_next(wait if waits else None)):
                     await self._changed.wait()
                 wait = self.first_wait
             except TimedOut:
@@ -112,7 +152,12 @@ class Undertakings(ABC, Generic[Record]):
             record.waits = str(why)
             observation.warning(f"{self.name} waits", **{self.name: record.id}, why=why)
             await archive.save_examination(record.row())
-        return False
+        return self._is_early(record)
+
+    def _ended(self, record: Record, *, failed: bool) -> None:
+        """It has come to its end, and is told of no more unless it failed."""
+        del self._open[record.id]
+        self._last_failed = [record] if failed else []
 
     async def _going(self, archive: Archive) -> list[Record]:
         rows = await archive.examinations(IN_PROGRESS, kind=self.kind)

@@ -15,7 +15,7 @@ class SimulatedPanel(Panel):
     def __init__(
         self,
         *,
-        lamps: Sequence[str] = ("ready", "busy", "attention"),
+        lamps: Sequence[str] = ("ready", "busy", "attention", "media"),
         buttons: Sequence[str] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
