@@ -72,6 +72,10 @@ class NodeProcess:
                 assert time.monotonic() < end, self.log
                 time.sleep(0.02)
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def __enter__(self) -> NodeProcess:
         return self.start()
 
@@ -79,7 +83,7 @@ class NodeProcess:
         self.kill()
 
     def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and self.is_running:
             self.process.kill()
             self.process.wait()
 
