@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socketserver
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--long") or config.getoption("--fuzz"):
         config.option.timeout = config.option.timeout or 4 * 3600
     _keep_bytecode(config)
+    # The servers of pynetdicom look so often whether they are to end; every half second else.
+    socketserver.BaseServer.serve_forever.__defaults__ = (0.1,)
 
 
 def _keep_bytecode(config: pytest.Config) -> None:

@@ -95,12 +95,25 @@ def compressed(folder: Path, uid: str) -> Path:
     return target
 
 
-@pytest.mark.parametrize("taken", NATIVE)
+@pytest.fixture(scope="module", params=NATIVE)
+def one_native_syntax(
+    request: pytest.FixtureRequest,
+    start_shared_peer: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[PynetdicomScp, str]:
+    """A peer that takes one native syntax, and this syntax."""
+    folder = tmp_path_factory.mktemp("far")
+    taken = request.param
+    return start_shared_peer(PynetdicomScp(folder, transfer_syntaxes=(taken,))), taken
+
+
 @pytest.mark.parametrize("uid", [*ENCODERS, "1.2.840.10008.1.2.1.99"])
 def test_rv_11_a_peer_that_takes_one_native_syntax_gets_every_object_decoded(
-    tmp_path: Path, start_peer: Any, uid: str, taken: str
+    tmp_path: Path, one_native_syntax: tuple[PynetdicomScp, str], uid: str
 ) -> None:
-    far = start_peer(PynetdicomScp(tmp_path / "far", transfer_syntaxes=(taken,)))
+    far, taken = one_native_syntax
+    for each in far.received():
+        each.unlink()
     path = compressed(tmp_path, uid) if uid in ENCODERS else SAMPLES / "image_dfl.dcm"
     source = pydicom.dcmread(path)
     arrived = sent_to(tmp_path, far, source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,12 @@ from tests.checklists.test_profiles import ProfileNode
 from tests.cli_of import gantry
 from tests.media.instances import SC, instance, save
 from tests.media.test_writing import judged, uids_by_pydicom, uids_read_by_us
+from tests.node import media_device
 from tests.node.media_device import (
     Requester,
     asked,
     media_node,
+    media_of,
     over,
     request_for,
     requester,
@@ -41,10 +42,7 @@ from tests.peers.pynetdicom_media_creation import MediaCreationScp, progress
 pytestmark = pytest.mark.peer
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeProcess]:
-    with media_node(tmp_path) as running:
-        yield running
+node = media_device.shared_node
 
 
 def test_ps34_133_instances_are_stored_first_then_asked_for_then_looked_after(
@@ -205,7 +203,7 @@ def test_ps34_135_what_is_lossy_is_never_compressed_again(
     for profile in ("STD-GEN-DVD-JPEG", "STD-GEN-DVD-J2K", "STD-GEN-CD"):
         uid = asked(node, request_for([lossy], profile, AllowLossyCompression="YES"))
         assert over(node, uid).ExecutionStatus == "DONE"
-        (entry,) = FileSet(tmp_path / "media" / uid / "volume-1" / "DICOMDIR")
+        (entry,) = FileSet(media_of(node, uid) / "volume-1" / "DICOMDIR")
         on_it = dcmread(entry.path)
         syntax = on_it.file_meta.TransferSyntaxUID
         assert not syntax.is_compressed or on_it.PixelData == lossy.PixelData
@@ -308,7 +306,7 @@ def test_cd_44_and_45_what_is_made_on_request_is_read_by_others_and_by_us(
     images = stored(node, tmp_path / "in", 3)
     uid = asked(node, request_for(images, profile))
     assert over(node, uid).ExecutionStatus == "DONE"
-    folder = tmp_path / "media" / uid / "volume-1"
+    folder = media_of(node, uid) / "volume-1"
     judged(folder)
     wanted = sorted(str(each.SOPInstanceUID) for each in images)
     assert uids_by_pydicom(folder) == uids_read_by_us(folder) == wanted

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydicom import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import generate_uid
@@ -32,11 +33,32 @@ def media_node(folder: Path, more: str = "") -> NodeProcess:
     )
 
 
+def media_of(node: NodeProcess, uid: str) -> Path:
+    """Where the media of a request are."""
+    return node.folder.parent / "media" / uid
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeProcess]:
+    """One that makes media in `tmp_path`/media."""
+    with media_node(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """The same for all tests of a module that leave its folder of media alone."""
+    with media_node(tmp_path_factory.mktemp("media-node")) as running:
+        yield running
+
+
 def stored(node: NodeProcess, folder: Path, count: int = 3, size: int = 8, **how: Any) -> list[Any]:
-    """CT images of `size` rows, 512 bytes each, stored in the node."""
+    """CT images of `size` rows, 512 bytes each, stored in the node: a study of their own."""
     made = []
+    uids = {"StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
     for number in range(1, count + 1):
-        image = instance(number, **{"Rows": size, "Columns": 256, **how})
+        uids["SOPInstanceUID"] = generate_uid()
+        image = instance(number, **{**uids, "Rows": size, "Columns": 256, **how})
         image.PixelData = os.urandom(size * 512)
         made.append(image)
     files = [save(each, folder / f"{each.InstanceNumber}") for each in made]

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.control import ask
 from agent.errors import GantryError
-from tests.peers.process import free_port
+from tests.peers.process import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -72,6 +72,10 @@ class NodeProcess:
                 assert time.monotonic() < end, self.log
                 time.sleep(0.02)
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def __enter__(self) -> NodeProcess:
         return self.start()
 
@@ -79,7 +83,7 @@ class NodeProcess:
         self.kill()
 
     def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.process is not None and self.is_running:
             self.process.kill()
             self.process.wait()
 
@@ -87,6 +91,15 @@ class NodeProcess:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
+
+    def reload(self) -> None:
+        """SIGHUP; returns when the configuration is followed."""
+        assert self.process is not None
+        count = self.log.count("configuration reloaded")
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(
+            lambda: self.log.count("configuration reloaded") > count, "configuration reloaded"
+        )
 
     @property
     def log(self) -> str:

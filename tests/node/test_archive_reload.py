@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,6 @@ from tests.node.running import NodeProcess, peer_table
 from tests.node.test_steps import until
 from tests.peers.dcmtk import DcmtkStoreScp
 from tests.peers.process import free_port
-
-
-def reloaded(node: NodeProcess) -> None:
-    assert node.process is not None
-    count = node.log.count("configuration reloaded")
-    os.kill(node.process.pid, signal.SIGHUP)
-    until(lambda: node.log.count("configuration reloaded") > count, lambda: node.log)
 
 
 def test_imports_of_an_archive_that_is_back_go_on(tmp_path: Path, start_peer: Any) -> None:
@@ -45,7 +36,7 @@ def test_imports_of_an_archive_that_is_back_go_on(tmp_path: Path, start_peer: An
         node.start()
         assert imports() == []
         node.write(both + route)
-        reloaded(node)
+        node.reload()
         assert [each["state"] for each in imports()] == ["IN PROGRESS"]
         pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs", port=port))
         received = {str(dcmread(each).SOPInstanceUID) for each in pacs.wait_for_files(3)}

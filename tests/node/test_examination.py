@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +35,28 @@ CAPTURE = (
 )
 
 
+@cache
+def worklist_node() -> NodeProcess:
+    """A node of ours that answers worklist queries: one serves all clinics of a test run."""
+    folder = tempfile.mkdtemp(prefix="gantry-ris-")
+    node = NodeProcess(Path(folder) / "ris", SERVES)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(node.kill)
+    return node
+
+
 class Clinic:
-    """A RIS of ours for the worklist, a RIS of pynetdicom for steps, storescp, and the box."""
+    """A RIS of ours for the worklist, a RIS of pynetdicom for steps, storescp, and the box.
+
+    The worklist is empty when a clinic is made.
+    """
 
     def __init__(self, folder: Path, archive_port: int, more: str = "") -> None:
         self.folder = folder
-        self.ris = NodeProcess(folder / "ris", SERVES)
-        self.worklist = folder / "ris" / "state" / "worklist"
+        self.ris = worklist_node()
+        self.worklist = self.ris.folder / "state" / "worklist"
+        for path in self.worklist.glob("*"):
+            path.unlink()
         self.steps = Ris(free_port())
         self.box = NodeProcess(folder / "box")
         text = self.box.configuration.read_text()
@@ -58,7 +77,8 @@ class Clinic:
         self.box.configuration.write_text(text.replace("[[entity]]", f"{head}[[entity]]", 1) + tail)
 
     def __enter__(self) -> Clinic:
-        self.ris.start()
+        if not self.ris.is_running:
+            self.ris.start()
         self.steps.start()
         self.box.start()
         return self
@@ -66,7 +86,6 @@ class Clinic:
     def __exit__(self, *_: object) -> None:
         self.box.kill()
         self.steps.stop()
-        self.ris.kill()
 
     def exam(self, act: str, **fields: Any) -> Any:
         return self.box.ask(f"exam-{act}", **fields)

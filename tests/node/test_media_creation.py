@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,11 @@ from pydicom.uid import generate_uid
 
 from tests.media.instances import BASIC_TEXT, MR, SC, instance, save
 from tests.media.test_writing import judged
+from tests.node import media_device
 from tests.node.media_device import (
     asked,
     media_node,
+    media_of,
     over,
     request_for,
     requester,
@@ -35,14 +36,7 @@ from tests.peers.sample_files import data_set_bytes
 pytestmark = pytest.mark.peer
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[NodeProcess]:
-    with media_node(tmp_path) as running:
-        yield running
-
-
-def media_of(node: NodeProcess, uid: str) -> Path:
-    return node.folder.parent / "media" / uid
+node, shared_node = media_device.node, media_device.shared_node
 
 
 def nothing_is_left(node: NodeProcess) -> None:
@@ -86,8 +80,9 @@ def test_a_request_makes_a_file_set_of_what_it_names_and_of_nothing_else(
 
 
 def test_identifiers_and_copies_are_those_that_were_asked_for(
-    node: NodeProcess, tmp_path: Path
+    shared_node: NodeProcess, tmp_path: Path
 ) -> None:
+    node = shared_node
     images = stored(node, tmp_path / "in", 1)
     file_set = generate_uid()
     request = request_for(
@@ -159,8 +154,9 @@ def test_an_instance_larger_than_a_medium_is_named(tmp_path: Path) -> None:
 
 
 def test_each_instance_that_cannot_be_on_the_media_is_named_with_the_reason(
-    node: NodeProcess, tmp_path: Path
+    shared_node: NodeProcess, tmp_path: Path
 ) -> None:
+    node = shared_node
     (image,) = stored(node, tmp_path / "in", 1)
     away = unknown_image()
     other = Dataset()
@@ -184,8 +180,9 @@ def test_each_instance_that_cannot_be_on_the_media_is_named_with_the_reason(
 
 
 def test_profiles_of_one_kind_of_medium_go_together_and_others_do_not(
-    node: NodeProcess, tmp_path: Path
+    shared_node: NodeProcess, tmp_path: Path
 ) -> None:
+    node = shared_node
     images = stored(node, tmp_path / "in", 2)
     together = asked(node, request_for(images, ["STD-GEN-CD", "STD-CTMR-CD"]))
     assert over(node, together).ExecutionStatus == "DONE"
@@ -196,9 +193,10 @@ def test_profiles_of_one_kind_of_medium_go_together_and_others_do_not(
 
 
 def test_what_is_compressed_is_taken_as_it_is_or_decompressed_and_never_compressed_with_loss(
-    node: NodeProcess, tmp_path: Path
+    shared_node: NodeProcess, tmp_path: Path
 ) -> None:
-    image = instance(1, SC, Rows=16, Columns=16)
+    node = shared_node
+    image = instance(1001, SC, Rows=16, Columns=16)
     image.BitsAllocated = image.BitsStored = 8
     image.HighBit = 7
     image.PixelData = bytes(range(256))
@@ -330,17 +328,19 @@ def test_those_of_high_priority_go_first_and_too_many_are_refused(tmp_path: Path
 
 
 def test_media_of_other_classes_than_images_go_on_a_general_purpose_medium(
-    node: NodeProcess, tmp_path: Path
+    shared_node: NodeProcess, tmp_path: Path
 ) -> None:
-    report = instance(1, BASIC_TEXT)
+    node = shared_node
+    report = instance(1002, BASIC_TEXT)
     dcmsend(node.port, save(report, tmp_path / "in" / "1")).check()
     found = over(node, asked(node, request_for([report])))
     assert found.ExecutionStatus == "DONE", found
 
 
 def test_results_are_forgotten_when_their_time_is_over_and_the_media_stay(
-    node: NodeProcess, tmp_path: Path
+    shared_node: NodeProcess, tmp_path: Path
 ) -> None:
+    node = shared_node
     images = stored(node, tmp_path / "in", 1)
     done, idle, new = asked(node, request_for(images)), generate_uid(), generate_uid()
     over(node, done)

@@ -39,10 +39,7 @@ def worker_of(device: str, box: NodeProcess) -> int:
 
 def reload(clinic: Clinic, text: str) -> None:
     clinic.box.configuration.write_text(text)
-    assert clinic.box.process is not None
-    count = clinic.box.log.count("configuration reloaded")
-    clinic.box.process.send_signal(signal.SIGHUP)
-    until(lambda: clinic.box.log.count("configuration reloaded") > count, lambda: clinic.box.log)
+    clinic.box.reload()
 
 
 def test_devices_and_panel_come_change_and_go_with_a_reload(tmp_path: Path, pacs: Any) -> None:

@@ -150,12 +150,7 @@ def test_a_reload_changes_the_rules_and_drops_no_association(
             peer.associate(proposed_context(1, CT, EXPLICIT))
             assert store(peer, 1, data, uid) == 0
             node.write(peer_table("FAR", dcmtk_storescp.port))
-            assert node.process is not None
-            os.kill(node.process.pid, signal.SIGHUP)
-            end = time.monotonic() + 10
-            while "configuration reloaded" not in node.log and time.monotonic() < end:
-                time.sleep(0.05)
-            time.sleep(0.2)
+            node.reload()
             uid, data = made(2)
             assert store(peer, 2, data, uid) == 0
             peer.release()
