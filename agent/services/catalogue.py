@@ -15,9 +15,12 @@ def services() -> Mapping[str, Service]:
     """All services by name, in the order of the annexes of PS3.4.
 
     Adding a service is adding a module with a constant `SERVICE`; no list is kept elsewhere.
+    Modules without one are not imported: a node holds in memory what it uses.
     """
     found = []
     for module in Path(__file__).parent.glob("[a-z]*.py"):
+        if b"\nSERVICE = " not in module.read_bytes():
+            continue
         service = getattr(importlib.import_module(f"agent.services.{module.stem}"), "SERVICE", None)
         if isinstance(service, Service):
             found.append(service)
