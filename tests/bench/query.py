@@ -312,7 +312,11 @@ def theirs(folder: Path, objects: int, repeat: int) -> dict[str, dict[str, Any]]
         try:
             for start in range(0, len(paths), 1000):
                 storescu(
-                    peer.port, *paths[start : start + 1000], called=peer.ae_title, seconds=3600
+                    peer.port,
+                    *paths[start : start + 1000],
+                    called=peer.ae_title,
+                    seconds=3600,
+                    environment={"TCP_NODELAY": "1"},
                 ).check()
             found[name] = measure(peer.port, peer.ae_title, queries(objects), repeat)
         finally:
@@ -347,7 +351,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="where all figures go")
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="gantry-query-") as name:
+    # In memory: what is compared is queries, and storing waits for no disk.
+    with tempfile.TemporaryDirectory(prefix="gantry-query-", dir="/dev/shm") as name:
         folder = Path(name)
         if options.peers:
             mine, _ = ours(folder / "same", options.peers, options.repeat)
