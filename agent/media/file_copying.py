@@ -23,17 +23,20 @@ _BLOCK = 1 << 20
 def copy_part_10(
     descriptor: int,
     found: Examined,
-    target: Path,
+    root: Path,
+    name: str,
     creator: Creator,
     envelope: Envelope | None = None,
 ) -> None:
-    """Write the file to a new name, synced; a file meta information that is wrong is written anew.
+    """Write the file to a new name below `root`, synced; a file meta information that is wrong is
+    written anew.
 
     On a medium the file meta information must say what the data set is (PS3.4 I.3.1, PS3.10 7.1);
     the data set stays as it is. With an envelope it is a Secure DICOM file (PS3.10 7.4). Memory:
     one MiB. Raises OSError; nothing is left then.
     """
-    make_folders(target.parent)
+    target = root / name
+    _make_folders(root, target.parent)
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         head, position = b"", 0
@@ -53,6 +56,20 @@ def copy_part_10(
         raise
     finally:
         os.close(out)
+
+
+def _make_folders(root: Path, folder: Path) -> None:
+    """Those that are missing below the root, each on the disk before there is anything in it: else
+    it may be found with what was in its place before.
+
+    The root is not made: where a medium was, there may be nothing any more.
+    """
+    if folder == root or folder.is_dir():
+        return
+    _make_folders(root, folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder)
+    sync_folder(folder.parent)
 
 
 def _is_right(found: Examined) -> bool:
@@ -75,17 +92,6 @@ def _new_meta(found: Examined, creator: Creator) -> bytes:
         implementation_version_name=creator.implementation_version_name,
         source_ae_title=creator.source_ae_title,
     )
-
-
-def make_folders(folder: Path) -> None:
-    """Make a folder, and those above it, each on the disk before there is anything in it: else it
-    may be found with what was in its place before. Raises OSError."""
-    if folder.is_dir():
-        return
-    make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder)
-    sync_folder(folder.parent)
 
 
 def put_in_place(new: Path, target: Path) -> None:

@@ -205,7 +205,7 @@ class FileSetWriter:
         )
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
-        copy_part_10(descriptor, found, self._folder / file_id, self._creator, self._envelope)
+        copy_part_10(descriptor, found, self._folder, file_id, self._creator, self._envelope)
         for (name, identity), content in zip(missing, contents, strict=True):
             parent = self._new_node(parent, name, identity, content)
             chain.append(parent)

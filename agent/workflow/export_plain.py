@@ -68,7 +68,7 @@ class PlainFiles:
         descriptor = open_file(path)
         try:
             name = f"{self._place}/I{self._count % _IN_A_FOLDER + 1:07}"
-            copy_part_10(descriptor, examined(descriptor), self._folder / name, self._creator)
+            copy_part_10(descriptor, examined(descriptor), self._folder, name, self._creator)
         finally:
             os.close(descriptor)
         self._count += 1
