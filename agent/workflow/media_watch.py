@@ -45,6 +45,7 @@ from hal.removable.base import (
     MediumIgnored,
     MediumWent,
     Mounted,
+    NotMountable,
     RemovableMedia,
     WriteProtected,
 )
@@ -313,7 +314,7 @@ class _TableWatch:
 def _mount_to_write(medium: Medium, folder: str) -> Mounted:
     try:
         return removable.mount(medium, folder, read_only=False)
-    except WriteProtected:
+    except (WriteProtected, NotMountable):
         return removable.mount(medium, folder)
 
 

@@ -58,13 +58,15 @@ def put_right(medium: Medium) -> None:
         done = subprocess.run(
             [program, *check.program[1:], medium.device],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
         raise MediumBusy(f"{medium.name} was not checked in {_SECONDS:g} s") from error
-    if done.returncode not in _DONE:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+    # fsck.vfat gives 1 for what it has put right, and for what it cannot read too.
+    if done.returncode not in _DONE or _is_marked(medium, check):
+        said = done.stdout.decode(errors="replace").strip().splitlines()
         raise NotMountable(
             f"{medium.name} was pulled while it was written to, and cannot be put right"
             f" ({check.program[0]}: {said[-1] if said else done.returncode}); format it anew"

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import struct
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.hal.torn_fat import tear
 from tests.machine.file_set_states import (
     LETTER,
     Expected,
@@ -80,22 +79,7 @@ class Pulling(Plugging):
         return found
 
     def tear(self, name: str, file: str) -> None:
-        """Of a file on FAT32 all is there but its clusters in the table, as a pull may leave it."""
-        image = self.images / f"{name}.img"
-        shown = run([program("mtools", "mtools"), "-c", "mshowfat", "-i", image, f"::/{file}"])
-        first, last = re.findall(r"<(\d+)-(\d+)>", shown.check().output)[0]
-        data = bytearray(image.read_bytes())
-        (reserved,), (length,) = (
-            struct.unpack_from("<H", data, 14),
-            struct.unpack_from("<I", data, 36),
-        )
-        for table in range(data[16]):
-            start = (reserved + table * length) * 512 + int(first) * 4
-            data[start : start + 4 * (int(last) - int(first) + 1)] = bytes(
-                4 * (int(last) - int(first) + 1)
-            )
-        data[65] |= 1
-        image.write_bytes(data)
+        tear(self.images / f"{name}.img", file)
 
     def plug_in(self, name: str, fails: str = "", after: int = 0) -> None:
         """Plug a stick in whose image is there; `fails` is "read" or "write": each one does,
