@@ -95,9 +95,12 @@ class Exports:
                 plan_export, str(place.folder), selection, target, profile, state
             )
             record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
-            begun = ExportRecord.of(await place.save_examination(record.row()))
+            # Who asks may be gone: what is kept is carried out all the same.
+            with shielded():
+                begun = ExportRecord.of(await place.save_examination(record.row()))
         finally:
             self._beginning.release()
+            self._changed.set()
         for uid, count in zip(plan.studies, plan.counts, strict=True):
             await place.note(
                 "export",
@@ -110,7 +113,6 @@ class Exports:
         observation.notice(
             "export begun", export=begun.id, target=target.path, profile=plan.profile
         )
-        self._changed.set()
         return begun.summary()
 
     async def stop(self, number: int) -> None:
