@@ -38,10 +38,10 @@ class Pool:
 
 
 class Configuration:
-    class node:  # noqa: N801
+    class node:
         uid_root = ""
 
-    class steps:  # noqa: N801
+    class steps:
         peers = available = ()
 
 
