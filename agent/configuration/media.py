@@ -40,6 +40,12 @@ class Media:
         default=("*",),
         example='["HOSPITAL*"]',
     )
+    writable: bool = key(
+        Flag(),
+        "true: they are mounted for writing too where they can be, so that studies are exported to "
+        "the folder that 'gantry media devices' names",
+        default=False,
+    )
     archive: str = key(
         Text(64), "the archive that studies go to", default="", default_text="the first one"
     )

@@ -20,17 +20,6 @@ def write_whole(descriptor: int, data: bytes | bytearray | memoryview) -> None:
                 start += os.write(descriptor, rest)
 
 
-def make_folders(folder: Path) -> None:
-    """Make a folder, and those above it, each on the disk before there is anything in it: else it
-    may be found with what was in its place before. Raises OSError."""
-    if folder.is_dir():
-        return
-    make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder)
-    sync_folder(folder.parent)
-
-
 def put_in_place(new: Path, target: Path) -> None:
     """Rename a file that is synced; afterwards it is under that name on the disk. Raises OSError.
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.dataset.file_meta import encode_file_meta
-from agent.dataset.whole_write import make_folders, write_whole
+from agent.dataset.whole_write import sync_folder, write_whole
 from agent.media.directory_writer import Creator
 from agent.media.envelope import Envelope
 from agent.media.examining import Examined
@@ -24,19 +24,22 @@ _TOGETHER = 64
 def copy_part_10(
     descriptor: int,
     found: Examined,
-    target: Path,
+    root: Path,
+    name: str,
     creator: Creator,
     envelope: Envelope | None = None,
     syncing: Syncing | None = None,
 ) -> None:
-    """Write the file to a new name, synced; a file meta information that is wrong is written anew.
+    """Write the file to a new name below `root`, synced; a file meta information that is wrong is
+    written anew.
 
     With `syncing` it is synced with others, when that says so.
     On a medium the file meta information must say what the data set is (PS3.4 I.3.1, PS3.10 7.1);
     the data set stays as it is. With an envelope it is a Secure DICOM file (PS3.10 7.4). Memory:
     one MiB. Raises OSError; nothing is left then.
     """
-    make_folders(target.parent)
+    target = root / name
+    _make_folders(root, target.parent)
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         head, position = b"", 0
@@ -96,6 +99,20 @@ class Syncing:
         """Let go of them, synced or not."""
         while self._waiting:
             os.close(self._waiting.pop()[0])
+
+
+def _make_folders(root: Path, folder: Path) -> None:
+    """Those that are missing below the root, each on the disk before there is anything in it: else
+    it may be found with what was in its place before.
+
+    The root is not made: where a medium was, there may be nothing any more.
+    """
+    if folder == root or folder.is_dir():
+        return
+    _make_folders(root, folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder)
+    sync_folder(folder.parent)
 
 
 def _is_right(found: Examined) -> bool:

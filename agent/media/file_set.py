@@ -244,8 +244,9 @@ class FileSetWriter:
         number = 1 if missing else self._counts.get(parent, 0) + 1
         leaf = record_content(kind, rows[kind.name], keys, number, reference)
         if not there:
-            target = self._folder / file
-            copy_part_10(descriptor, found, target, self._creator, self._envelope, self._syncing)
+            copy_part_10(
+                descriptor, found, self._folder, file, self._creator, self._envelope, self._syncing
+            )
         for (name, identity), content in zip(missing, contents, strict=True):
             parent = self._new_node(parent, name, identity, content)
             chain.append(parent)

@@ -105,10 +105,13 @@ class Exports(Undertakings[ExportRecord]):
                 plan_export, str(place.folder), selection, target, profile, state, mail
             )
             record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
-            begun = ExportRecord.of(await place.save_examination(record.row()))
+            # Who asks may be gone: what is kept is carried out all the same.
+            with shielded():
+                begun = ExportRecord.of(await place.save_examination(record.row()))
             self._last_failed.clear()
         finally:
             self._beginning.release()
+            self._changed.set()
         for uid, count in zip(plan.studies, plan.counts, strict=True):
             await place.note(
                 "export",
@@ -121,7 +124,6 @@ class Exports(Undertakings[ExportRecord]):
         observation.notice(
             "export begun", export=begun.id, target=target.path, profile=plan.profile
         )
-        self._changed.set()
         return begun.summary()
 
     async def stop(self, number: int) -> None:

@@ -61,9 +61,13 @@ class PlainFiles:
         descriptor = open_file(path)
         try:
             name = f"{self._place}/I{self._count % _IN_A_FOLDER + 1:07}"
-            target = self._folder / name
             copy_part_10(
-                descriptor, examined(descriptor), target, self._creator, syncing=self._syncing
+                descriptor,
+                examined(descriptor),
+                self._folder,
+                name,
+                self._creator,
+                syncing=self._syncing,
             )
         finally:
             os.close(descriptor)

@@ -23,7 +23,7 @@ from agent.configuration.configuration import Configuration
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.errors import GantryError, LocalError
-from agent.loop import TimedOut, timeout
+from agent.loop import TimedOut, shielded, timeout
 from agent.loop.workers import Template, WorkerDied, WorkerPool
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
@@ -112,13 +112,15 @@ class Imports(Undertakings[ImportRecord]):
                 if study.uid in going:
                     raise LocalError(f"study {study.uid} is being imported", value=study.uid)
             entries = await self._entries(wanted[0], entry, match)
-            records = [
-                await self._begin(place, root, study, entries, patient, operator)
-                for study in wanted
-            ]
+            # Who asks may be gone with the medium: what is kept is carried out all the same.
+            with shielded():
+                records = [
+                    await self._begin(place, root, study, entries, patient, operator)
+                    for study in wanted
+                ]
         finally:
             self._beginning.release()
-        self._changed.set()
+            self._changed.set()
         return records
 
     async def begin_all(

@@ -41,10 +41,11 @@ _PORTABLE_MEDIA_IMPORTER = Attributes(
 
 def serve_import(calls: Any, settings: ImportSettings) -> None:
     """The entry: the one call is `take`."""
-    medium = _Medium(settings)
+    medium: _Medium | None = None
     while group := calls.receive(limit=1):
         for call in group:
             try:
+                medium = medium or _Medium(settings)
                 call.reply(medium.take(*call.descriptors))
             except Exception as error:
                 call.fail(error)

@@ -1,7 +1,8 @@
-"""Media that are plugged in: mounted for reading, imported where that is wanted, and let go.
+"""Media that are plugged in: mounted, imported where that is wanted, and let go.
 
-A medium is mounted in a folder that is always the same for it, so that an import of a stick that
-was pulled goes on when the stick is back. What blocks runs in workers.
+A medium is mounted for reading, unless it is wanted otherwise, in a folder that is always the same
+for it: an import from a stick that was pulled, and an export to it, go on when the stick is back.
+What blocks runs in workers.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from hal.removable.base import (
     MediumIgnored,
     MediumWent,
     Mounted,
+    NotMountable,
+    WriteProtected,
 )
 
 MEDIA = observation.metrics.gauge("gantry_media", "Media that are there", "media")
@@ -158,16 +161,17 @@ class MediaWatch:
         await self.let_out(seen)
         return seen.summary()
 
-    async def mount(self, seen: SeenMedium) -> None:
-        """Raises MediaError where it cannot be read."""
+    async def mount(self, seen: SeenMedium, *, writable: bool) -> None:
+        """For writing too if it can be. Raises MediaError where it cannot be read."""
         folder = Path(self._configuration().node.state, "media", _name_of(seen.medium))
+        step = _mount_to_write if writable else removable.mount
         try:
-            seen.mounted = await self._pool.call(removable.mount, seen.medium, str(folder))
+            seen.mounted = await self._pool.call(step, seen.medium, str(folder))
         except MediumBusy:
             # We may have mounted it in a former life.
             for place in (str(folder), seen.medium.device):
-                await self._pool.call(removable.unmount, Mounted(seen.medium, place, True))
-            seen.mounted = await self._pool.call(removable.mount, seen.medium, str(folder))
+                await self._pool.call(removable.unmount, Mounted(seen.medium, place, not writable))
+            seen.mounted = await self._pool.call(step, seen.medium, str(folder))
 
     async def let_out(self, seen: SeenMedium) -> None:
         """Unmount it. Raises DeviceError."""
@@ -263,7 +267,7 @@ class _TableWatch:
             seen.state, seen.why = HERE, "it is blank" if seen.medium.blank else "it has no files"
             return
         try:
-            await self._watch.mount(seen)
+            await self._watch.mount(seen, writable=self._table.writable)
             seen.state = HERE
             if self._is_imported(seen.medium):
                 await self._import(seen)
@@ -300,6 +304,13 @@ class _TableWatch:
         except DeviceError as error:
             seen.state, seen.why = HERE, str(error)
             observation.warning("medium not let go", medium=seen.medium.name, why=error)
+
+
+def _mount_to_write(medium: Medium, folder: str) -> Mounted:
+    try:
+        return removable.mount(medium, folder, read_only=False)
+    except (WriteProtected, NotMountable):
+        return removable.mount(medium, folder)
 
 
 def _name_of(medium: Medium) -> str:

@@ -229,6 +229,8 @@ def mount(medium: Medium, folder: str, *, read_only: bool = True) -> Mounted:
 
     `folder` is where, if the caller has the right to say so: it is made where it is missing. Look
     at `path` of the answer. Programs, device nodes and set-uid files on a medium have no effect.
+    Before it is written to, one that was not unmounted properly is put right where the programs for
+    that are installed.
     Raises MediumGone, MediumBusy, WriteProtected, NotMountable, NotAllowed.
     """
     mounted: Mounted = _steps(medium).mount(medium, folder, read_only)

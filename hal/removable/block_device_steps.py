@@ -8,7 +8,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from hal.removable import kernel_mount, mounts, optical, udisks
+from hal.removable import kernel_mount, mounts, optical, repair, udisks
 from hal.removable.base import (
     MediaError,
     Medium,
@@ -42,6 +42,8 @@ def mount(medium: Medium, folder: str, read_only: bool) -> Mounted:
     except OSError as error:
         raise NotAllowed(f"{folder} cannot be made: {error.strerror}") from error
     try:
+        if not read_only:
+            repair.put_right(medium)
         kernel_mount.mount(medium, folder, read_only)
     except BaseException:
         if is_new:

@@ -23,6 +23,8 @@ OLD, NEW, UNFINISHED, FINISHED = "old", "new", "unfinished", "new, and its mark 
 MARK = "GANTRY.TMP"
 LETTER = "LETTER.TXT"
 """A file of somebody else."""
+SALVAGED = ".REC"
+"""Of a file in which fsck.vfat puts clusters that nobody has: what was being written."""
 _CREATOR = Creator("1.2.826.0.1.3680043.9.9.0", "PULLED", "")
 
 
@@ -72,7 +74,7 @@ def digests_of_files(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         try:
-            if path.is_file():
+            if path.is_file() and path.suffix != SALVAGED:
                 found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError:
             continue

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.hal.torn_fat import tear
 from tests.machine.file_set_states import (
     LETTER,
     Expected,
@@ -76,6 +77,9 @@ class Pulling(Plugging):
         found = digests_of_files(source)
         del found[LETTER]
         return found
+
+    def tear(self, name: str, file: str) -> None:
+        tear(self.images / f"{name}.img", file)
 
     def plug_in(self, name: str, fails: str = "", after: int = 0) -> None:
         """Plug a stick in whose image is there; `fails` is "read" or "write": each one does,

@@ -25,7 +25,8 @@ from tests.machine.test_drivers_in_a_guest import run_inside
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(3 * 3600)]
 
 JOB = """
-modprobe -a xhci_pci usb_storage sd_mod
+modprobe -a xhci_pci sd_mod
+modprobe usb_storage delay_use=0
 /lib/systemd/systemd-udevd --daemon
 udevadm trigger --type=all --action=add
 mkdir -p /srv/gantry

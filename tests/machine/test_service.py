@@ -20,7 +20,8 @@ mkdir -p /opt/gantry/.venv/bin
 tar -x -C /opt/gantry -f /tmp/results/code.tar
 cat >/opt/gantry/.venv/bin/gantry <<'END'
 #!/bin/sh
-cd /opt/gantry && exec python3 -m agent.cli.main "$@"
+export PYTHONPATH=/opt/gantry
+exec python3 -m agent.cli.main "$@"
 END
 chmod +x /opt/gantry/.venv/bin/gantry
 cd /opt/gantry

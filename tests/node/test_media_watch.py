@@ -179,3 +179,41 @@ def test_a_disc_image_is_imported_and_pushed_out(
     assert len(pacs.wait_for_files(len(made))) == len(made)
     until(lambda: "medium went medium=DISC" in clinic.box.log, lambda: clinic.box.log)
     assert not (slots / "DISC.iso").exists()
+
+
+@pytest.mark.parametrize("clinic", [("unchanged", '["HOSPITAL*"]')], indirect=True)
+def test_an_export_to_a_stick_that_is_pulled_goes_on_when_it_is_back(
+    clinic: Clinic, slots: Path, tmp_path: Path
+) -> None:
+    series, large = generate_uid(), {"Rows": 1024, "Columns": 512, "PixelData": bytes(1 << 20)}
+    made = [image(series, number, **large) for number in range(24)]
+    medium(tmp_path / "stick", made).rename(slots / "HOSPITAL")
+    wait_for(clinic, "safe to remove", 60)
+    (slots / "HOSPITAL").rename(tmp_path / "other")
+    until(lambda: not there(clinic), lambda: clinic.box.log)
+    configuration = clinic.box.configuration.read_text()
+    clinic.box.configuration.write_text(
+        configuration.replace('labels = ["HOSPITAL*"]', 'labels = ["HOSPITAL*"]\nwritable = true')
+    )
+    clinic.box.ask("reload")
+    (slots / "STICK").mkdir()
+    folder = Path(wait_for(clinic, "mounted", 60)["folder"])
+    # A folder of it: what simulates a stick cannot be told from one that was made in its place.
+    begun = clinic.box.ask("export-begin", target=str(folder / "SET"), date_from="19000101")
+
+    def export() -> dict[str, Any]:
+        return next(
+            each for each in clinic.box.ask("export-list")["items"] if each["id"] == begun["id"]
+        )
+
+    def said() -> str:
+        return f"{export()}\n{clinic.box.log[-3000:]}"
+
+    until(lambda: export()["now"] > 3, said, 60)
+    (slots / "STICK").rename(tmp_path / "stick")
+    until(lambda: export()["waits"], said, 60)
+    (tmp_path / "stick").rename(slots / "STICK")
+    until(lambda: export()["state"] == "COMPLETED", said, 60)
+    assert export()["copied"] == 24
+    assert clinic.box.ask("media-release", name="STICK")["state"] == "safe to remove"
+    assert (slots / "STICK" / "SET" / "DICOMDIR").exists()

@@ -21,6 +21,7 @@ from agent.errors import StorageError
 from agent.media.application_profiles import profile_of
 from agent.media.directory_writer import Creator
 from agent.media.file_set import FileSetWriter
+from agent.workflow.export_plain import PlainFiles
 from agent.workflow.export_settings import FOLDER, Plan, Selection, Target
 from agent.workflow.export_unfinished import Unfinished
 from tests.media.instances import instance, save
@@ -189,3 +190,19 @@ def test_a_mark_whose_state_did_not_arrive_is_of_an_export_that_had_not_begun(
     (mark / "STATE").touch()
     Unfinished(Path(target.path)).take_back()
     assert contents(Path(target.path)) == before
+
+
+@pytest.mark.parametrize("profile", ["STD-GEN-CD", "NONE"])
+def test_where_a_stick_was_no_folder_is_made(tmp_path: Path, profile: str) -> None:
+    made = save(instance(1), tmp_path / "image")
+    root, creator = tmp_path / "stick", Creator("1.2.3", "TEST", "")
+    root.mkdir()
+    if profile == "NONE":
+        writer: FileSetWriter | PlainFiles = PlainFiles(root, creator)
+    else:
+        writer = FileSetWriter(root, profile_of(profile), creator)
+    with writer:
+        root.rmdir()
+        with pytest.raises((StorageError, OSError)):
+            writer.add(made)
+    assert not root.exists()

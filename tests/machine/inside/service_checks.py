@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +95,31 @@ def test_without_the_rule_it_is_said_what_is_missing() -> None:
     time.sleep(3)
 
 
+def refused(user: str, verb: str, device: str) -> bool:
+    """Whether polkit does not let a user have udisks do it."""
+    entry = pwd.getpwnam(user)
+    command = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
+    command += ["udisksctl", verb, "--no-user-interaction", "-b", device]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 or "NotAuthorized" in done.stderr, done
+    return done.returncode != 0
+
+
 def test_the_rule_is_for_that_user_and_for_what_can_be_removed() -> None:
     plug_in(4)
-    is_in("safe to remove")
-    device = next(f"/dev/{each}" for each in os.listdir("/sys/block") if each.startswith("sd"))  # noqa: PTH208
-    for user, node in (("nobody", device), ("gantry", "/dev/vda")):
-        entry = pwd.getpwnam(user)
-        command = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}"]
-        command += ["--clear-groups", "udisksctl", "mount", "--no-user-interaction", "-b", node]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode != 0 and "NotAuthorized" in done.stderr, (user, done)
+    device = is_in("safe to remove")["device"]
+    assert refused("nobody", "mount", device)
+    assert not refused("gantry", "mount", device) and not refused("gantry", "unmount", device)
+    assert not refused("root", "mount", device)
+    assert refused("gantry", "unmount", device), "it is another's"
+    assert not refused("root", "unmount", device)
+    # A loop device is to udisks what a disk of the system is.
+    run = partial(subprocess.run, check=True, capture_output=True, text=True)
+    run(["truncate", "-s", "64M", "/var/tmp/disk"])
+    run(["mkfs.vfat", "/var/tmp/disk"])
+    run(["modprobe", "loop"])
+    loop = run(["losetup", "-f", "--show", "/var/tmp/disk"]).stdout.strip()
+    run(["udevadm", "settle"])
+    time.sleep(2)
+    assert refused("gantry", "mount", loop)
+    run(["losetup", "-d", loop])
