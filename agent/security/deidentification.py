@@ -23,13 +23,14 @@ from agent.dataset.reader import (
     ItemStart,
     SequenceEnd,
     SequenceStart,
+    elements,
 )
 from agent.dataset.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN, TransferSyntax, encoding_of
 from agent.dataset.value_representations import UNDEFINED_LENGTH, VALUE_REPRESENTATIONS
 from agent.errors import LocalError
 from agent.security.confidentiality_actions import Action, ConfidentialityProfile
 from agent.security.confidentiality_table import Option
-from agent.security.deidentification_marks import marks
+from agent.security.deidentification_marks import ENCRYPTED_ATTRIBUTES_SEQUENCE, marks
 from agent.security.dummy_sequences import (
     GRAPHIC_ANNOTATION_SEQUENCE,
     GRAPHIC_LAYER,
@@ -86,10 +87,8 @@ class Deidentification:
         pseudonyms: Pseudonyms,
         *,
         replacements: Mapping[int, tuple[str, bytes]] | None = None,
-        encrypted_attributes: bytes = b"",
     ) -> None:
-        """`replacements` are set at the top level when all is done: VR and little endian value.
-        `encrypted_attributes` are the items of the Encrypted Attributes Sequence."""
+        """`replacements` are set at the top level when all is done: VR and little endian value."""
         if syntax.deflated:
             raise LocalError("A deflated data set is inflated before it is changed.")
         self._profile = profile
@@ -98,9 +97,9 @@ class Deidentification:
         self._source = source
         self._values = NewValues(source, profile, pseudonyms, self._identity)
         self._changes = 0
-        self.changed: set[int] = set()
-        """Top-level attributes that do not stay as they are, once all has passed."""
-        self._additions = marks(profile, self._identity.codes, encrypted_attributes)
+        self._changed: set[int] = set()
+        self._additions = marks(profile, self._identity.codes)
+        self._marks = frozenset(self._additions)
         if self._identity.mime_type:
             length = len(dummy_document(self._identity.mime_type)).to_bytes(4, "little")
             self._additions[_ENCAPSULATED_DOCUMENT_LENGTH] = [
@@ -118,6 +117,24 @@ class Deidentification:
     def identity(self) -> OriginalIdentity:
         """What the object was."""
         return self._identity
+
+    def protected(self) -> frozenset[int]:
+        """The top-level attributes that do not stay as they are, but for those that say that. Walks
+        through the data set. Raises PeerError for what is damaged."""
+        events = elements(
+            self._source,
+            self._syntax,
+            through_bulk=True,
+            value_representation=tags.dictionary_value_representation,
+        )
+        for _ in self.through(self._source, events):
+            pass
+        return frozenset(self._changed - self._marks)
+
+    def keep_encrypted(self, items: bytes) -> None:
+        """The copy gets these items of the Encrypted Attributes Sequence, encoded as it will be."""
+        tag = ENCRYPTED_ATTRIBUTES_SEQUENCE
+        self._additions[tag] = [Replacement(tag, "SQ", items)]
 
     def through(self, source: ByteSource, events: Iterator[Event]) -> Passing:
         """The events of the copy; for `rewrite`. Raises PeerError for what is damaged."""
@@ -148,7 +165,7 @@ class Deidentification:
             before = self._changes
             yield from self._passed(event, events, level)
             if self._changes != before and not level.depth:
-                self.changed.add(event.tag)
+                self._changed.add(event.tag)
 
     def _drop(self, event: Element | SequenceStart, events: Iterator[Event]) -> None:
         self._changes += 1
