@@ -227,6 +227,7 @@ class _ProcedureQuestions:
             ),
             profile=str(request.get("profile") or ""),
             archive=str(request.get("archive") or ""),
+            deidentify=str(request.get("deidentify", "")),
             operator=str(request.get("operator") or ""),
         )
 

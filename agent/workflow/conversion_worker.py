@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from agent.archive import failure
 from agent.codecs.codec import EncodeSettings
@@ -18,6 +21,9 @@ from agent.dataset.whole_write import write_whole
 from agent.errors import LocalError, StorageError
 from agent.workflow.changed_head import changed_values, rewritten
 
+if TYPE_CHECKING:
+    from agent.configuration.deidentification import Deidentify
+
 
 def write_converted(
     path: str,
@@ -27,13 +33,14 @@ def write_converted(
     general_class_uid: str,
     changes: bytes,
     settings: EncodeSettings,
+    rule: Deidentify | None,
     *,
     descriptors: list[int],
 ) -> None:
-    """In a worker: write the copy into a pipe, behind one byte of length and its new UID."""
-    # Not for the node, which only names this function.
-    from agent.objects.transcoding import Transcoding
+    """In a worker: write the copy into a pipe, behind one byte of length and its new UID.
 
+    By a `rule` it is de-identified first; nothing of it is written where that cannot be.
+    """
     try:
         source = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -46,15 +53,65 @@ def write_converted(
         values = changed_values(stored, syntax, changes, general_class_uid)
         if values:
             stored = _Rewritten(stored, syntax, values)
-        transcoding = Transcoding(stored, syntax.uid, target_syntax, settings)
-        uid = transcoding.new_instance_uid.encode("ascii")
-        write = partial(write_whole, descriptors[0])
-        # Who reads may have gone: then nobody asks any more what became of this.
-        with suppress(BrokenPipeError):
-            write(bytes((len(uid),)) + uid)
-            transcoding.write(write)
+        if rule is None:
+            _write_transcoded(stored, syntax.uid, target_syntax, settings, "", descriptors[0])
+        else:
+            _write_deidentified(stored, syntax.uid, target_syntax, settings, rule, descriptors[0])
     finally:
         os.close(source)
+
+
+def _write_transcoded(
+    stored: ByteSource,
+    source_syntax: str,
+    target_syntax: str,
+    settings: EncodeSettings,
+    instance_uid: str,
+    pipe: int,
+) -> None:
+    """`instance_uid` is what the copy is called where the transfer syntax makes nothing else of it;
+    empty for what the stored one is called."""
+    # Not for the node, which only names these functions.
+    from agent.objects.transcoding import Transcoding
+
+    transcoding = Transcoding(stored, source_syntax, target_syntax, settings)
+    _send(transcoding.new_instance_uid or instance_uid, transcoding.write, pipe)
+
+
+def _write_deidentified(
+    stored: ByteSource,
+    source_syntax: str,
+    target_syntax: str,
+    settings: EncodeSettings,
+    rule: Deidentify,
+    pipe: int,
+) -> None:
+    from agent.workflow.deidentified_copy import Deidentifier
+
+    copy = Deidentifier(rule).copy(stored, source_syntax)
+    if copy.transfer_syntax_uid == target_syntax:
+        _send(copy.sop_instance_uid, copy.write, pipe)
+        return
+    if target_syntax == source_syntax and encoding_of(target_syntax).lossy:
+        raise LocalError(
+            "the pixels were cleaned: in the lossy transfer syntax that it came in they would lose "
+            "once more",
+            value=target_syntax,
+        )
+    with tempfile.TemporaryFile(dir="/var/tmp") as file:
+        copy.write(partial(write_whole, file.fileno()))
+        made = FileBytes(file.fileno())
+        _write_transcoded(
+            made, copy.transfer_syntax_uid, target_syntax, settings, copy.sop_instance_uid, pipe
+        )
+
+
+def _send(uid: str, write: Callable[[Callable[[bytes], object]], None], pipe: int) -> None:
+    into = partial(write_whole, pipe)
+    # Who reads may have gone: then nobody asks any more what became of this.
+    with suppress(BrokenPipeError):
+        into(bytes((len(uid),)) + uid.encode("ascii"))
+        write(into)
 
 
 def write_compressed(

@@ -16,6 +16,7 @@ from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT
 from agent.configuration.configuration import Configuration
+from agent.configuration.deidentification import Deidentify
 from agent.errors import GantryError, LocalError
 from agent.loop import Event, Limit, TimedOut, shielded, timeout
 from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
@@ -75,14 +76,17 @@ class Exports:
         profile: str = "",
         archive: str = "",
         operator: str = "",
+        deidentify: str = "",
     ) -> dict[str, Any]:
         """Begin an export; as people see it.
 
-        Without a `profile` it is the usual one that takes most objects as they are. Raises
+        Without a `profile` it is the usual one that takes most objects as they are. With
+        `deidentify`, a name in the configuration, nothing on the medium tells of patients. Raises
         LocalError where nothing is chosen, or the target cannot be; NoRoom, with how much is
-        missing; nothing is written then.
+        missing; ExportFailed where there is no such name. Nothing is written then.
         """
         place = self._archive(archive)
+        self._rule(deidentify)
         target = target._replace(path=str(Path(target.path)))
         state = self._configuration().node.state
         await self._beginning.acquire()
@@ -94,7 +98,9 @@ class Exports:
             plan: Plan = await self._pool.call(
                 plan_export, str(place.folder), selection, target, profile, state
             )
-            record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
+            record = ExportRecord(
+                0, IN_PROGRESS, self._clock(), target, plan, operator, deidentify=deidentify
+            )
             begun = ExportRecord.of(await place.save_examination(record.row()))
         finally:
             self._beginning.release()
@@ -105,7 +111,12 @@ class Exports:
                 uid,
                 operator or "export",
                 count,
-                {"export": begun.id, "target": target.path, "profile": plan.profile},
+                {
+                    "export": begun.id,
+                    "target": target.path,
+                    "profile": plan.profile,
+                    **({"deidentify": deidentify} if deidentify else {}),
+                },
             )
         observation.notice(
             "export begun", export=begun.id, target=target.path, profile=plan.profile
@@ -253,7 +264,20 @@ class Exports:
             record.plan.volumes[number - 1],
             record.plan.last_instance,
             *implementation_of(self._configuration()),
+            self._rule(record.deidentify),
         )
+
+    def _rule(self, name: str) -> Deidentify | None:
+        """How objects are de-identified. Raises ExportFailed where the way is not there: they must
+        not go out as they are."""
+        found = self._configuration().deidentification(name)
+        if name and found is None:
+            raise ExportFailed(
+                f"the configuration has no [[deidentify]] {name!r}",
+                value=name,
+                limit=", ".join(each.name for each in self._configuration().deidentifications),
+            )
+        return found
 
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:
         name = f"{archive.name}-{record.id}"

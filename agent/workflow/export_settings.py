@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from agent.configuration.deidentification import Deidentify
 
 FOLDER, IMAGE, DISC = "folder", "image", "disc"
 """Kinds of targets: a folder, be it of a medium; an image of a disc; a disc in a drive."""
@@ -63,7 +66,8 @@ class Plan(NamedTuple):
 
 class VolumeSettings(NamedTuple):
     """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own.
-    `key` is the same for this volume of this export, and for no other, even if all else is lost."""
+    `key` is the same for this volume of this export, and for no other, even if all else is lost.
+    `deidentify` is how objects are de-identified on their way."""
 
     key: str
     number: int
@@ -77,6 +81,7 @@ class VolumeSettings(NamedTuple):
     last_instance: int
     implementation_class_uid: str
     implementation_version_name: str
+    deidentify: Deidentify | None = None
 
 
 COPIED, CONVERTED, THERE, LEFT_OUT = "copied", "converted", "there", "left out"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from agent.archive.archive import Archive
 from agent.archive.records import Job
+from agent.configuration.configuration import Configuration
+from agent.configuration.deidentification import Deidentify
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.transfer_syntaxes import encoding_of
 from agent.errors import LocalError, StorageError
@@ -38,21 +40,26 @@ async def open_outgoing(
     context: PresentationContext,
     converter: Converter | None,
     group: TaskGroup,
+    configuration: Configuration,
 ) -> Outgoing:
     """The data set of a job's object, as it goes out on `context`.
 
     Where that is of a related general class, the copy bears it and tells its own in Original
-    Specialized SOP Class UID (PS3.4 B.4.2.1). A copy in another transfer syntax is made by
-    `converter` while it is sent, in a task of `group`. Raises StorageError when the file cannot be
+    Specialized SOP Class UID (PS3.4 B.4.2.1). A copy in another transfer syntax, or one that is
+    de-identified as its route says, is made by `converter` while it is sent, in a task of `group`.
+    Raises StorageError when the file cannot be
     read, LocalError for a change that its character set cannot hold and where the object cannot be
     had in the transfer syntax, PeerError when it is not what its own says.
     """
     path = archive.path_of(job)
     sop_class_uid = context.abstract_syntax
-    if context.transfer_syntax != job.transfer_syntax_uid:
+    rule = _rule(job, configuration)
+    if context.transfer_syntax != job.transfer_syntax_uid or rule is not None:
         if converter is None:
             raise LocalError("nobody is there to convert the object", value=context.transfer_syntax)
-        copy = await converter.start(group, str(path), job, context.transfer_syntax, sop_class_uid)
+        copy = await converter.start(
+            group, str(path), job, context.transfer_syntax, sop_class_uid, rule
+        )
         uid = copy.new_instance_uid or job.sop_instance_uid
         return Outgoing(copy, sop_class_uid, uid, copy.close)
     descriptor = _open(path)
@@ -62,6 +69,28 @@ async def open_outgoing(
         os.close(descriptor)
         raise
     return Outgoing(source, sop_class_uid, job.sop_instance_uid, lambda: os.close(descriptor))
+
+
+def _rule(job: Job, configuration: Configuration) -> Deidentify | None:
+    """How the copy is de-identified; None for not at all. Raises LocalError where the way that its
+    route named is gone: it must not go out as it is."""
+    if not job.payload:
+        return None
+    # With it comes what a node that only relays does without.
+    from agent.workflow.changes import deidentified_by
+
+    name = deidentified_by(job.payload)
+    if not name:
+        return None
+    found = configuration.deidentification(name)
+    if found is None:
+        raise LocalError(
+            f"the configuration has no [[deidentify]] {name!r} any more, and the copy must be "
+            "de-identified",
+            value=name,
+            way_out="Add it again and retry the job, or drop the job.",
+        )
+    return found
 
 
 def _open(path: Path) -> int:
