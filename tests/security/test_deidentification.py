@@ -4,18 +4,23 @@ overlays, structured content, in every encoding. Data sets are made and read by 
 from __future__ import annotations
 
 import datetime
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
+from agent.dataset.conversion import rewrite
 from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    encoding_of,
 )
 from agent.errors import ConfigurationError, PeerError
+from agent.security.confidentiality_actions import ConfidentialityProfile
+from agent.security.deidentification import Deidentification
 from agent.security.deidentification_marks import METHODS
 from agent.security.pseudonyms import Pseudonyms, read_table
 from agent.security.safe_private import _rows as safe_rows
@@ -522,3 +527,38 @@ def test_acquisition_context_is_structured_content_too() -> None:
     assert len(deidentified(given).AcquisitionContextSequence) == 0
     (item,) = deidentified(given, "clean-structured-content").AcquisitionContextSequence
     assert item.TextValue == "REMOVED"
+
+
+# Memory.
+
+
+def test_memory_does_not_grow_with_the_pixels() -> None:
+    class Image:
+        """A head in front of a GiB of zeros."""
+
+        head = encoded(_patient()) + b"\xe0\x7f\x10\x00OW\0\0" + (1 << 30).to_bytes(4, "little")
+        length = len(head) + (1 << 30)
+
+        def read(self, position: int, length: int) -> bytes:
+            if position < len(self.head):
+                return self.head[position : position + length]
+            return bytes(max(0, min(length, self.length - position, 65536)))
+
+    image, written = Image(), 0
+
+    def count(data: bytes) -> None:
+        nonlocal written
+        written += len(data)
+
+    deidentified(_patient())  # dictionaries are read once
+    tracemalloc.start()
+    try:
+        made = Deidentification(
+            image, encoding_of(EXPLICIT_VR_LITTLE_ENDIAN), ConfidentialityProfile(), PSEUDONYMS
+        )
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN
+        rewrite(image, syntax, syntax, count, through=made.through)
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
+    assert written > 1 << 30
