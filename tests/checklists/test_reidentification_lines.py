@@ -1,4 +1,4 @@
-"""Export under other demographics: RV-31 of the Reviewer.
+"""Export under other demographics: RV-31 and RV-32 of the Reviewer.
 
 (The Reviewer calls it re-identification; in PS3.15 annex E it is de-identification with values of
 one's own.)
@@ -14,10 +14,13 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.fileset import FileSet
 
+from tests.cli_of import gantry
 from tests.media.instances import CR, CT, MR, instance, save
 from tests.media.test_writing import judged
 from tests.node.running import NodeProcess
 from tests.node.test_export import begin, completed, nothing_is_left, over, stored
+from tests.peers import openssl
+from tests.peers.certificates import Certificates
 from tests.peers.dicom3tools import dciodvfy
 from tests.peers.programs import program, run
 
@@ -160,3 +163,60 @@ def test_rv_31_what_cannot_be_done_puts_nothing_on_the_medium(
     assert found["state"] == "FAILED"
     assert "nowhere" in found["reason"]
     assert not (tmp_path / "set").exists() or not list((tmp_path / "set").iterdir())
+
+
+@pytest.mark.parametrize("encrypts", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("deidentifies", [False, True], ids=["as-is", "other-demographics"])
+@pytest.mark.parametrize("directory", [False, True], ids=["files", "file-set"])
+def test_rv_32_encryption_demographics_and_file_set_go_together(
+    encrypts: bool,
+    deidentifies: bool,
+    directory: bool,
+    tmp_path: Path,
+    certificates: Certificates,
+) -> None:
+    """By commands that are carried out one after the other: each option on or off."""
+    given = [path for path in images(tmp_path / "in") if path.name in ("0", "1")]
+    source = tmp_path / "in"
+    for path in source.iterdir():
+        if path not in given:
+            path.unlink()
+    if deidentifies:
+        source = tmp_path / "other"
+        gantry("deidentify", tmp_path / "in", source).check()
+    medium = tmp_path / "medium"
+    protection = ("--recipient", certificates.client.certificate) if encrypts else ()
+    profile = ("--profile", "STD-GEN-SEC-CD") if encrypts else ()
+    if directory:
+        gantry("media", "create", medium, source, *profile, *protection).check()
+    else:
+        medium.mkdir()
+        for number, path in enumerate(sorted(source.iterdir())):
+            target = medium / f"I{number}"
+            if encrypts:
+                gantry("media", "secure", path, target, *protection).check()
+            else:
+                target.write_bytes(path.read_bytes())
+    written = [path for path in sorted(medium.rglob("*")) if path.is_file()]
+    assert len(written) == 2 + directory
+    if encrypts or deidentifies:
+        nothing_identifies(medium)
+    else:
+        with pytest.raises(AssertionError):
+            nothing_identifies(medium)
+    for number, path in enumerate(written):
+        plain = path
+        if encrypts:
+            inner = openssl.decrypted(path, tmp_path / f"{number}.inner", certificates.client)
+            wrapped = openssl.as_content_info(inner, openssl.DIGESTED)
+            plain = openssl.digest_verified(wrapped, tmp_path / f"{number}.plain")
+        data_set = dcmread(plain)
+        if "DirectoryRecordSequence" in data_set:
+            (patient,) = (
+                each
+                for each in data_set.DirectoryRecordSequence
+                if each.DirectoryRecordType == "PATIENT"
+            )
+            data_set = patient
+        assert (str(data_set.PatientName) != PATIENT_VALUES["PatientName"]) is deidentifies
+        assert (data_set.PatientID != PATIENT_VALUES["PatientID"]) is deidentifies
