@@ -53,7 +53,12 @@ _MEASURED_VALUE = 0x0040_A300
 _VALUES = frozenset((0x0040_A160, 0x0040_A161, 0x0040_A162, 0x0040_A163, 0x0040_A30A))
 """Text Value, and what Numeric Value and its more exact forms are."""
 _FREE_TEXT = SEARCHED | {"AE"}
-_OVERLAY_DATA = 0x6000_3000
+_OF_AN_OVERLAY: Mapping[int, Action] = {
+    0x6000_0022: Action.CLEAN,
+    0x6000_1500: Action.CLEAN,
+    0x6000_3000: Action.KEEP,
+}
+"""Overlay Description, Overlay Label, Overlay Data."""
 _OVERLAYS = range(0x6000, 0x6100)
 
 
@@ -250,9 +255,9 @@ class Deidentification:
     def _action(self, tag: int, vr: str, level: _Level) -> Action:
         if tag == _PRIVATE_CHARACTERISTICS:
             return Action.KEEP if self._keeps_private else Action.REMOVE
-        if tag & 0xFF00_FFFF == _OVERLAY_DATA:
-            # Of an overlay that stays: others do not come here.
-            return Action.KEEP
+        if tag & 0xFF00_FFFF in _OF_AN_OVERLAY:
+            # Of one that stays: others do not come here.
+            return _OF_AN_OVERLAY[tag & 0xFF00_FFFF]
         action = self._profile.action(tag, vr)
         if level.content is not None and tag in _VALUES:
             return self._of_content(level.content)

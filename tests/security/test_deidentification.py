@@ -357,6 +357,7 @@ def _overlaid(kind: str) -> Dataset:
         (0x6000_0011, "US", 8),
         (0x6000_0022, "LO", "drawn for Wunibald"),
         (0x6000_0040, "CS", kind),
+        (0x6000_1500, "LO", "left, of Gundel"),
         (0x6000_3000, "OW", b"drawing!"),
         (0x6000_4000, "LT", "of Wunibald"),
     ):
@@ -382,6 +383,7 @@ def test_overlays_stay_where_they_are_regions_of_interest(
     if stays:
         assert made[0x6000_3000].value == b"drawing!"
         assert made[0x6000_0022].value == "REMOVED"
+        assert made[0x6000_1500].value == "left of"
         assert 0x6000_4000 not in made
 
 
