@@ -8,6 +8,7 @@ from agent import __version__
 from agent.codecs.registry import is_available
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_confidentiality import confidentiality
 from agent.conformance_media import media, media_storage
 from agent.conformance_procedures import procedures
 from agent.conformance_query import queries
@@ -39,6 +40,7 @@ def _lines(configuration: Configuration) -> Iterator[str]:
     for entity in configuration.entities:
         yield from _entity(entity, offer_of(entity, configuration), configuration)
     yield from media_storage(configuration)
+    yield from confidentiality(configuration)
 
 
 def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) -> Iterator[str]:

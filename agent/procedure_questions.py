@@ -229,6 +229,7 @@ class _ProcedureQuestions:
             profile=str(request.get("profile") or ""),
             pages=None if request.get("pages") is None else bool(request["pages"]),
             archive=str(request.get("archive") or ""),
+            deidentify=str(request.get("deidentify", "")),
             operator=str(request.get("operator") or ""),
         )
 

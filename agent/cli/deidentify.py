@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.cli.files_below import files_below
@@ -14,6 +14,9 @@ from agent.configuration.deidentification import OPTIONS, Deidentify, NewValue
 from agent.configuration.secrets import Secret
 from agent.dataset import tags
 from agent.errors import ConfigurationError, GantryError, StorageError
+
+CarryOut = Callable[[int, int], tuple[str, ...]]
+"""From one open file into another; what a person should know of it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,16 +59,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", action="append", help="configuration file, for --rule"
     )
+    parser.add_argument(
+        "--keep-encrypted",
+        metavar="CERT",
+        type=Path,
+        action="append",
+        default=[],
+        help="the original attributes go along, encrypted for the holder of this certificate (RSA);"
+        " may be repeated",
+    )
+    parser.add_argument(
+        "--reidentify",
+        metavar="KEY",
+        type=Path,
+        action="append",
+        default=[],
+        help="the other way: give objects their original attributes back, with this private key",
+    )
+    parser.add_argument("--passphrase-file", metavar="FILE", default="", help="of the private key")
     parser.add_argument("--force", action="store_true", help="replace files that are there")
 
 
 def run(options: argparse.Namespace) -> int:
-    # With it comes what decodes frames.
-    from agent.workflow.deidentified_copy import Deidentifier
-
     if not options.source.exists():
         raise StorageError(f"{options.source} is not there")
-    deidentifier = Deidentifier(_rule(options), passing=True)
+    carry_out = _reidentifying(options) if options.reidentify else _deidentifying(options)
     done = failed = passed_over = 0
     for source, target in _files(options):
         if target.exists() and not options.force:
@@ -73,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
             _say(f"{source}: {target} is there already; --force replaces it")
             continue
         try:
-            remarks = _deidentify(source, target, deidentifier)
+            remarks = _write(source, target, carry_out)
         except GantryError as error:
             foreign = isinstance(error, StorageError) and error.clause.startswith("PS3.10")
             passed_over += foreign and options.source.is_dir()
@@ -87,8 +105,41 @@ def run(options: argparse.Namespace) -> int:
             for remark in remarks:
                 _say(f"{target}: {remark}")
     passed = f", {passed_over} passed over" if passed_over else ""
-    print(f"{done} de-identified, {failed} failed{passed}")
+    what = "re-identified" if options.reidentify else "de-identified"
+    print(f"{done} {what}, {failed} failed{passed}")
     return 1 if failed or not done else 0
+
+
+def _deidentifying(options: argparse.Namespace) -> CarryOut:
+    # With it comes what decodes frames.
+    from agent.workflow.deidentified_copy import Deidentifier, deidentify_file
+
+    deidentifier = Deidentifier(_rule(options), passing=True)
+
+    def carry_out(source: int, target: int) -> tuple[str, ...]:
+        return deidentify_file(source, target, deidentifier, _implementation())
+
+    return carry_out
+
+
+def _reidentifying(options: argparse.Namespace) -> CarryOut:
+    from agent.security.credentials import KeyFile
+    from agent.workflow.deidentified_copy import reidentify_file
+
+    passphrase = Secret(file=options.passphrase_file)
+    keys = [KeyFile(str(each), passphrase) for each in options.reidentify]
+
+    def carry_out(source: int, target: int) -> tuple[str, ...]:
+        reidentify_file(source, target, keys, _implementation())
+        return ()
+
+    return carry_out
+
+
+def _implementation() -> tuple[str, str]:
+    from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+    return IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 
 def _rule(options: argparse.Namespace) -> Deidentify:
@@ -100,7 +151,7 @@ def _rule(options: argparse.Namespace) -> Deidentify:
         secret=Secret(file=str(options.secret)) if options.secret else rule.secret,
         pseudonyms=str(options.pseudonyms) if options.pseudonyms else rule.pseudonyms,
         values=(*rule.values, *map(_value, options.value)),
-        encrypt_for=rule.encrypt_for,
+        encrypt_for=(*rule.encrypt_for, *map(str, options.keep_encrypted)),
         masks=rule.masks,
         recognise=rule.recognise,
     )
@@ -146,21 +197,14 @@ def _files(options: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
         yield path, target / f"{number:08}.dcm"
 
 
-def _deidentify(source: Path, target: Path, deidentifier: object) -> tuple[str, ...]:
+def _write(source: Path, target: Path, carry_out: CarryOut) -> tuple[str, ...]:
     """One file; the new one appears under its name when it is whole and on the disk."""
-    from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-    from agent.workflow.deidentified_copy import Deidentifier, deidentify_file
-
-    assert isinstance(deidentifier, Deidentifier)
-    implementation = (IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with source.open("rb") as opened:
             target.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("xb") as written:
-                remarks = deidentify_file(
-                    opened.fileno(), written.fileno(), deidentifier, implementation
-                )
+                remarks = carry_out(opened.fileno(), written.fileno())
                 os.fsync(written.fileno())
             partial.rename(target)
     except BaseException:

@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " out and named (default: the usual one that takes most as it is); NONE: files as they"
         " are, without a DICOMDIR",
     )
+    parser.add_argument(
+        "--deidentify",
+        metavar="NAME",
+        default="",
+        help="nothing on the medium tells of patients: by the [[deidentify]] of this name",
+    )
     parser.add_argument("--image", action="store_true", help="TARGET is an image of a disc")
     parser.add_argument("--burn", metavar="DEVICE", default="", help="burn discs in this drive")
     parser.add_argument(
@@ -121,6 +127,7 @@ def _begin(options: argparse.Namespace) -> dict[str, Any]:
         date_to=_date(options.date_to),
         query=dict(map(parted, options.query)),
         profile=options.profile,
+        deidentify=options.deidentify,
         volume_size=_size(options.volume_size),
         update=options.update,
         pages=options.web,

@@ -68,7 +68,8 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
         checks.peer(peer)
     checks.titles_apart(peers)
     for route in completed.routes:
-        checks.route(route, peers, entity_names)
+        ways = [each.name for each in completed.deidentifications]
+        checks.route(route, peers, entity_names, ways)
     for place, name in named_peers(completed):
         if name:
             checks.known(name, peer_names, "peer", place)
@@ -318,7 +319,13 @@ class _Checks:
                         f"{title!r} is a title of peer {other!r} as well",
                     )
 
-    def route(self, route: Route, peers: Sequence[Peer], entities: Sequence[str]) -> None:
+    def route(
+        self,
+        route: Route,
+        peers: Sequence[Peer],
+        entities: Sequence[str],
+        ways: Sequence[str],
+    ) -> None:
         key = ("route", route.name)
         names = [each.name for each in peers]
         for name in route.deliver:
@@ -330,6 +337,8 @@ class _Checks:
             self.known(name, names, "peer", (*key, "match", "peer"))
         for name in route.match.entities:
             self.known(name, entities, "entity", (*key, "match", "entity"))
+        if route.deidentify:
+            self.known(route.deidentify, ways, "deidentify", (*key, "deidentify"))
         if route.drop and (route.deliver or route.on_receipt or route.hold):
             self.report((*key, "drop"), "contradicts deliver, hold and on_receipt")
         for index, condition in enumerate(route.match.conditions):

@@ -25,6 +25,7 @@ def contradictions(configuration: Configuration) -> Iterator[Contradiction]:
     yield from _lossy(configuration)
     yield from _compression(configuration)
     yield from _mail(configuration)
+    yield from _deidentification(configuration)
 
 
 def _coercion(configuration: Configuration) -> Iterator[Contradiction]:
@@ -103,3 +104,24 @@ def _mail(configuration: Configuration) -> Iterator[Contradiction]:
             "is none, and a password would go over the network",
             "starttls, implicit, or no user",
         )
+
+
+def _deidentification(configuration: Configuration) -> Iterator[Contradiction]:
+    for rule in configuration.deidentifications:
+        if {"retain-full-dates", "retain-modified-dates"} <= set(rule.options):
+            yield Contradiction(
+                ("deidentify", rule.name, "options"),
+                "keeps dates as they are, and modified (PS3.15 E.3.6)",
+                "retain-full-dates or retain-modified-dates",
+            )
+    for route in configuration.routes:
+        way = configuration.deidentification(route.deidentify)
+        for name in route.deliver if way is not None else ():
+            peer = configuration.peer(name)
+            if peer is not None and peer.commitment.each != "never":
+                yield Contradiction(
+                    ("route", route.name, "deidentify"),
+                    f"contradicts `commitment` of {name!r}: the peer cannot commit to objects that "
+                    "it was not sent",
+                    "a peer whose commitment.each is never",
+                )

@@ -150,6 +150,14 @@ class Route:
         name="change",
         example='[{ attribute = "InstitutionName", set = "St. Elsewhere" }]',
     )
+    deidentify: str = key(
+        Text(64),
+        "how the copies that this route sends are de-identified, after their changes: the name of "
+        "a `[[deidentify]]`; objects of no patient go out as they are",
+        default="",
+        default_text="not at all",
+        example='"trial"',
+    )
     on_receipt: tuple[Change, ...] = key(
         Tables(Change, named=False),
         "changes before storing, answered with a warning (B000); only attributes of PS3.4 "

@@ -23,13 +23,14 @@ from agent.dataset.reader import (
     ItemStart,
     SequenceEnd,
     SequenceStart,
+    elements,
 )
 from agent.dataset.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN, TransferSyntax, encoding_of
 from agent.dataset.value_representations import UNDEFINED_LENGTH, VALUE_REPRESENTATIONS
 from agent.errors import LocalError
 from agent.security.confidentiality_actions import Action, ConfidentialityProfile
 from agent.security.confidentiality_table import Option
-from agent.security.deidentification_marks import marks
+from agent.security.deidentification_marks import ENCRYPTED_ATTRIBUTES_SEQUENCE, marks
 from agent.security.dummy_sequences import (
     GRAPHIC_ANNOTATION_SEQUENCE,
     GRAPHIC_LAYER,
@@ -52,7 +53,12 @@ _MEASURED_VALUE = 0x0040_A300
 _VALUES = frozenset((0x0040_A160, 0x0040_A161, 0x0040_A162, 0x0040_A163, 0x0040_A30A))
 """Text Value, and what Numeric Value and its more exact forms are."""
 _FREE_TEXT = SEARCHED | {"AE"}
-_OVERLAY_DATA = 0x6000_3000
+_OF_AN_OVERLAY: Mapping[int, Action] = {
+    0x6000_0022: Action.CLEAN,
+    0x6000_1500: Action.CLEAN,
+    0x6000_3000: Action.KEEP,
+}
+"""Overlay Description, Overlay Label, Overlay Data."""
 _OVERLAYS = range(0x6000, 0x6100)
 
 
@@ -86,10 +92,8 @@ class Deidentification:
         pseudonyms: Pseudonyms,
         *,
         replacements: Mapping[int, tuple[str, bytes]] | None = None,
-        encrypted_attributes: bytes = b"",
     ) -> None:
-        """`replacements` are set at the top level when all is done: VR and little endian value.
-        `encrypted_attributes` are the items of the Encrypted Attributes Sequence."""
+        """`replacements` are set at the top level when all is done: VR and little endian value."""
         if syntax.deflated:
             raise LocalError("A deflated data set is inflated before it is changed.")
         self._profile = profile
@@ -98,9 +102,9 @@ class Deidentification:
         self._source = source
         self._values = NewValues(source, profile, pseudonyms, self._identity)
         self._changes = 0
-        self.changed: set[int] = set()
-        """Top-level attributes that do not stay as they are, once all has passed."""
-        self._additions = marks(profile, self._identity.codes, encrypted_attributes)
+        self._changed: set[int] = set()
+        self._additions = marks(profile, self._identity.codes)
+        self._marks = frozenset(self._additions)
         if self._identity.mime_type:
             length = len(dummy_document(self._identity.mime_type)).to_bytes(4, "little")
             self._additions[_ENCAPSULATED_DOCUMENT_LENGTH] = [
@@ -118,6 +122,24 @@ class Deidentification:
     def identity(self) -> OriginalIdentity:
         """What the object was."""
         return self._identity
+
+    def protected(self) -> frozenset[int]:
+        """The top-level attributes that do not stay as they are, but for those that say that. Walks
+        through the data set. Raises PeerError for what is damaged."""
+        events = elements(
+            self._source,
+            self._syntax,
+            through_bulk=True,
+            value_representation=tags.dictionary_value_representation,
+        )
+        for _ in self.through(self._source, events):
+            pass
+        return frozenset(self._changed - self._marks)
+
+    def keep_encrypted(self, items: bytes) -> None:
+        """The copy gets these items of the Encrypted Attributes Sequence, encoded as it will be."""
+        tag = ENCRYPTED_ATTRIBUTES_SEQUENCE
+        self._additions[tag] = [Replacement(tag, "SQ", items)]
 
     def through(self, source: ByteSource, events: Iterator[Event]) -> Passing:
         """The events of the copy; for `rewrite`. Raises PeerError for what is damaged."""
@@ -148,7 +170,7 @@ class Deidentification:
             before = self._changes
             yield from self._passed(event, events, level)
             if self._changes != before and not level.depth:
-                self.changed.add(event.tag)
+                self._changed.add(event.tag)
 
     def _drop(self, event: Element | SequenceStart, events: Iterator[Event]) -> None:
         self._changes += 1
@@ -233,9 +255,9 @@ class Deidentification:
     def _action(self, tag: int, vr: str, level: _Level) -> Action:
         if tag == _PRIVATE_CHARACTERISTICS:
             return Action.KEEP if self._keeps_private else Action.REMOVE
-        if tag & 0xFF00_FFFF == _OVERLAY_DATA:
-            # Of an overlay that stays: others do not come here.
-            return Action.KEEP
+        if tag & 0xFF00_FFFF in _OF_AN_OVERLAY:
+            # Of one that stays: others do not come here.
+            return _OF_AN_OVERLAY[tag & 0xFF00_FFFF]
         action = self._profile.action(tag, vr)
         if level.content is not None and tag in _VALUES:
             return self._of_content(level.content)

@@ -56,14 +56,10 @@ METHODS: Mapping[Option, Code] = {
 """CID 7050."""
 
 
-def marks(
-    profile: ConfidentialityProfile, codes: Sequence[Code] = (), encrypted: bytes = b""
-) -> dict[int, Made]:
-    """The elements to be set, by tag. `codes` were there before; `encrypted` are the items of the
-    Encrypted Attributes Sequence, in the encoding of the data set."""
+def marks(profile: ConfidentialityProfile, codes: Sequence[Code] = ()) -> dict[int, Made]:
+    """The elements to be set, by tag. `codes` were there before."""
     options = profile.options
     methods = [BASIC_PROFILE, *(METHODS[each] for each in METHODS if each in options)]
-    # CID 7050 calls every option so; of Code Meaning 64 characters are allowed, and all have less.
     methods = list(dict.fromkeys((*codes, *methods)))
     modified = "REMOVED"
     if Option.RETAIN_FULL_DATES in options:
@@ -86,9 +82,6 @@ def marks(
         made[BURNED_IN_ANNOTATION] = [_text(BURNED_IN_ANNOTATION, "CS", "NO")]
     if Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES in options:
         made[RECOGNIZABLE_VISUAL_FEATURES] = [_text(RECOGNIZABLE_VISUAL_FEATURES, "CS", "NO")]
-    if encrypted:
-        tag = ENCRYPTED_ATTRIBUTES_SEQUENCE
-        made[tag] = [Replacement(tag, "SQ", encrypted)]
     return made
 
 

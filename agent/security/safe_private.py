@@ -40,6 +40,11 @@ def _rows() -> Mapping[tuple[int, str], frozenset[int]]:
     return found
 
 
+def creators() -> tuple[str, ...]:
+    """Those of the table, in its order."""
+    return tuple(dict.fromkeys(creator for _, creator in _rows()))
+
+
 class SafePrivate:
     """What of the private attributes of one object may stay."""
 

@@ -41,9 +41,9 @@ def values_after(changes: Sequence[Change], values: Mapping[int, bytes]) -> dict
     return after
 
 
-def encode_changes(changes: Sequence[Change]) -> bytes:
-    """Changes as a job keeps them; empty for none."""
-    if not changes:
+def encode_changes(changes: Sequence[Change], deidentify: str = "") -> bytes:
+    """Changes, and how the copy is de-identified, as a job keeps them; empty for none."""
+    if not changes and not deidentify:
         return b""
     rows = [
         {
@@ -55,9 +55,20 @@ def encode_changes(changes: Sequence[Change]) -> bytes:
         }
         for each in changes
     ]
+    if deidentify:
+        return json.dumps({"deidentify": deidentify, "changes": rows}).encode()
     return json.dumps(rows).encode()
 
 
 def decode_changes(payload: bytes) -> tuple[Change, ...]:
-    """The reverse of `encode_changes`."""
-    return tuple(Change(**row) for row in json.loads(payload)) if payload else ()
+    """The changes of `encode_changes`."""
+    kept = json.loads(payload) if payload else ()
+    rows = kept["changes"] if isinstance(kept, dict) else kept
+    return tuple(Change(**row) for row in rows)
+
+
+def deidentified_by(payload: bytes) -> str:
+    """How `encode_changes` was told to have the copy de-identified; empty for not at all."""
+    kept = json.loads(payload) if payload.startswith(b"{") else {}
+    name: str = kept.get("deidentify", "")
+    return name

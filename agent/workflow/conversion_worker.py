@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agent.archive import failure
 from agent.codecs.codec import EncodeSettings
@@ -20,6 +21,9 @@ from agent.dataset.whole_write import write_whole
 from agent.errors import LocalError, StorageError
 from agent.workflow.changed_head import changed_values, rewritten
 
+if TYPE_CHECKING:
+    from agent.configuration.deidentification import Deidentify
+
 
 def write_converted(
     path: str,
@@ -30,10 +34,15 @@ def write_converted(
     changes: bytes,
     settings: EncodeSettings,
     form: bytes = b"",
+    rule: Deidentify | None = None,
     *,
     descriptors: list[int],
 ) -> None:
-    """In a worker: write the copy into a pipe, behind one byte of length and its new UID."""
+    """In a worker: write the copy into a pipe, behind one byte of length and its new UID.
+
+    `form` is the part that goes out (`partial_copy`). By a `rule` it is de-identified first;
+    nothing of it is written where that cannot be.
+    """
     try:
         source = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -46,13 +55,11 @@ def write_converted(
         values = changed_values(stored, syntax, changes, general_class_uid)
         if values:
             stored = _Rewritten(stored, syntax, values)
-        copy = _copy_of(stored, syntax.uid, target_syntax, settings, form)
-        uid = copy.new_instance_uid.encode("ascii")
-        write = partial(write_whole, descriptors[0])
-        # Who reads may have gone: then nobody asks any more what became of this.
-        with suppress(BrokenPipeError):
-            write(bytes((len(uid),)) + uid)
-            copy.write(write)
+        if rule is None:
+            copy = _copy_of(stored, syntax.uid, target_syntax, settings, form)
+            _send(copy.new_instance_uid, copy.write, descriptors[0])
+        else:
+            _write_deidentified(stored, syntax.uid, target_syntax, settings, rule, descriptors[0])
     finally:
         os.close(source)
 
@@ -81,6 +88,42 @@ def _copy_of(
     from agent.objects.transcoding import Transcoding
 
     return Transcoding(stored, source_syntax, target_syntax, settings)
+
+
+def _write_deidentified(
+    stored: ByteSource,
+    source_syntax: str,
+    target_syntax: str,
+    settings: EncodeSettings,
+    rule: Deidentify,
+    pipe: int,
+) -> None:
+    from agent.workflow.deidentified_copy import Deidentifier
+
+    copy = Deidentifier(rule).copy(stored, source_syntax)
+    if copy.transfer_syntax_uid == target_syntax:
+        _send(copy.sop_instance_uid, copy.write, pipe)
+        return
+    if target_syntax == source_syntax and encoding_of(target_syntax).lossy:
+        raise LocalError(
+            "the pixels were cleaned: in the lossy transfer syntax that it came in they would lose "
+            "once more",
+            value=target_syntax,
+        )
+    with tempfile.TemporaryFile(dir="/var/tmp") as file:
+        copy.write(partial(write_whole, file.fileno()))
+        made = FileBytes(file.fileno())
+        converted = _copy_of(made, copy.transfer_syntax_uid, target_syntax, settings, b"")
+        # Where the transfer syntax makes no other image of it, it is called as the copy is.
+        _send(converted.new_instance_uid or copy.sop_instance_uid, converted.write, pipe)
+
+
+def _send(uid: str, write: Callable[[Callable[[bytes], object]], None], pipe: int) -> None:
+    into = partial(write_whole, pipe)
+    # Who reads may have gone: then nobody asks any more what became of this.
+    with suppress(BrokenPipeError):
+        into(bytes((len(uid),)) + uid.encode("ascii"))
+        write(into)
 
 
 def write_compressed(

@@ -11,6 +11,7 @@ Memory of the node for each copy: 256 KiB and the pipe.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from agent.archive.records import StoredObject
 from agent.codecs.codec import EncodeSettings
@@ -20,6 +21,9 @@ from agent.loop.workers import WorkerPool
 from agent.network.data_set import ArrivingSource
 from agent.network.sending import PIECE
 from agent.workflow.conversion_worker import write_converted
+
+if TYPE_CHECKING:
+    from agent.configuration.deidentification import Deidentify
 
 
 class Converter:
@@ -31,16 +35,23 @@ class Converter:
         self.settings = settings
 
     async def start(
-        self, group: TaskGroup, stored: StoredObject, transfer_syntax: str, sop_class_uid: str
+        self,
+        group: TaskGroup,
+        stored: StoredObject,
+        transfer_syntax: str,
+        sop_class_uid: str,
+        rule: Deidentify | None = None,
     ) -> ConvertedCopy:
-        """Begin a copy; close it when it is sent, or will not be.
+        """Begin a copy, de-identified by `rule`; close it when it is sent, or will not be.
 
         Raises LocalError when the object cannot be had in this transfer syntax, PeerError when it
         is not what its own says, StorageError when it cannot be read.
         """
         copy = ConvertedCopy()
         try:
-            group.start(copy.make(self, stored, transfer_syntax, sop_class_uid), "converted copy")
+            group.start(
+                copy.make(self, stored, transfer_syntax, sop_class_uid, rule), "converted copy"
+            )
             await copy.begin()
         except BaseException:
             copy.close()
@@ -61,7 +72,12 @@ class ConvertedCopy(ArrivingSource):
         """The SOP Instance UID of the copy where it is another image than the one stored."""
 
     async def make(
-        self, converter: Converter, stored: StoredObject, transfer_syntax: str, sop_class_uid: str
+        self,
+        converter: Converter,
+        stored: StoredObject,
+        transfer_syntax: str,
+        sop_class_uid: str,
+        rule: Deidentify | None,
     ) -> None:
         """Have it made. What goes wrong is told to who reads."""
         try:
@@ -77,6 +93,7 @@ class ConvertedCopy(ArrivingSource):
                     stored.payload,
                     converter.settings,
                     stored.form,
+                    rule,
                     descriptors=(self._write,),
                 )
             finally:

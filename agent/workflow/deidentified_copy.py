@@ -4,7 +4,7 @@ exports alike. Blocks, and burns the CPU: for workers and commands."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from agent.configuration.deidentification import Deidentify
@@ -18,8 +18,12 @@ from agent.dataset.whole_write import write_whole
 from agent.errors import ConfigurationError, LocalError, StorageError
 from agent.objects.transcoding import Transcoding
 from agent.security.confidentiality_actions import ConfidentialityProfile, options_of
+from agent.security.credentials import KeyFile, private_key, recipient_certificate
 from agent.security.deidentification import Deidentification
+from agent.security.encrypted_attributes import encrypted_attributes
 from agent.security.pseudonyms import Pseudonyms, read_table
+from agent.security.recipients import CertificateRecipient
+from agent.security.reidentification import Reidentification
 from agent.workflow.deidentified_pixels import PixelRules
 
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -31,13 +35,16 @@ class Deidentifier:
     def __init__(self, rule: Deidentify, *, passing: bool = False) -> None:
         """`passing` without a secret: pseudonyms under a key that nobody will have again.
 
-        Reads the secret and the table. Raises ConfigurationError where one of them, or an option,
-        cannot be used.
+        Reads the secret, the table and the certificates. Raises ConfigurationError where one of
+        them, or an option, cannot be used.
         """
         self._profile = ConfidentialityProfile(options_of(rule.options))
         self._pseudonyms = _pseudonyms(rule, passing)
         self._values = _values(rule)
         self._pixels = PixelRules(rule)
+        self._recipients = tuple(
+            CertificateRecipient(recipient_certificate(each)) for each in rule.encrypt_for
+        )
 
     def copy(
         self, source: ByteSource, encoding_uid: str, transfer_syntax_uid: str = ""
@@ -56,6 +63,7 @@ class Deidentifier:
             self._pseudonyms,
             self._values,
             self._pixels,
+            self._recipients,
         )
 
 
@@ -71,6 +79,7 @@ class DeidentifiedCopy:
         pseudonyms: Pseudonyms,
         values: Mapping[int, tuple[str, bytes]],
         pixels: PixelRules,
+        recipients: Sequence[CertificateRecipient],
     ) -> None:
         syntax = encoding_of(encoding_uid)
         self._source = source
@@ -101,6 +110,17 @@ class DeidentifiedCopy:
             self.transfer_syntax_uid = change.transfer_syntax_uid
             if change.transfer_syntax_uid != transfer_syntax_uid:
                 self.remarks = ("it is uncompressed now, as its pixels were cleaned",)
+        if recipients:
+            written = self.transfer_syntax_uid if self._transcoding else encoding_uid
+            self._deidentification.keep_encrypted(
+                encrypted_attributes(
+                    source,
+                    encoding_uid,
+                    self._deidentification.protected(),
+                    recipients,
+                    encoding_of(written),
+                )
+            )
 
     def write(self, write: Callable[[bytes], object]) -> None:
         """Write the data set. Raises PeerError for what is damaged and what `write` raises; what
@@ -140,6 +160,34 @@ def deidentify_file(
     write(_file_meta(copy, meta, implementation))
     copy.write(write)
     return copy.remarks
+
+
+def reidentify_file(
+    source: int, target: int, keys: Sequence[KeyFile], implementation: tuple[str, str]
+) -> None:
+    """Write the object of one open Part 10 file into another, with the attributes that it had
+    before it was de-identified.
+
+    Raises ConfigurationError for a key that cannot be used; StorageError where there are no such
+    attributes, or none of the keys opens them.
+    """
+    meta = read_file_meta(source)
+    again = Reidentification(
+        FileBytes(source, meta.data_set_offset),
+        meta.encoding_uid,
+        [private_key(each) for each in keys],
+    )
+    write = partial(write_whole, target)
+    write(
+        encode_file_meta(
+            sop_class_uid=meta.media_storage_sop_class_uid,
+            sop_instance_uid=again.sop_instance_uid or meta.media_storage_sop_instance_uid,
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+            implementation_class_uid=implementation[0],
+            implementation_version_name=implementation[1],
+        )
+    )
+    again.write(write)
 
 
 def _file_meta(copy: DeidentifiedCopy, meta: FileMeta, implementation: tuple[str, str]) -> bytes:

@@ -334,7 +334,10 @@ class Destination:
         problem: GantryError | None = None
         for context in contexts:
             try:
-                return context, await open_outgoing(archive, job, context, self._converter, group)
+                outgoing = await open_outgoing(
+                    archive, job, context, self._converter, group, self.configuration
+                )
+                return context, outgoing
             except GantryError as error:
                 # Not readable, not changeable as its route wants (a character that its character
                 # set has no code for), or not to be had in this transfer syntax, but perhaps in

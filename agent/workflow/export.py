@@ -17,6 +17,7 @@ from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, ExaminationRow
 from agent.configuration.configuration import Configuration
+from agent.configuration.deidentification import Deidentify
 from agent.errors import GantryError, LocalError
 from agent.loop import shielded
 from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
@@ -76,15 +77,18 @@ class Exports(Undertakings[ExportRecord]):
         pages: bool | None = None,
         archive: str = "",
         operator: str = "",
+        deidentify: str = "",
     ) -> dict[str, Any]:
         """Begin an export; as people see it.
 
         Without a `profile` it is the usual one that takes most objects as they are; without a word
-        about `pages` they are made where the configuration says so. Raises
+        about `pages` they are made where the configuration says so. With `deidentify`, a name in
+        the configuration, nothing on the medium tells of patients. Raises
         LocalError where nothing is chosen, or the target cannot be; NoRoom, with how much is
-        missing; nothing is written then.
+        missing; ExportFailed where there is no such name. Nothing is written then.
         """
         place = self._archive(archive)
+        self._rule(deidentify)
         if pages is None:
             wanted = self._configuration().media_pages.enabled and not target.update
             pages = wanted and target.kind in MEDIA
@@ -104,7 +108,9 @@ class Exports(Undertakings[ExportRecord]):
             plan: Plan = await self._pool.call(
                 plan_export, str(place.folder), selection, target, profile, state, mail
             )
-            record = ExportRecord(0, IN_PROGRESS, self._clock(), target, plan, operator)
+            record = ExportRecord(
+                0, IN_PROGRESS, self._clock(), target, plan, operator, deidentify=deidentify
+            )
             # Who asks may be gone: what is kept is carried out all the same.
             with shielded():
                 begun = ExportRecord.of(await place.save_examination(record.row()))
@@ -119,7 +125,12 @@ class Exports(Undertakings[ExportRecord]):
                 uid,
                 operator or "export",
                 count,
-                {"export": begun.id, "target": target.path, "profile": plan.profile},
+                {
+                    "export": begun.id,
+                    "target": target.path,
+                    "profile": plan.profile,
+                    **({"deidentify": deidentify} if deidentify else {}),
+                },
             )
         observation.notice(
             "export begun", export=begun.id, target=target.path, profile=plan.profile
@@ -250,7 +261,20 @@ class Exports(Undertakings[ExportRecord]):
             Maker.of(self._configuration()),
             self._configuration().mail,
             record.begun,
+            self._rule(record.deidentify),
         )
+
+    def _rule(self, name: str) -> Deidentify | None:
+        """How objects are de-identified. Raises ExportFailed where the way is not there: they must
+        not go out as they are."""
+        found = self._configuration().deidentification(name)
+        if name and found is None:
+            raise ExportFailed(
+                f"the configuration has no [[deidentify]] {name!r}",
+                value=name,
+                limit=", ".join(each.name for each in self._configuration().deidentifications),
+            )
+        return found
 
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:
         name = f"{archive.name}-{record.id}"

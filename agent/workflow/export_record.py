@@ -34,6 +34,8 @@ class ExportRecord:
     waits: str = ""
     stage: str = ""
     now: int = 0
+    deidentify: str = ""
+    """How objects are de-identified: the name in the configuration, empty for not at all."""
 
     @property
     def is_written(self) -> bool:
@@ -62,6 +64,7 @@ class ExportRecord:
             "tallies": self.tallies,
             "reason": self.reason,
             "waits": self.waits,
+            "deidentify": self.deidentify,
         }
         text = json.dumps(content, ensure_ascii=False)
         study = studies[0] if len(studies) == 1 else ""
@@ -105,6 +108,7 @@ class ExportRecord:
             tallies,
             kept["reason"],
             kept["waits"],
+            deidentify=kept.get("deidentify", ""),
         )
 
     def summary(self) -> dict[str, Any]:
@@ -118,6 +122,7 @@ class ExportRecord:
             "target": self.target.path,
             "kind": self.target.kind,
             "profile": self.plan.profile,
+            "deidentify": self.deidentify,
             "studies": len(self.plan.studies),
             "patients": [
                 {"patient_id": number, "patient_name": name} for number, name in self.plan.patients

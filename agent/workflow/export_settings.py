@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.mail import Mail
 from agent.errors import StorageError
+
+if TYPE_CHECKING:
+    from agent.configuration.deidentification import Deidentify
 
 FOLDER, IMAGE, DISC, ZIP = "folder", "image", "disc", "zip"
 MESSAGE, MAIL = "message", "mail"
@@ -89,7 +92,8 @@ class Maker(NamedTuple):
 class VolumeSettings(NamedTuple):
     """What the worker of a volume must know; paths are whole. `scratch` is a folder of our own.
     `key` is the same for this volume of this export, and for no other, even if all else is lost.
-    `clock` is when the export was begun, in seconds since 1970."""
+    `clock` is when the export was begun, in seconds since 1970; `deidentify` is how objects are
+    de-identified on their way."""
 
     key: str
     number: int
@@ -106,6 +110,7 @@ class VolumeSettings(NamedTuple):
     maker: Maker = Maker()
     mail: Mail = Mail()
     clock: float = 0.0
+    deidentify: Deidentify | None = None
 
 
 COPIED, CONVERTED, THERE, LEFT_OUT = "copied", "converted", "there", "left out"

@@ -27,6 +27,11 @@ from agent.media.file_set import FileSetWriter
 from agent.media.web_content import WebContent
 from agent.media.web_pages import PRODUCT, About
 from agent.workflow.export_conversion import convert
+from agent.workflow.export_deidentification import (
+    DEIDENTIFIED,
+    deidentified,
+    deidentifier_of,
+)
 from agent.workflow.export_notes import read_note, write_note
 from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named, writer_of
 from agent.workflow.export_planning import objects_of
@@ -68,6 +73,7 @@ from hal.removable import discs, optical
 from hal.removable.base import MediaError, MediumFull, WrongSettings
 
 if TYPE_CHECKING:
+    from agent.workflow.deidentified_copy import Deidentifier
     from agent.workflow.export_post import Post
 
 MOST_FAILURES = 100
@@ -96,6 +102,7 @@ class VolumeWriting:
         self._outcomes = dict.fromkeys((COPIED, CONVERTED, THERE, LEFT_OUT), 0)
         self._size = 0
         self._failures: list[tuple[str, str]] = []
+        self._deidentifier: Deidentifier | None = None
 
     def tally(self) -> Tally:
         """What became of the objects, when all steps are done."""
@@ -194,6 +201,7 @@ class VolumeWriting:
 
     def _copied(self, files: WrittenFiles) -> Iterator[Step]:
         settings = self._settings
+        self._deidentifier = deidentifier_of(settings.deidentify)
         if settings.target.kind == FOLDER:
             self._unfinished.begin()
         else:
@@ -244,10 +252,15 @@ class VolumeWriting:
         """One object; what became of it. Raises where it is for the target, or our own disk."""
         uid = instance.sop_instance_uid
         path = object_path(Path(self._settings.archive), instance.id)
-        is_converted = bool(
-            self._profile.refusal(instance.sop_class_uid, instance.transfer_syntax_uid)
-        )
+        is_converted = False
         try:
+            if self._deidentifier is not None:
+                path, instance = deidentified(
+                    path, instance, self._deidentifier, self._scratch, self._implementation
+                )
+            is_converted = bool(
+                self._profile.refusal(instance.sop_class_uid, instance.transfer_syntax_uid)
+            )
             if is_converted:
                 path = self._converted(path, instance)
             digest = digest_of_data_set(path)
@@ -276,18 +289,19 @@ class VolumeWriting:
     def _converted(self, path: Path, instance: Instance) -> Path:
         target = self._scratch / "converted"
         source = open_file(path)
-        implementation = (
-            self._settings.implementation_class_uid,
-            self._settings.implementation_version_name,
-        )
         try:
-            convert(source, instance, self._profile, target, implementation)
+            convert(source, instance, self._profile, target, self._implementation)
         except OSError as error:
             # The source was opened, and is read by what says otherwise: it is our own disk.
             raise NoRoom(f"{target} cannot be written: {error.strerror}") from error
         finally:
             os.close(source)
         return target
+
+    @property
+    def _implementation(self) -> tuple[str, str]:
+        settings = self._settings
+        return settings.implementation_class_uid, settings.implementation_version_name
 
     def _leave_out(self, uid: str, reason: str) -> str:
         if len(self._failures) < MOST_FAILURES:
@@ -362,7 +376,8 @@ class VolumeWriting:
 
     def _seal(self) -> None:
         """The marks, and what we had for ourselves, go."""
-        (self._scratch / "converted").unlink(missing_ok=True)
+        for name in ("converted", DEIDENTIFIED):
+            (self._scratch / name).unlink(missing_ok=True)
         if self._settings.target.kind == FOLDER:
             with suppress(OSError):
                 self._unfinished.finish()

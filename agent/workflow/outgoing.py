@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from agent.archive.archive import Archive
 from agent.archive.records import Job, StoredObject
+from agent.configuration.configuration import Configuration
+from agent.configuration.deidentification import Deidentify
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.transfer_syntaxes import encoding_of
 from agent.errors import LocalError, StorageError
@@ -37,14 +39,16 @@ async def open_outgoing(
     context: PresentationContext,
     converter: Converter | None,
     group: TaskGroup,
+    configuration: Configuration,
 ) -> Outgoing:
     """The data set of a job's object, as it goes out on `context`.
 
     Where that is of a related general class, the copy bears it and tells its own in Original
-    Specialized SOP Class UID (PS3.4 B.4.2.1). A copy in another transfer syntax is made by
-    `converter` while it is sent, in a task of `group`. Raises StorageError when the file cannot be
-    read, LocalError for a change that its character set cannot hold and where the object cannot be
-    had in the transfer syntax, PeerError when it is not what its own says.
+    Specialized SOP Class UID (PS3.4 B.4.2.1). A copy in another transfer syntax, or one that is
+    de-identified as its route says, is made by `converter` while it is sent, in a task of `group`.
+    Raises StorageError when the file cannot be read, LocalError for a change that its character set
+    cannot hold and where the object cannot be had in the transfer syntax, PeerError when it is not
+    what its own says.
     """
     stored = StoredObject(
         str(archive.path_of(job)),
@@ -54,7 +58,7 @@ async def open_outgoing(
         job.data_set_offset,
         job.payload,
     )
-    return await open_stored(stored, context, converter, group)
+    return await open_stored(stored, context, converter, group, _rule(job, configuration))
 
 
 async def open_stored(
@@ -62,13 +66,14 @@ async def open_stored(
     context: PresentationContext,
     converter: Converter | None,
     group: TaskGroup,
+    rule: Deidentify | None = None,
 ) -> Outgoing:
-    """As `open_outgoing`, for an object that no job is about."""
+    """As `open_outgoing`, for an object that no job is about; `rule` is how it is de-identified."""
     sop_class_uid = context.abstract_syntax
-    if context.transfer_syntax != stored.transfer_syntax_uid or stored.form:
+    if context.transfer_syntax != stored.transfer_syntax_uid or stored.form or rule is not None:
         if converter is None:
             raise LocalError("nobody is there to convert the object", value=context.transfer_syntax)
-        copy = await converter.start(group, stored, context.transfer_syntax, sop_class_uid)
+        copy = await converter.start(group, stored, context.transfer_syntax, sop_class_uid, rule)
         uid = copy.new_instance_uid or stored.sop_instance_uid
         return Outgoing(copy, sop_class_uid, uid, copy.close)
     descriptor = _open(stored.path)
@@ -78,6 +83,28 @@ async def open_stored(
         os.close(descriptor)
         raise
     return Outgoing(source, sop_class_uid, stored.sop_instance_uid, lambda: os.close(descriptor))
+
+
+def _rule(job: Job, configuration: Configuration) -> Deidentify | None:
+    """How the copy is de-identified; None for not at all. Raises LocalError where the way that its
+    route named is gone: it must not go out as it is."""
+    if not job.payload:
+        return None
+    # With it comes what a node that only relays does without.
+    from agent.workflow.changes import deidentified_by
+
+    name = deidentified_by(job.payload)
+    if not name:
+        return None
+    found = configuration.deidentification(name)
+    if found is None:
+        raise LocalError(
+            f"the configuration has no [[deidentify]] {name!r} any more, and the copy must be "
+            "de-identified",
+            value=name,
+            way_out="Add it again and retry the job, or drop the job.",
+        )
+    return found
 
 
 def _open(path: str) -> int:

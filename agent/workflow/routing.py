@@ -122,7 +122,9 @@ class Routing:
                         hold=f"held by the route {route.name}"
                         if route.hold
                         else WAITS_FOR_REVIEW * waits,
-                        payload=encode_changes(route.changes),
+                        payload=encode_changes(
+                            route.changes, "" if non_patient else route.deidentify
+                        ),
                     ),
                 )
             if route.last:

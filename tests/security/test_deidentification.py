@@ -4,18 +4,23 @@ overlays, structured content, in every encoding. Data sets are made and read by 
 from __future__ import annotations
 
 import datetime
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
+from agent.dataset.conversion import rewrite
 from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    encoding_of,
 )
 from agent.errors import ConfigurationError, PeerError
+from agent.security.confidentiality_actions import ConfidentialityProfile
+from agent.security.deidentification import Deidentification
 from agent.security.deidentification_marks import METHODS
 from agent.security.pseudonyms import Pseudonyms, read_table
 from agent.security.safe_private import _rows as safe_rows
@@ -352,6 +357,7 @@ def _overlaid(kind: str) -> Dataset:
         (0x6000_0011, "US", 8),
         (0x6000_0022, "LO", "drawn for Wunibald"),
         (0x6000_0040, "CS", kind),
+        (0x6000_1500, "LO", "left, of Gundel"),
         (0x6000_3000, "OW", b"drawing!"),
         (0x6000_4000, "LT", "of Wunibald"),
     ):
@@ -377,6 +383,7 @@ def test_overlays_stay_where_they_are_regions_of_interest(
     if stays:
         assert made[0x6000_3000].value == b"drawing!"
         assert made[0x6000_0022].value == "REMOVED"
+        assert made[0x6000_1500].value == "left of"
         assert 0x6000_4000 not in made
 
 
@@ -522,3 +529,38 @@ def test_acquisition_context_is_structured_content_too() -> None:
     assert len(deidentified(given).AcquisitionContextSequence) == 0
     (item,) = deidentified(given, "clean-structured-content").AcquisitionContextSequence
     assert item.TextValue == "REMOVED"
+
+
+# Memory.
+
+
+def test_memory_does_not_grow_with_the_pixels() -> None:
+    class Image:
+        """A head in front of a GiB of zeros."""
+
+        head = encoded(_patient()) + b"\xe0\x7f\x10\x00OW\0\0" + (1 << 30).to_bytes(4, "little")
+        length = len(head) + (1 << 30)
+
+        def read(self, position: int, length: int) -> bytes:
+            if position < len(self.head):
+                return self.head[position : position + length]
+            return bytes(max(0, min(length, self.length - position, 65536)))
+
+    image, written = Image(), 0
+
+    def count(data: bytes) -> None:
+        nonlocal written
+        written += len(data)
+
+    deidentified(_patient())  # dictionaries are read once
+    tracemalloc.start()
+    try:
+        made = Deidentification(
+            image, encoding_of(EXPLICIT_VR_LITTLE_ENDIAN), ConfidentialityProfile(), PSEUDONYMS
+        )
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN
+        rewrite(image, syntax, syntax, count, through=made.through)
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
+    assert written > 1 << 30
