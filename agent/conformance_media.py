@@ -43,6 +43,10 @@ def media_storage(configuration: Configuration) -> Iterator[str]:
             f"| {profile.name} | {profile.clause} | {profile.medium} | {roles} | {icon} "
             f"| {secure} |"
         )
+    yield from _media_storage_services(configuration)
+
+
+def _media_storage_services(configuration: Configuration) -> Iterator[str]:
     pages = configuration.media_pages
     yield from _section(
         "Media storage",

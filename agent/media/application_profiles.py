@@ -313,31 +313,14 @@ _ENCAPSULATED = tuple(
 )
 _MAIL = "e-mail"
 
+_OF_MAIL = (_MAIL, (*_EXPLICIT, *_ENCAPSULATED), None, _GENERAL_KEYS)
+
 MAIL_PROFILES: Mapping[str, Profile] = {
     each.name: each
     for each in (
-        Profile(
-            "STD-GEN-MIME",
-            "PS3.11 G",
-            _MAIL,
-            (*_EXPLICIT, *_ENCAPSULATED),
-            None,
-            _GENERAL_KEYS,
-            mail=MIME,
-        ),
-        *(
-            Profile(
-                name,
-                "PS3.11 L",
-                _MAIL,
-                (*_EXPLICIT, *_ENCAPSULATED),
-                None,
-                _GENERAL_KEYS,
-                mail=ZIP,
-                sealed=sealed,
-            )
-            for name, sealed in (("STD-GEN-ZIP-MAIL", False), ("STD-GEN-SEC-ZIP-MAIL", True))
-        ),
+        Profile("STD-GEN-MIME", "PS3.11 G", *_OF_MAIL, mail=MIME),
+        Profile("STD-GEN-ZIP-MAIL", "PS3.11 L", *_OF_MAIL, mail=ZIP),
+        Profile("STD-GEN-SEC-ZIP-MAIL", "PS3.11 L", *_OF_MAIL, mail=ZIP, sealed=True),
         Profile("STD-DTL-SEC-ZIP-MAIL", "PS3.11 L", _MAIL, (), _DENTAL, {}, mail=ZIP, sealed=True),
     )
 }

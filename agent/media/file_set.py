@@ -22,7 +22,7 @@ from agent.dataset.uid import new_uid
 from agent.dataset.whole_write import sync_folder, write_whole
 from agent.errors import StorageError
 from agent.media.application_profiles import Profile, check, check_image, wanted_for
-from agent.media.directory_records import LEVELS, RECORD_TYPES, Key, record_type_of
+from agent.media.directory_records import LEVELS, RECORD_TYPES, Key
 from agent.media.directory_writer import (
     ROOT_ENTITY,
     Creator,
@@ -36,7 +36,7 @@ from agent.media.existing_directory import ExistingDirectory, loaded
 from agent.media.extra_keys import NO_EXTRA_KEYS, ExtraKeys, recounted
 from agent.media.file_copying import Syncing, copy_part_10
 from agent.media.file_ids import DICOMDIR, comparable, fault_of, open_file
-from agent.media.file_set_checks import check_security, check_wishes
+from agent.media.file_set_checks import check_security, check_wishes, kind_of
 from agent.media.icons import icon_for
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of
@@ -189,19 +189,7 @@ class FileSetWriter:
     def _add(self, descriptor: int, there: str) -> str:
         """Of what is `there` only the record is made, with this File ID."""
         found = examined(descriptor)
-        kind = record_type_of(found.sop_class_uid)
-        if kind is None:
-            raise StorageError(
-                f"Objects of the SOP Class {found.sop_class_uid} have no Directory Record.",
-                clause="PS3.3 F.4",
-                value=found.sop_class_uid,
-                way_out="Leave the object out.",
-            )
-        if found.cut:
-            raise StorageError(
-                f"The object is not whole: {found.cut}.",
-                way_out="Get it anew from where it came.",
-            )
+        kind = kind_of(found)
         # What the data set is encoded in, whatever its file meta information says.
         syntax = found.meta.encoding_uid
         check(self._profile, found.sop_class_uid, syntax)

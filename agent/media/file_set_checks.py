@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 from agent.dataset.file_meta import read_file_meta
-from agent.errors import LocalError
+from agent.errors import LocalError, StorageError
 from agent.media.application_profiles import Profile, check_image, wanted_for
+from agent.media.directory_records import RecordType, record_type_of
 from agent.media.envelope import Envelope
+from agent.media.examining import Examined
 from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
 from agent.media.object_keys import read_keys
 
@@ -69,3 +71,21 @@ def check_file(profile: Profile, path: Path) -> None:
             check_image(profile, sop_class_uid, found, meta.encoding_uid)
     finally:
         os.close(descriptor)
+
+
+def kind_of(found: Examined) -> RecordType:
+    """The Directory Record that an object has. Raises StorageError where it can have none."""
+    kind = record_type_of(found.sop_class_uid)
+    if kind is None:
+        raise StorageError(
+            f"Objects of the SOP Class {found.sop_class_uid} have no Directory Record.",
+            clause="PS3.3 F.4",
+            value=found.sop_class_uid,
+            way_out="Leave the object out.",
+        )
+    if found.cut:
+        raise StorageError(
+            f"The object is not whole: {found.cut}.",
+            way_out="Get it anew from where it came.",
+        )
+    return kind

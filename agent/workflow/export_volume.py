@@ -18,21 +18,15 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.archive.layout import object_path
 from agent.archive.records import Instance
 from agent.errors import DeviceError, GantryError, StorageError
 from agent.media.application_profiles import Profile
-from agent.media.file_ids import DICOMDIR, FileNames, open_file
+from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.file_set import FileSetWriter
 from agent.media.web_content import WebContent
 from agent.media.web_pages import PRODUCT, About
-from agent.workflow.export_conversion import convert
-from agent.workflow.export_deidentification import (
-    DEIDENTIFIED,
-    deidentified,
-    deidentifier_of,
-)
 from agent.workflow.export_notes import read_note, write_note
+from agent.workflow.export_objects import ExportObjects, NotToBeHad
 from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named, writer_of
 from agent.workflow.export_planning import objects_of
 from agent.workflow.export_settings import (
@@ -61,7 +55,6 @@ from agent.workflow.export_settings import (
 from agent.workflow.export_unfinished import Unfinished
 from agent.workflow.export_verification import (
     WrittenFiles,
-    digest_of_data_set,
     directory_as,
     verify_directory,
     verify_file,
@@ -73,7 +66,6 @@ from hal.removable import discs, optical
 from hal.removable.base import MediaError, MediumFull, WrongSettings
 
 if TYPE_CHECKING:
-    from agent.workflow.deidentified_copy import Deidentifier
     from agent.workflow.export_post import Post
 
 MOST_FAILURES = 100
@@ -102,7 +94,7 @@ class VolumeWriting:
         self._outcomes = dict.fromkeys((COPIED, CONVERTED, THERE, LEFT_OUT), 0)
         self._size = 0
         self._failures: list[tuple[str, str]] = []
-        self._deidentifier: Deidentifier | None = None
+        self._objects = ExportObjects(settings, self._profile)
 
     def tally(self) -> Tally:
         """What became of the objects, when all steps are done."""
@@ -201,7 +193,7 @@ class VolumeWriting:
 
     def _copied(self, files: WrittenFiles) -> Iterator[Step]:
         settings = self._settings
-        self._deidentifier = deidentifier_of(settings.deidentify)
+        self._objects.begin()
         if settings.target.kind == FOLDER:
             self._unfinished.begin()
         else:
@@ -251,57 +243,22 @@ class VolumeWriting:
     ) -> str:
         """One object; what became of it. Raises where it is for the target, or our own disk."""
         uid = instance.sop_instance_uid
-        path = object_path(Path(self._settings.archive), instance.id)
-        is_converted = False
         try:
-            if self._deidentifier is not None:
-                path, instance = deidentified(
-                    path, instance, self._deidentifier, self._scratch, self._implementation
-                )
-            is_converted = bool(
-                self._profile.refusal(instance.sop_class_uid, instance.transfer_syntax_uid)
-            )
-            if is_converted:
-                path = self._converted(path, instance)
-            digest = digest_of_data_set(path)
-        except (NoRoom, OSError) as error:
-            if isinstance(error, NoRoom):
-                raise
-            return self._leave_out(uid, f"it cannot be read: {error.strerror}")
-        except GantryError as error:
+            ready = self._objects.ready(instance)
+        except NotToBeHad as error:
             return self._leave_out(uid, str(error))
-        except Exception as error:
-            # Whatever an object can do to us, it shall not stop the others.
-            return self._leave_out(uid, f"it cannot be understood: {error!r}")
         try:
-            file_id = writer.add(path)
+            file_id = writer.add(ready.path)
         except GantryError as error:
             if isinstance(error.__cause__, OSError):
                 raise error.__cause__ from error
             return self._leave_out(uid, str(error))
         if not file_id:
             return THERE
-        files.add(written_as(self._folder, file_id, digest))
+        files.add(written_as(self._folder, file_id, ready.digest))
         if pages is not None:
-            pages.add(path, file_id)
-        return CONVERTED if is_converted else COPIED
-
-    def _converted(self, path: Path, instance: Instance) -> Path:
-        target = self._scratch / "converted"
-        source = open_file(path)
-        try:
-            convert(source, instance, self._profile, target, self._implementation)
-        except OSError as error:
-            # The source was opened, and is read by what says otherwise: it is our own disk.
-            raise NoRoom(f"{target} cannot be written: {error.strerror}") from error
-        finally:
-            os.close(source)
-        return target
-
-    @property
-    def _implementation(self) -> tuple[str, str]:
-        settings = self._settings
-        return settings.implementation_class_uid, settings.implementation_version_name
+            pages.add(ready.path, file_id)
+        return CONVERTED if ready.is_converted else COPIED
 
     def _leave_out(self, uid: str, reason: str) -> str:
         if len(self._failures) < MOST_FAILURES:
@@ -376,8 +333,7 @@ class VolumeWriting:
 
     def _seal(self) -> None:
         """The marks, and what we had for ourselves, go."""
-        for name in ("converted", DEIDENTIFIED):
-            (self._scratch / name).unlink(missing_ok=True)
+        self._objects.forget()
         if self._settings.target.kind == FOLDER:
             with suppress(OSError):
                 self._unfinished.finish()
