@@ -41,6 +41,7 @@ from tests.checklists.retrieving import (
     status,
     wait_until_calm,
 )
+from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port
 from tests.peers.raw_pdu import (
     c_store_request,
@@ -508,3 +509,13 @@ def test_a_class_that_a_get_may_bring_is_not_stored_where_it_is_not_offered(
         # Only its role as SCP was agreed upon.
         assert status(peer.receive_message()) == 0x0122
         peer.release()
+
+
+def test_the_statement_says_what_can_be_retrieved(house: House) -> None:
+    said = gantry("conformance", "gateway", "--config", house.node.configuration).check().output
+    section = said.partition("### Retrieval as SCP")[2].partition("\n## ")[0]
+    assert "| Move destinations | FAR, DEAD |" in section
+    assert "| A801H |" in section and "| AA04H |" in section
+    assert "nothing more is sent: A702H" in said
+    assert "1.2.840.10008.5.1.4.1.2.2.3" in said
+    assert "Retrieval as SCP" not in gantry("conformance", "gateway").check().output
