@@ -18,8 +18,8 @@ from agent.archive.selection import Place, Selected
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.configuration.peer import Peer
-from agent.errors import PeerError, StatusReaction
-from agent.loop import Limit
+from agent.errors import GantryError, PeerError, StatusReaction
+from agent.loop import Limit, current_loop
 from agent.loop.workers import WorkerPool
 from agent.network.resolution import Resolve
 from agent.services.retrieval import Order
@@ -66,6 +66,7 @@ class EntityRetrievals:
             form = await self._form(order, selected)
             operations.begin(selected.total)
             await operations.tell()
+            current_loop().start_background(self._note_use(selected), "use of studies")
             if peer is not None:
                 kind: type[Run] = Move
             else:
@@ -91,6 +92,14 @@ class EntityRetrievals:
                     warning=operations.warning,
                     remaining=operations.remaining,
                 )
+
+    async def _note_use(self, selected: Selected) -> None:
+        """What is retrieved is used: where space is short, it goes later than others."""
+        try:
+            if selected.studies:
+                await self._archive.touch(selected.studies)
+        except GantryError as error:
+            observation.warning("use of studies not noted", error=error)
 
     async def _form(self, order: Order, selected: Selected) -> bytes:
         """Which part of the objects goes out. Raises PeerError for frames that cannot be had."""

@@ -519,3 +519,18 @@ def test_the_statement_says_what_can_be_retrieved(house: House) -> None:
     assert "nothing more is sent: A702H" in said
     assert "1.2.840.10008.5.1.4.1.2.2.3" in said
     assert "Retrieval as SCP" not in gantry("conformance", "gateway").check().output
+
+
+def test_mx_21_a_move_counts_as_an_access_of_the_study(house: House) -> None:
+    def accessed() -> float:
+        found = house.node.ask("studies", study_instance_uid=THREE)["items"]
+        return float(found[0]["accessed"])
+
+    before = accessed()
+    move(house.port, "FAR", identifier("IMAGE", study=THREE, series=f"{THREE}.1", image=""))
+    keys = identifier("IMAGE", study=THREE, series=f"{THREE}.1", image=f"{THREE}.1")
+    assert move(house.port, "FAR", keys).status == 0
+    end = time.monotonic() + 5
+    while accessed() <= before:
+        assert time.monotonic() < end
+        time.sleep(0.02)
