@@ -70,7 +70,7 @@ def _rows(
         "Association of the request is lost",
         "its sub-operations end; an object under way is aborted",
     )
-    yield "Pending responses", "after each sub-operation; of more than 1000, two a second"
+    yield "Pending responses", "after each sub-operation; of more than 100, two a second"
     yield "Counters", "of more than 65535, 65535 is told (US)"
     yield "Failed SOP Instance UID List", "all that failed, up to 64 KiB in explicit VR, else 1 MiB"
     if offered & set(_OF_FRAMES):
