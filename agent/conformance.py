@@ -66,6 +66,9 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     yield "|---|---|---|---|"
     groups: dict[tuple[str, ...], str] = {}
     for uid, offered in offer.syntaxes.items():
+        if not offered.scp and offered.scu:
+            # Only the other way round, for what is retrieved.
+            continue
         group = groups.setdefault(offered.transfer_syntaxes, f"set {len(groups) + 1}")
         extended = "yes" if offered.extended else "none"
         yield f"| {name_of(uid)} | {uid} | {group} | {extended} |"

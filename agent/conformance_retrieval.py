@@ -48,6 +48,13 @@ def _rows(
     yield "Alternate representations", "none: each instance has one encoding"
     yield "Priority", "not regarded; sub-operations have that of the request"
     yield "Storage SOP classes of sub-operations", "those of the instances; all of Table B.5-1"
+    if offered - set(_MOVES):
+        yield (
+            "Role selection of a C-GET (C.5.3)",
+            "every Storage SOP class is accepted with the requestor as SCP"
+            if entity.role_selection
+            else "switched off: no sub-operation of a C-GET succeeds",
+        )
     yield (
         "Transfer syntaxes of sub-operations",
         "that of the instance; where the peer does not take it, another that it takes and that can"
