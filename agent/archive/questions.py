@@ -106,7 +106,10 @@ class Questions:
         # Only the roots that this page can need go to the worker.
         roots = selected.roots[place.root : place.root + limit]
         page: SelectedPage = await self._ask(
-            "selected_page", replace(selected, roots=roots), place._replace(root=0), limit
+            "selected_page",
+            replace(selected, roots=roots, studies=roots[:0]),
+            place._replace(root=0),
+            limit,
         )
         if page.next is not None:
             return page._replace(next=page.next._replace(root=page.next.root + place.root))

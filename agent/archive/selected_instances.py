@@ -54,7 +54,7 @@ def select(folder: str, selection: Selection) -> Selected:
     kinds, variants = _kinds(folder, table, roots, newest, variants=False)
     if variants:
         kinds, _ = _kinds(folder, table, roots, newest, variants=True)
-    return Selected(table, roots, newest, kinds, variants)
+    return Selected(table, roots, newest, kinds, _studies(folder, table, roots), variants)
 
 
 def selected_page(folder: str, selected: Selected, place: Place, limit: int) -> SelectedPage:
@@ -109,6 +109,16 @@ def _kinds(
             counted[sop_class, syntax] += count
             flagged |= flag
     return tuple(Kind(*pair, count) for pair, count in counted.items()), bool(flagged)
+
+
+def _studies(folder: str, table: str, roots: array[int]) -> array[int]:
+    if table == "study":
+        return roots
+    found: set[int] = set()
+    for some in _some(roots):
+        statement = f"SELECT DISTINCT study FROM {table} WHERE id IN ({_marks(some)})"
+        found.update(row[0] for row in ask(folder, statement, tuple(some)) if row[0])
+    return array("q", sorted(found))
 
 
 def _roots(folder: str, table: str, selection: Selection) -> array[int]:
