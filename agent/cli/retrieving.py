@@ -25,7 +25,7 @@ from agent.services.retrieval_user import Counts, Retrieved, Verdict, retrieval_
 MODELS = {
     "study": STUDY_ROOT,
     "patient": PATIENT_ROOT,
-    "patient-study": PATIENT_STUDY_ONLY,
+    "patient-study-only": PATIENT_STUDY_ONLY,
     "instance": COMPOSITE_INSTANCE_ROOT,
     "without-bulk-data": WITHOUT_BULK_DATA,
 }
@@ -162,7 +162,8 @@ class Report:
         if lacking and not missing:
             print(f"{lacking} objects that the peer says it sent did not come", file=sys.stderr)
         text = status_text(last.response.status)
-        print(f"{self._sum(counts)}; {text} {last.response.comment}".rstrip())
+        said = f"{text} {last.response.comment}".rstrip()
+        print("; ".join(each for each in (self._sum(counts), said) if each))
         return self.exit_status()
 
     def _sum(self, counts: Counts) -> str:
@@ -171,8 +172,8 @@ class Report:
             parts.append(f"{len(self.came)} received")
         for name in ("completed", "failed", "warning"):
             value = getattr(counts, name)
-            if value or (name == "completed" and self.received is None):
-                parts.append(f"{value if value is not None else 'unknown'} {name}")
+            if value or (value == 0 and name == "completed" and self.received is None):
+                parts.append(f"{value} {name}")
         return ", ".join(parts)
 
 
