@@ -35,7 +35,8 @@ _BY_PARENT = {
 }
 _PATIENTS_NAMED = (
     "patient.id IN (SELECT id FROM patient WHERE patient_id IN (?, x'') UNION ALL SELECT id FROM"
-    " patient WHERE instr(patient_id, x'5C') > 0 OR instr(patient_id, x'1B') > 0)"
+    " patient INDEXED BY patient_read_otherwise WHERE instr(patient_id, x'5C') > 0"
+    " OR instr(patient_id, x'1B') > 0)"
 )
 
 
