@@ -294,12 +294,14 @@ class Imports(Undertakings[ImportRecord]):
         return begun
 
     async def _known(self, archive: Archive) -> dict[str, ImportRecord]:
-        """The last import of each study that was not given up."""
+        """The last import of each study that goes on, or has everything."""
         rows = await archive.examinations("", 10_000, kind=IMPORT)
         known: dict[str, ImportRecord] = {}
         for row in reversed(rows):
             record = ImportRecord.of(row)
-            if record.examination.state != DISCONTINUED and not record.failed:
+            state = record.examination.state
+            # One that goes on takes what it could not read when the medium was pulled.
+            if state == IN_PROGRESS or (state != DISCONTINUED and not record.failed):
                 known[record.examination.study_instance_uid] = record
         return known
 

@@ -31,7 +31,7 @@ SIZE = {"vfat": 64 << 20, "exfat": 64 << 20, "ext4": 64 << 20}
 _EIO = 5
 _HARMLESS = (
     *("fsck", "There are differences", "This is mostly", "65:01", "Not automatically", "Dirty bit"),
-    *("Automatically", "Auto-correcting", "Leaving", "Free cluster summary"),
+    *("Automatically", "Auto-correcting", "Leaving", "Free cluster summary", "exfatprogs"),
 )
 """What fsck.vfat says of every FAT that was not let go properly, and of what it would do."""
 

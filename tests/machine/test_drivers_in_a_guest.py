@@ -38,7 +38,7 @@ def run_inside(
     attend: Callable[[], None] = lambda: None,
     *,
     job: str = JOB,
-    seconds: float = 600.0,
+    seconds: float = 900.0,
     systemd: bool = False,
 ) -> dict[str, str]:
     """Run a module of `tests/machine/inside` in a guest; name of each test to what went wrong."""

@@ -45,6 +45,17 @@ class Configuration:
         peers = available = ()
 
 
+def imports_into(archive: Archive) -> Any:
+    return Imports(
+        Configuration,  # type: ignore[arg-type]
+        {"main": archive},  # type: ignore[dict-item]
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        Pool(),  # type: ignore[arg-type]
+        lambda _: None,
+    )
+
+
 def test_a_stick_that_goes_while_its_import_is_begun_leaves_none_that_nobody_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -57,14 +68,7 @@ def test_a_stick_that_goes_while_its_import_is_begun_leaves_none_that_nobody_doe
 
     async def main() -> None:
         archive = Archive()
-        imports: Any = Imports(
-            Configuration,  # type: ignore[arg-type]
-            {"main": archive},  # type: ignore[dict-item]
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            Pool(),  # type: ignore[arg-type]
-            lambda _: None,
-        )
+        imports = imports_into(archive)
         async with TaskGroup() as group:
             running = group.start(imports.run(), "run")
             await sleep(0.02)
@@ -79,3 +83,22 @@ def test_a_stick_that_goes_while_its_import_is_begun_leaves_none_that_nobody_doe
     monkeypatch.setattr(Imports, "_keys", lambda _: None)
     Loop().run(main())
     assert done == [1]
+
+
+def test_an_import_that_goes_on_is_not_begun_again_whatever_it_could_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[Any] = []
+
+    async def main() -> None:
+        archive = Archive()
+        imports = imports_into(archive)
+        await imports.begin("/stick")
+        record = ImportRecord.of(archive.rows[0])
+        record.failed_with("IMAGE", "Input/output error")
+        archive.rows[0] = record.row()
+        found.append(await imports.begin_all("/stick", match=False))
+
+    monkeypatch.setattr(Imports, "_keys", lambda _: None)
+    Loop().run(main())
+    assert found == [([1], [])]

@@ -13,6 +13,7 @@ from tests.machine.inside.pulled_box import (
     Box,
     hand,
     kernel,
+    lasts_now,
     moments,
     pull_count,
     report,
@@ -137,6 +138,9 @@ def test_pulled_while_it_is_imported(tmp_path: Path) -> None:
             report("import", **line)
             if wrong:
                 break
+            if not fails_at:
+                now = lasts_now(seconds, moment, is_over=line["state"] == ["COMPLETED"])
+                lasts[file_system] = now, operations
         else:
             box.check_at_the_end(work.all)
     assert not wrong, wrong

@@ -59,6 +59,16 @@ def moments(count: int) -> Iterator[float]:
     yield from found
 
 
+def lasts_now(seconds: float, moment: float, *, is_over: bool) -> float:
+    """How long it lasts, by what was found at a moment: other work on the machine comes and goes,
+    and pulls after the end find nothing."""
+    if is_over and moment < 1:
+        return seconds * max(moment, 0.7)
+    if not is_over and moment > 0.9:
+        return seconds * 1.3
+    return seconds
+
+
 def pull_count() -> int:
     return int(os.environ["GANTRY_PULLS"])
 

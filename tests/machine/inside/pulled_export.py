@@ -26,6 +26,7 @@ from tests.machine.inside.pulled_box import (
     Desk,
     hand,
     kernel,
+    lasts_now,
     moments,
     pull_count,
     report,
@@ -214,6 +215,9 @@ def pulls(kind: str, *, update: bool, file_systems: dict[int, str]) -> None:
             report(kind, **line)
             if wrong:
                 break
+            if not fails_at:
+                now = lasts_now(seconds, moment, is_over=line["state"] in WHOLE)
+                lasts[file_system] = now, operations
         else:
             assert box.holds(work.new) == COUNT
             box.check_at_the_end(work.new)
