@@ -10,6 +10,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.conformance_media import media
 from agent.conformance_procedures import procedures
+from agent.conformance_query import queries
 from agent.dataset.sop_classes import NON_PATIENT, name_of
 from agent.dataset.transfer_syntaxes import name_of as syntax_name
 from agent.network.negotiation import AcceptorOffer
@@ -78,6 +79,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
         yield from _storage_scp(entity, configuration, NON_PATIENT.intersection(offer.syntaxes))
     if entity.services_of("storage", "scu"):
         yield from _storage_scu(entity, configuration)
+    yield from queries(entity)
     yield from procedures(entity, configuration)
     yield from media(entity, configuration)
 

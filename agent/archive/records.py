@@ -74,7 +74,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as it lies in its file; `payload` says what is changed of it when it goes out."""
+    """An object as it lies in its file; `payload` says what is changed of it when it goes out, and
+    `form` which part of it goes (`agent.workflow.partial_copy`); empty: all of it."""
 
     path: str
     sop_instance_uid: str
@@ -82,6 +83,7 @@ class StoredObject:
     transfer_syntax_uid: str
     data_set_offset: int
     payload: bytes = b""
+    form: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

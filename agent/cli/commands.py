@@ -53,6 +53,10 @@ _ROWS = (
     Command(
         "listen", ONE_ACT, "receive objects into a folder", "agent.cli.listen", log_level="info"
     ),
+    Command(
+        "get", ONE_ACT, "have objects sent to us over one association (C-GET)", "agent.cli.get"
+    ),
+    Command("move", ONE_ACT, "have objects sent to somebody (C-MOVE)", "agent.cli.move"),
     Command("worklist", ONE_ACT, "what is scheduled (C-FIND)", "agent.cli.worklist"),
     Command("find", ONE_ACT, "patients, studies, series, instances (C-FIND)", "agent.cli.find"),
     Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.cli.options import client_context
 from agent.configuration.connection import Timers
-from agent.network.association import Association
+from agent.network.association import Association, ServiceProvider
 from agent.network.presentation_context import PresentationContextProposal
 from agent.network.transport import open_association
 from agent.network.user_information import (
@@ -25,8 +25,9 @@ async def associate(
     window: int = 1,
     roles: tuple[RoleSelection, ...] = (),
     extended: tuple[ExtendedNegotiation, ...] = (),
+    providers: Mapping[str, ServiceProvider] | None = None,
 ) -> Association:
-    """An association as `add_peer_options` described it."""
+    """An association as `add_peer_options` described it; `providers` as of `open_association`."""
     limit = options.timeout
     return await open_association(
         [options.peer],
@@ -43,4 +44,5 @@ async def associate(
         ),
         timers=Timers(connect=limit, association=limit, dimse=limit, progress=limit),
         ssl_context=client_context(options),
+        providers=providers,
     )

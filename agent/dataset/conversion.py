@@ -20,6 +20,7 @@ from agent.dataset.reader import (
     Element,
     Event,
     FragmentsEnd,
+    FragmentStart,
     ItemEnd,
     ItemStart,
     SequenceEnd,
@@ -39,6 +40,7 @@ from agent.dataset.value_representations import (
     SHORT_LENGTH,
     UNDEFINED_LENGTH,
     VALUE_REPRESENTATIONS,
+    decode_numbers,
     swap,
 )
 from agent.dataset.writer import DataSetWriter
@@ -141,12 +143,14 @@ def rewrite(
     changes: Changes | None = None,
     additions: Changes | None = None,
     pixel_data: PixelDataConversion | None = None,
+    filtered: Callable[[Iterator[Event]], Iterator[Event]] = iter,
     value_representation: Callable[[int], str] = tags.dictionary_value_representation,
 ) -> None:
     """As `convert`, between any two transfer syntaxes, with attributes changed on the way.
 
     `changes` are made whatever the source has, `additions` only where it has no such attribute.
-    Without `pixel_data`, the pixel data are copied, which needs two native syntaxes.
+    Without `pixel_data`, the pixel data are copied, which needs two native syntaxes. `filtered`
+    takes the events of the source, and gives those that are to be written.
     """
     syntax = encoding_of(source_syntax)
     bytes_of = decoded(source, syntax)
@@ -155,6 +159,7 @@ def rewrite(
     conversion.changes = dict(changes or {})
     conversion.additions = dict(additions or {})
     conversion.pixel_data = pixel_data
+    conversion.filtered = filtered
     conversion.run(value_representation)
 
 
@@ -182,9 +187,12 @@ class _Conversion:
         self._target = target_syntax
         self._writer = DataSetWriter(write, target_syntax)
         self._around = [_Surroundings()]
+        self._same = source_syntax.uid == target_syntax.uid
+        self._fragments: Element | None = None
         self.changes: dict[int, tuple[str, bytes] | None] = {}
         self.additions: dict[int, tuple[str, bytes] | None] = {}
         self.pixel_data: PixelDataConversion | None = None
+        self.filtered: Callable[[Iterator[Event]], Iterator[Event]] = iter
         self._pending: list[int] = []
 
     def run(self, value_representation: Callable[[int], str]) -> None:
@@ -195,7 +203,7 @@ class _Conversion:
             through_bulk=True,
             value_representation=value_representation,
         )
-        for event in self._changed(events):
+        for event in self._changed(self.filtered(events)):
             self._copy_event(event)
         self._writer.close()
 
@@ -213,6 +221,11 @@ class _Conversion:
             self._around.pop()
         elif isinstance(event, SequenceEnd):
             writer.end_sequence()
+        elif self._fragments is not None and isinstance(event, FragmentStart):
+            self._copy_fragment(event, self._fragments)
+        elif self._fragments is not None and isinstance(event, FragmentsEnd):
+            writer.end_fragments()
+            self._fragments = None
 
     def _changed(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events without those of top-level attributes that are changed, which are written
@@ -256,6 +269,10 @@ class _Conversion:
         if tag == tags.PIXEL_DATA and not element.depth and self.pixel_data is not None:
             self.pixel_data(element, self._writer)
             return
+        if element.length == UNDEFINED_LENGTH and element.depth and self._same:
+            # The image of an icon: its fragments follow.
+            self._fragments = element
+            return
         if element.length == UNDEFINED_LENGTH:
             raise LocalError(
                 "Encapsulated pixel data belong to no native transfer syntax.", clause="PS3.5 A.4"
@@ -264,6 +281,21 @@ class _Conversion:
             self._note(element)
         vr = element.vr if self._syntax.explicit_vr else self._chosen(tag, element.vr)
         self._copy(element, vr)
+
+    def _copy_fragment(self, fragment: FragmentStart, element: Element) -> None:
+        writer = self._writer
+        if not fragment.number:
+            table = read_exactly(self._source, fragment.value_offset, fragment.length)
+            offsets = decode_numbers("UL", table[: len(table) // 4 * 4])
+            writer.begin_fragments(tuple(map(int, offsets)), tag=element.tag, vr=element.vr)
+            return
+        writer.begin_fragment(fragment.length)
+        position, end = fragment.value_offset, fragment.value_offset + fragment.length
+        while position < end:
+            piece = read_exactly(self._source, position, min(_PIECE, end - position))
+            position += len(piece)
+            writer.fragment_data(piece)
+        writer.end_fragment()
 
     def _note(self, element: Element) -> None:
         value = read_exactly(self._source, element.value_offset, 2)

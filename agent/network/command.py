@@ -61,6 +61,7 @@ VALUE_REPRESENTATIONS: Mapping[int, str] = {
     MOVE_ORIGINATOR_MESSAGE_ID: "US",
 }
 
+_RESPONSE = 0x8000
 NO_DATA_SET = 0x0101
 DATA_SET = 0x0001  # anything but 0101H says that there is one (PS3.7 9.3.1)
 
@@ -72,7 +73,8 @@ _SHORT_ELEMENT = struct.Struct("<HHIH")
 class Command:
     """One command set; `elements` maps the element number of group 0000 to its value.
 
-    US values are int, AT values tuples of tags (group << 16 | element), the others str.
+    US values are int, AT values tuples of tags (group << 16 | element), the others str. What a
+    response that came has of other groups is there by its tag, as bytes.
     """
 
     __slots__ = ("elements", "field")
@@ -125,7 +127,12 @@ class Command:
             if length > end - position:
                 raise _broken(f"element ({group:04X},{number:04X}) is longer than it", length)
             if group != 0:
-                raise _broken(f"it has an element of group {group:04X}H", group)
+                if not elements.get(COMMAND_FIELD, 0) & _RESPONSE:
+                    raise _broken(f"it has an element of group {group:04X}H", group)
+                # Some libraries put the identifier of a failed C-GET there, where no data set is.
+                elements[group << 16 | number] = bytes(data[position : position + length])
+                position += length
+                continue
             kind = VALUE_REPRESENTATIONS.get(number)
             if kind == "US":
                 if length != 2:

@@ -69,6 +69,8 @@ class Options:
 
 SUPPORTED = Options(True, True, True, True, False, True, True)
 """All but the Query/Retrieve View: images are answered as they were received."""
+SWITCHES = tuple(each.name for each in fields(Options) if getattr(SUPPORTED, each.name))
+"""The names of the options that we have."""
 
 
 def query_need(sop_class_uid: str) -> ContextNeed:
@@ -174,7 +176,7 @@ def _provider(entity: Entity, support: Support) -> QueryProvider:
 
 def _extended(entity: Entity, sop_class: str) -> ExtendedAnswer:
     offered = replace(
-        SUPPORTED, **{each: False for each in _SWITCHES if each not in entity.queries.options}
+        SUPPORTED, **{each: False for each in SWITCHES if each not in entity.queries.options}
     )
 
     def answer(asked: bytes) -> bytes | None:
@@ -189,8 +191,6 @@ def _extended(entity: Entity, sop_class: str) -> ExtendedAnswer:
 
     return answer
 
-
-_SWITCHES = tuple(each.name for each in fields(Options) if getattr(SUPPORTED, each.name))
 
 SERVICE = Service(
     name="query",

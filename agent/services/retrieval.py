@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from agent.archive.information_model import (
     PATIENT_ROOT,
@@ -28,6 +27,9 @@ from agent.dataset.sop_classes import (
 from agent.network.association import Association
 from agent.network.commands import C_GET_RQ, C_MOVE_RQ
 from agent.services.sub_operations import SubOperations
+
+if TYPE_CHECKING:
+    from agent.objects.frame_selection import FrameSelection
 
 _INSTANCE = Level("IMAGE", "SOPInstanceUID", ())
 
@@ -74,13 +76,6 @@ RETRIEVES: Mapping[str, Retrieve] = MappingProxyType(
 """The SOP classes by UID."""
 
 
-class Form(Enum):
-    """As what an instance goes out."""
-
-    WHOLE = "whole"
-    WITHOUT_BULK_DATA = "without bulk data"
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """What one request asks for. `destination` is the AE title of a C-MOVE; None for a C-GET, whose
@@ -90,7 +85,9 @@ class Order:
     selection: Selection
     destination: str | None
     priority: int
-    form: Form = Form.WHOLE
+    frames: FrameSelection | None = None
+    """Of the one instance that is selected then (Y.6.1.1.3)."""
+    without_bulk_data: bool = False
 
 
 class Retrievals(Protocol):
@@ -103,6 +100,7 @@ class Retrievals(Protocol):
     async def perform(self, order: Order, operations: SubOperations) -> None:
         """Until there is nothing left to do; each outcome is told to `operations`.
 
-        Raises PeerError with the status of a request that cannot be carried out (A801H), and
-        StorageError when the index cannot be read. Cancelled, it leaves nothing behind.
+        Raises PeerError with the status of a request that cannot be carried out (A801H; AA00H to
+        AA04H at FRAME level), and StorageError when the index cannot be read. Cancelled, it leaves
+        nothing behind.
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.archive.selection import Selection, selection_of
 from agent.configuration.entity import Entity
@@ -21,10 +21,21 @@ from agent.network.association import IncomingRequest, Response
 from agent.network.commands import C_MOVE_RQ
 from agent.network.data_set import MemorySink
 from agent.services.data_sets import data_set_of, extended_information, sink_for
-from agent.services.retrieval import RETRIEVES, WITHOUT_BULK_DATA, Form, Order, Retrievals
+from agent.services.retrieval import (
+    COMPOSITE_INSTANCE_ROOT,
+    RETRIEVES,
+    WITHOUT_BULK_DATA,
+    Order,
+    Retrievals,
+)
 from agent.services.sub_operations import UNABLE_TO_CALCULATE_NUMBER_OF_MATCHES, SubOperations
 
+if TYPE_CHECKING:
+    from agent.objects.frame_selection import FrameSelection
+
 UNABLE_TO_PROCESS = 0xC000
+
+_LEVEL = 0x0008_0052
 
 _SIGN_OF_LIFE = 10.0
 """Seconds without a Pending response before one is sent all the same."""
@@ -62,12 +73,20 @@ class RetrievalProvider:
             raise _refused(UNABLE_TO_PROCESS, "Identifier cannot be read") from error
         command = request.command
         moves = command.field == C_MOVE_RQ
+        model = RETRIEVES[request.context.abstract_syntax].model
+        frames = None
+        if model is COMPOSITE_INSTANCE_ROOT and identifier.text(_LEVEL) == "FRAME":
+            frames = _frames_of(identifier)
+            identifier = Attributes(
+                QueryRetrieveLevel="IMAGE", SOPInstanceUID=identifier.texts("SOPInstanceUID")
+            )
         return Order(
             request.association,
             self._selection(request, identifier),
             str(command.elements[c.MOVE_DESTINATION]).strip() if moves else None,
             command.elements.get(c.PRIORITY, 0),
-            self._form(request),
+            frames,
+            model is WITHOUT_BULK_DATA,
         )
 
     def _selection(self, request: IncomingRequest, identifier: Attributes) -> Selection:
@@ -79,10 +98,6 @@ class RetrievalProvider:
         )
         # Instances of Y and Z have no level above (Y.6.1.1.1, Z.6.1.1.1).
         return selection_of(retrieve.model, identifier, relational=relational)
-
-    def _form(self, request: IncomingRequest) -> Form:
-        model = RETRIEVES[request.context.abstract_syntax].model
-        return Form.WITHOUT_BULK_DATA if model is WITHOUT_BULK_DATA else Form.WHOLE
 
     async def _carry_out(
         self, work: Coroutine[Any, Any, None], operations: SubOperations, order: Order
@@ -107,6 +122,15 @@ class RetrievalProvider:
                     each.cancel()
 
             working.when_done(ended)
+
+
+def _frames_of(identifier: Attributes) -> FrameSelection:
+    """The frames of one instance. Raises PeerError with AA04H for more, or less, than that."""
+    from agent.objects.frame_selection import INVALID_REQUEST, frame_selection_of
+
+    if len([each for each in identifier.texts("SOPInstanceUID") if each]) != 1:
+        raise _refused(INVALID_REQUEST, "Frames are those of one SOP Instance UID")
+    return frame_selection_of(identifier)
 
 
 def relational_answer(information: bytes, *, relational: bool) -> bytes | None:

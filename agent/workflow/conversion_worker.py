@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 from agent.archive import failure
 from agent.codecs.codec import EncodeSettings
@@ -27,13 +29,11 @@ def write_converted(
     general_class_uid: str,
     changes: bytes,
     settings: EncodeSettings,
+    form: bytes = b"",
     *,
     descriptors: list[int],
 ) -> None:
     """In a worker: write the copy into a pipe, behind one byte of length and its new UID."""
-    # Not for the node, which only names this function.
-    from agent.objects.transcoding import Transcoding
-
     try:
         source = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -46,15 +46,41 @@ def write_converted(
         values = changed_values(stored, syntax, changes, general_class_uid)
         if values:
             stored = _Rewritten(stored, syntax, values)
-        transcoding = Transcoding(stored, syntax.uid, target_syntax, settings)
-        uid = transcoding.new_instance_uid.encode("ascii")
+        copy = _copy_of(stored, syntax.uid, target_syntax, settings, form)
+        uid = copy.new_instance_uid.encode("ascii")
         write = partial(write_whole, descriptors[0])
         # Who reads may have gone: then nobody asks any more what became of this.
         with suppress(BrokenPipeError):
             write(bytes((len(uid),)) + uid)
-            transcoding.write(write)
+            copy.write(write)
     finally:
         os.close(source)
+
+
+class _Copy(Protocol):
+    """What goes out of an object."""
+
+    @property
+    def new_instance_uid(self) -> str: ...
+
+    def write(self, write: Callable[[bytes], object]) -> None: ...
+
+
+def _copy_of(
+    stored: ByteSource,
+    source_syntax: str,
+    target_syntax: str,
+    settings: EncodeSettings,
+    form: bytes,
+) -> _Copy:
+    # Not for the node, which only names the functions here.
+    if form:
+        from agent.workflow.partial_copy import partial_copy
+
+        return partial_copy(stored, source_syntax, target_syntax, settings, form)
+    from agent.objects.transcoding import Transcoding
+
+    return Transcoding(stored, source_syntax, target_syntax, settings)
 
 
 def write_compressed(

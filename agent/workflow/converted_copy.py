@@ -76,6 +76,7 @@ class ConvertedCopy(ArrivingSource):
                     "" if sop_class_uid == stored.sop_class_uid else sop_class_uid,
                     stored.payload,
                     converter.settings,
+                    stored.form,
                     descriptors=(self._write,),
                 )
             finally:

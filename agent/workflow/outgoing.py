@@ -65,7 +65,7 @@ async def open_stored(
 ) -> Outgoing:
     """As `open_outgoing`, for an object that no job is about."""
     sop_class_uid = context.abstract_syntax
-    if context.transfer_syntax != stored.transfer_syntax_uid:
+    if context.transfer_syntax != stored.transfer_syntax_uid or stored.form:
         if converter is None:
             raise LocalError("nobody is there to convert the object", value=context.transfer_syntax)
         copy = await converter.start(group, stored, context.transfer_syntax, sop_class_uid)

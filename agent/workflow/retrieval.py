@@ -32,15 +32,22 @@ from agent.network.resolution import Resolve
 from agent.network.status import Category
 from agent.services.retrieval import Order
 from agent.services.storage import c_store
-from agent.services.storage_negotiation import Proposal, context_needs, sending_order
+from agent.services.storage_negotiation import (
+    NATIVE,
+    Proposal,
+    context_needs,
+    sending_order,
+)
 from agent.services.sub_operations import SubOperations
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.converted_copy import Converter
 from agent.workflow.opening import Opening
 from agent.workflow.outgoing import Outgoing, open_stored
+from agent.workflow.partial_copy import WITHOUT_BULK_DATA, extracted_uid, form_of_frames
 from agent.workflow.turns import Turns
 
 MOVE_DESTINATION_UNKNOWN = 0xA801
+NONE_OF_THE_FRAMES_FOUND = 0xAA00
 
 RETRIEVED = observation.metrics.counter(
     "gantry_retrieved_objects_total", "Objects that were sent to who retrieved them", "outcome"
@@ -84,13 +91,14 @@ class EntityRetrievals:
         peer = None if order.destination is None else self._destination(order.destination)
         async with self._turn(order.association.calling_ae_title):
             selected = await self._archive.select(order.selection)
+            form = await self._form(order, selected)
             operations.begin(selected.total)
             await operations.tell()
             if peer is not None:
-                run: _Run = _Move(self, order, operations, selected, self._way_to(peer))
+                run: _Run = _Move(self, order, operations, selected, self._way_to(peer), form)
             else:
                 caller = self._configuration.peer(order.association.peer)
-                run = _Get(self, order, operations, selected, self._way_to(caller))
+                run = _Get(self, order, operations, selected, self._way_to(caller), form)
             try:
                 await run.run()
             finally:
@@ -103,6 +111,24 @@ class EntityRetrievals:
                     warning=operations.warning,
                     remaining=operations.remaining,
                 )
+
+    async def _form(self, order: Order, selected: Selected) -> bytes:
+        """Which part of the objects goes out. Raises PeerError for frames that cannot be had."""
+        if order.without_bulk_data:
+            return WITHOUT_BULK_DATA
+        if order.frames is None:
+            return b""
+        form = form_of_frames(order.frames)
+        page = await self._archive.selected_page(selected, Place())
+        if not page.instances or self._pool is None:
+            comment = "There is no such instance"
+            reaction = StatusReaction(NONE_OF_THE_FRAMES_FOUND, comment)
+            raise PeerError(comment, clause="PS3.4 Y.4.1.1.4", reaction=reaction)
+        image = page.instances[0]
+        await self._pool.call(
+            extracted_uid, image.path, image.data_set_offset, image.transfer_syntax_uid, form
+        )
+        return form
 
     def _destination(self, title: str) -> Peer:
         """The peer to which objects may be moved under this AE title."""
@@ -256,7 +282,9 @@ class _Run(ABC):
         operations: SubOperations,
         selected: Selected,
         way: _Way,
+        form: bytes,
     ) -> None:
+        self.form = form
         self.retrievals = retrievals
         self.order = order
         self.operations = operations
@@ -342,6 +370,7 @@ class _Run(ABC):
             instance.sop_class_uid,
             instance.transfer_syntax_uid,
             instance.data_set_offset,
+            form=self.form,
         )
         for abstract_syntax, transfer_syntax in self._order(instance):
             context = association.contexts.find(abstract_syntax, transfer_syntax, scu=True)
@@ -358,6 +387,10 @@ class _Run(ABC):
         return None
 
     def _order(self, instance: Instance) -> Sequence[_Pair]:
+        if self.form == WITHOUT_BULK_DATA:
+            # No frame has to be decoded: every transfer syntax of data sets will do.
+            syntaxes = dict.fromkeys((instance.transfer_syntax_uid, *NATIVE))
+            return [(instance.sop_class_uid, syntax) for syntax in syntaxes]
         return sending_order(
             instance.sop_class_uid, instance.transfer_syntax_uid, self.way.proposal
         )
