@@ -30,13 +30,17 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class InformationModel:
-    """An information model: its levels from the root down (C.6.1 to C.6.3), its SOP classes."""
+    """An information model: its levels from the root down (C.6.1 to C.6.3), its SOP classes.
+
+    `stored` are the classes of the instances that it is about; empty: all those of patients.
+    """
 
     name: str
     levels: tuple[Level, ...]
     find: str
     move: str
     get: str
+    stored: frozenset[str] = frozenset()
 
     def depth_of(self, level: str) -> int | None:
         """Where a level stands, 0 at the root; None where this model has no such level."""

@@ -697,11 +697,13 @@ _ROWS = """
 00741242 CS SCPStatus
 00741244 CS SubscriptionListStatus
 00741246 CS UnifiedProcedureStepListStatus
+00760001 LO ImplantAssemblyTemplateName
 00760008 SQ ReplacedImplantAssemblyTemplateSequence
 0076000C SQ OriginalImplantAssemblyTemplateSequence
 0076000E SQ DerivationImplantAssemblyTemplateSequence
 00760020 SQ ProcedureTypeCodeSequence
 00760030 LO SurgicalTechnique
+00780001 LO ImplantTemplateGroupName
 00780010 ST ImplantTemplateGroupDescription
 00780020 LO ImplantTemplateGroupIssuer
 00780026 SQ ReplacedImplantTemplateGroupSequence
