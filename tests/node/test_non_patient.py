@@ -85,6 +85,11 @@ def node(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterat
         yield made
 
 
+def peer(node: NodeProcess) -> tuple[str, ...]:
+    """What a person types."""
+    return f"127.0.0.1:{node.port}", "--called", "GANTRY"
+
+
 class associated:
     """An association of pynetdicom for these SOP classes."""
 
@@ -176,7 +181,7 @@ def test_a_well_known_palette_is_got_although_nobody_stored_it(
 ) -> None:
     done = gantry(
         "get",
-        f"GANTRY@127.0.0.1:{node.port}",
+        *peer(node),
         "--model",
         "color-palette",
         f"SOPInstanceUID={WELL_KNOWN_PALETTES[0]}",
@@ -184,7 +189,7 @@ def test_a_well_known_palette_is_got_although_nobody_stored_it(
         str(tmp_path / "got"),
         "--no-sync",
     )
-    assert done.returncode == 0, done.stderr + done.stdout
+    assert done.returncode == 0, done.output
     (file,) = (tmp_path / "got").rglob("*.dcm")
     palette = dcmread(file)
     assert palette.SOPInstanceUID == WELL_KNOWN_PALETTES[0]
@@ -192,3 +197,81 @@ def test_a_well_known_palette_is_got_although_nobody_stored_it(
     red = palette.RedPaletteColorLookupTableData
     assert (red[0], red[128], red[255]) == (0, 255, 255)
     assert palette.BluePaletteColorLookupTableData[191] == 0
+
+
+@pytest.mark.parametrize("name", ["hanging-protocol", "defined-procedure-protocol", "inventory"])
+def test_gantry_finds_and_moves(node: NodeProcess, receiver: Receiver, name: str) -> None:
+    uid = uid_of(name, 1)
+    done = gantry("find", *peer(node), "--model", name, f"SOPInstanceUID={uid}", "--json")
+    assert done.returncode == 0, done.output
+    (line,) = [each for each in done.output.splitlines() if each.startswith("{")]
+    assert f'"{uid}"' in line
+    receiver.received.clear()
+    done = gantry(
+        "move", *peer(node), "--model", name, "--to", "DEST", f"SOPInstanceUID={uid}", "--json"
+    )
+    assert done.returncode == 0, done.output
+    assert [each.SOPInstanceUID for each in receiver.received] == [uid]
+
+
+@pytest.fixture
+def pynetdicom_archive() -> Iterator[tuple[int, list[tuple[str, Dataset]]]]:
+    """An SCP that finds one palette, and remembers what it was asked."""
+    model = OBJECT_MODEL_NAMES["color-palette"]
+    asked: list[tuple[str, Dataset]] = []
+
+    def found(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        asked.append(("find", event.identifier))
+        answer = instance("color-palette", model, 0)
+        yield 0xFF00, answer
+
+    def moved(event: Any) -> Iterator[Any]:
+        asked.append(("move", event.identifier))
+        yield None, None
+
+    def got(event: Any) -> Iterator[Any]:
+        asked.append(("get", event.identifier))
+        yield 0
+
+    entity = AE(ae_title="PEER")
+    for uid in (model.find, model.move, model.get):
+        entity.add_supported_context(uid)
+    for uid in model.stored:
+        entity.add_supported_context(uid, scu_role=True, scp_role=True)
+    port = free_port()
+    server = entity.start_server(
+        ("127.0.0.1", port),
+        block=False,
+        evt_handlers=[(evt.EVT_C_FIND, found), (evt.EVT_C_MOVE, moved), (evt.EVT_C_GET, got)],
+    )
+    assert server is not None
+    yield port, asked
+    server.shutdown()
+
+
+def test_line_142_requests_have_uids_and_no_level(
+    pynetdicom_archive: tuple[int, list[tuple[str, Dataset]]], tmp_path: Path
+) -> None:
+    port, asked = pynetdicom_archive
+    where = (f"127.0.0.1:{port}", "--called", "PEER", "--model", "color-palette")
+    done = gantry("find", *where, "ContentLabel=A*", "SOPInstanceUID")
+    assert done.returncode == 0, done.output
+    assert uid_of("color-palette", 0) in done.output
+    gantry("get", *where, "SOPInstanceUID=1.2.3\\1.2.4", "--into", tmp_path / "got", "--no-sync")
+    gantry("move", *where, "--to", "DEST", "SOPInstanceUID=1.2.3")
+    assert [name for name, _ in asked] == ["find", "get", "move"]
+    assert sorted(asked[0][1].dir()) == ["ContentLabel", "SOPInstanceUID"]
+    for _, identifier in asked[1:]:
+        assert identifier.dir() == ["SOPInstanceUID"]
+    assert list(asked[1][1].SOPInstanceUID) == ["1.2.3", "1.2.4"]
+
+
+def test_what_cannot_be_asked_is_said_before_anybody_is_called(node: NodeProcess) -> None:
+    done = gantry("find", *peer(node), "--model", "hanging-protocol", "HangingProtocolCreator=Me")
+    assert done.returncode == 2
+    assert "no matching key" in done.output
+    done = gantry(
+        "move", *peer(node), "--model", "inventory", "--to", "DEST", "StudyInstanceUID=1.2"
+    )
+    assert done.returncode == 2
+    assert "StudyInstanceUID is no unique key of the Inventory model" in done.output
