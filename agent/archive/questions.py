@@ -101,6 +101,10 @@ class Questions:
         """The same of a query of non-patient objects."""
         return cast("QueryPage", await self._ask("object_query_page", question, after, most))
 
+    async def repository_page(self, question: Question, after: QueryPlace, most: int) -> QueryPage:
+        """The same of a repository query. Raises PeerError with A710H for its Prior Record Key."""
+        return cast("QueryPage", await self._ask("repository_page", question, after, most))
+
     async def select(self, selection: Selection) -> Selected:
         """Count what a retrieval asks for; its pages are given by `selected_page`."""
         return cast("Selected", await self._ask("select", selection))

@@ -21,6 +21,7 @@ _QUESTIONS = {
     "destinations": "agent.archive.reader_worker",
     "corrections": "agent.archive.reader_worker",
     "query_page": "agent.archive.query_worker",
+    "repository_page": "agent.archive.repository_query",
     "object_query_page": "agent.archive.object_query",
     "candidates": "agent.archive.candidates",
     "step": "agent.archive.procedure_steps",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from agent.archive.information_model import MODELS
+from agent.archive.information_model import MODELS, REPOSITORY
 from agent.archive.object_models import OBJECT_MODEL_NAMES
 from agent.cli.attribute_words import put_key
 from agent.cli.finding import print_line, print_table, said
@@ -27,6 +27,7 @@ from agent.services.query import (
     query_need,
 )
 from agent.services.query_request import RETURN_KEYS, find, query_identifier
+from agent.services.repository_query_request import find_in_pieces
 
 _SWITCHES = {
     "relational": "keys of any level, without one study or series being named",
@@ -83,6 +84,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " without a patient have no levels",
     )
     parser.add_argument("--most", metavar="N", type=int, default=0, help="cancel after so many")
+    parser.add_argument(
+        "--piece",
+        metavar="N",
+        type=int,
+        default=10_000,
+        help="records asked for at a time with --model repository (default %(default)s)",
+    )
     for name, meaning in _SWITCHES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
     parser.add_argument(
@@ -110,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         return _run(find_and_print(options, keys))
     for keyword in RETURN_KEYS[options.level]:
         # Below the patients of a Patient Root these are keys of a higher level.
-        is_above = model != "study" and keyword in RETURN_KEYS["PATIENT"]
+        is_above = model not in ("study", "repository") and keyword in RETURN_KEYS["PATIENT"]
         if keyword not in keys and (options.level == "PATIENT" or not is_above):
             keys.set(keyword)
     return _run(_find(options, MODEL_NAMES[model], keys))
@@ -152,14 +160,15 @@ async def _find(options: argparse.Namespace, sop_class: str, keys: Attributes) -
             print(f"{options.called} does not agree to --{name}", file=sys.stderr)
     if agreed.timezone:
         identifier.set("TimezoneOffsetFromUTC", time.strftime("%z"))
-    result = await find(
-        association,
-        sop_class,
-        identifier,
-        most=options.most,
-        post_filter=not options.unfiltered,
-        on_match=print_line if options.json else None,
-    )
+    how: dict[str, Any] = {
+        "most": options.most,
+        "post_filter": not options.unfiltered,
+        "on_match": print_line if options.json else None,
+    }
+    if sop_class == REPOSITORY.find:
+        result = await find_in_pieces(association, identifier, options.piece, **how)
+    else:
+        result = await find(association, sop_class, identifier, **how)
     await association.release()
     if not options.json:
         print_table(result.matches, _columns(_COLUMNS[options.level], keys, sop_class))

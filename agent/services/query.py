@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
-from agent.archive.information_model import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT
+from agent.archive.information_model import PATIENT_ROOT, PATIENT_STUDY_ONLY, REPOSITORY, STUDY_ROOT
 from agent.archive.matching_rules import Combination, MatchingRules
 from agent.archive.query_keys import date_times
 from agent.archive.query_records import (
@@ -38,6 +38,7 @@ MODEL_NAMES: Mapping[str, str] = {
     "patient": PATIENT_ROOT.find,
     "study": STUDY_ROOT.find,
     "patient-study-only": PATIENT_STUDY_ONLY.find,
+    "repository": REPOSITORY.find,
 }
 """What a person calls an information model -> the SOP class of its C-FIND."""
 
@@ -174,7 +175,7 @@ def _provider(entity: Entity, support: Support) -> QueryProvider:
     return QueryProvider(entity, support)
 
 
-def _extended(entity: Entity, sop_class: str) -> ExtendedAnswer:
+def extended_answer(entity: Entity, sop_class: str) -> ExtendedAnswer:
     offered = replace(
         SUPPORTED, **{each: False for each in SWITCHES if each not in entity.queries.options}
     )
@@ -200,5 +201,5 @@ SERVICE = Service(
     sop_classes=frozenset(FIND_CLASSES),
     default_sop_classes=FIND_CLASSES[:2],
     provider=_provider,
-    extended=_extended,
+    extended=extended_answer,
 )
