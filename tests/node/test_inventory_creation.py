@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, evt
 
 from tests.archive.filled_archive import fill, multiply
+from tests.cli_of import gantry
 from tests.node.running import NodeProcess
 from tests.node.test_repository_query import IMAGES, SERIES, STUDIES, images
 from tests.peers.process import free_port
@@ -283,7 +284,7 @@ def test_line_145_states_change_as_asked_and_outlive_a_restart(
     archive = node.folder / "state" / "archive" / "main"
     fill(archive, images())
     # So many that none is complete before it is paused.
-    multiply(archive, 30_000)
+    multiply(archive, 8_000)
     first, second, third = request("INSTANCE"), request("INSTANCE"), request("INSTANCE")
     with node:
         for asked in (first, second, third):
@@ -300,16 +301,70 @@ def test_line_145_states_change_as_asked_and_outlive_a_restart(
         assert act(node, CANCEL, gone).Status == 0
         told = listener.wait(first.TransactionUID, 11, 13)
         assert told.TransactionStatus == "COMPLETE"
-        assert told.TotalNumberOfStudyRecords == STUDIES + 30_000
+        assert told.TotalNumberOfStudyRecords == STUDIES + 8_000
         told = listener.wait(second.TransactionUID, 11, 13)
         assert told.TransactionStatus == "CANCELED"
         made = stored(node, told.ReferencedSOPInstanceUID)
         assert made.InventoryCompletionStatus == "CANCELED"
-        assert made.NumberOfStudyRecordsInInstance == told.TotalNumberOfStudyRecords < 30_000
+        assert made.NumberOfStudyRecordsInInstance == told.TotalNumberOfStudyRecords < 8_000
         listener.wait(third.TransactionUID, 13)
     states = listener.of(first.TransactionUID)
     assert states.index((12, "PAUSED")) < len(states) - 1 - states[::-1].index((12, "PROCESSING"))
     assert listener.of(third.TransactionUID)[-2:] == [(12, "CANCELED"), (13, "CANCELED")]
+
+
+def test_gantry_has_an_inventory_made_and_follows_it(tmp_path: Path) -> None:
+    port = free_port()
+    peer = f'[[peer]]\nname = "GANTRY2"\naddresses = ["127.0.0.1:{port}"]\n'
+    peer += 'services = ["inventory-creation"]\n'
+    node = NodeProcess(tmp_path / "node", SERVES + peer)
+    fill(node.folder / "state" / "archive" / "main", images())
+    words = ("inventory", f"127.0.0.1:{node.port}", "--called", "GANTRY", "--calling", "GANTRY2")
+    with node:
+        done = gantry(*words, "--port", str(port), "initiate", "PatientID=P1", "Rows=5")
+        assert done.returncode == 0, done.output
+        assert "not matched: Rows" in done.output
+        assert "Inventory Status; PROCESSING" in done.output
+        (last,) = [line for line in done.output.splitlines() if "with Instances" in line]
+        assert "COMPLETE; 6 studies; ReferencedSOPInstanceUID" in last
+        assert "RetrieveAETitle GANTRY" in last
+        done = gantry(*words, "cancel", "--transaction", "1.2.3")
+        assert done.returncode == 1
+        assert "no such transaction" in done.output
+        assert gantry(*words, "pause").returncode == 2, "which one?"
+
+
+def test_gantry_asks_as_the_tables_say() -> None:
+    """Against an SCP of pynetdicom."""
+    asked: list[tuple[int, Dataset]] = []
+
+    def take(event: Any) -> tuple[int, None]:
+        asked.append((event.request.ActionTypeID, event.action_information))
+        assert event.request.RequestedSOPInstanceUID == INSTANCE
+        return 0x0000, None
+
+    entity = AE(ae_title="PEER")
+    entity.add_supported_context(CREATION)
+    port = free_port()
+    server = entity.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_N_ACTION, take)]
+    )
+    assert server is not None
+    where = ("inventory", f"127.0.0.1:{port}", "--called", "PEER")
+    keys = ("PatientName=Müller*", "StudyDate=20260101-20260131", "StudyInstanceUID=1.2\\1.3")
+    gantry(*where, "initiate", *keys, "--level", "series", "--interval", "5").check()
+    for action in ("status", "pause", "resume", "cancel"):
+        gantry(*where, action, "--transaction", "1.2.3").check()
+    server.shutdown()
+    assert [action for action, _ in asked] == [11, 12, 14, 15, 13]
+    initiate = asked[0][1]
+    assert (initiate.InventoryLevel, initiate.RequestedStatusInterval) == ("SERIES", 5)
+    (scope,) = initiate.ScopeOfInventorySequence
+    assert scope.GeneralMatchingSequence[0].PatientName == "Müller*"
+    assert scope.RangeMatchingSequence[0].StudyDate == "20260101-20260131"
+    assert list(scope.ListOfUIDMatchingSequence[0].StudyInstanceUID) == ["1.2", "1.3"]
+    assert asked[-1][1].RetainInstances == "Y"
+    assert all(said.TransactionUID == "1.2.3" for _, said in asked[1:])
 
 
 def with_actions(node: NodeProcess, asked: Dataset, *actions: int) -> None:
