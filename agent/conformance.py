@@ -9,6 +9,7 @@ from agent.codecs.registry import is_available
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.conformance_media import media
+from agent.conformance_objects import objects
 from agent.conformance_procedures import procedures
 from agent.conformance_query import queries
 from agent.dataset.sop_classes import NON_PATIENT, name_of
@@ -80,6 +81,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     if entity.services_of("storage", "scu"):
         yield from _storage_scu(entity, configuration)
     yield from queries(entity)
+    yield from objects(entity)
     yield from procedures(entity, configuration)
     yield from media(entity, configuration)
 

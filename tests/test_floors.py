@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
             "agent.conformance",
             "agent.conformance_procedures",
             "agent.conformance_media",
+            "agent.conformance_objects",
         ),
     ),
     (6, ("agent.workflow",)),
