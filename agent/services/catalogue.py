@@ -15,10 +15,13 @@ def services() -> Mapping[str, Service]:
     """All services by name, in the order of the annexes of PS3.4.
 
     Adding a service is adding a module with a constant `SERVICE`, or `SERVICES` for those that
-    are described alike; no list is kept elsewhere.
+    are described alike; no list is kept elsewhere. Modules without one are not imported: a node
+    holds in memory what it uses.
     """
     found: list[Service] = []
     for module in Path(__file__).parent.glob("[a-z]*.py"):
+        if not any(each in module.read_bytes() for each in (b"\nSERVICE = ", b"\nSERVICES = ")):
+            continue
         described = importlib.import_module(f"agent.services.{module.stem}")
         service = getattr(described, "SERVICE", None)
         if isinstance(service, Service):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes
 from agent.dataset.sop_classes import INVENTORY_CREATION, STORAGE_MANAGEMENT_INSTANCE
 from agent.dataset.uid import is_valid_uid
@@ -34,7 +33,6 @@ from agent.services.data_sets import (
     encoded,
     sink_for,
 )
-from agent.services.service import Service, Support
 from agent.services.storage_commitment import (
     INVALID_ARGUMENT_VALUE,
     NO_SUCH_ACTION,
@@ -181,18 +179,3 @@ class InventoryCreationProvider:
         else:
             outcome = await self._inventories.change(transaction, action, information)
         return Response(outcome.status, outcome.comment, attribute_identifiers=outcome.unsupported)
-
-
-def _provider(entity: Entity, support: Support) -> InventoryCreationProvider:
-    return InventoryCreationProvider(support.inventories_of(entity))
-
-
-SERVICE = Service(
-    name="inventory-creation",
-    meaning="N-ACTION, N-EVENT-REPORT: an inventory of the archive",
-    clause="KK",
-    roles=("scu", "scp"),
-    sop_classes=frozenset((INVENTORY_CREATION,)),
-    default_sop_classes=(INVENTORY_CREATION,),
-    provider=_provider,
-)

@@ -1,8 +1,8 @@
 """Queries of Query/Retrieve, both roles: C-FIND over patients, studies, series and instances.
 
 PS3.4 C.4.1 and C.6: the Patient Root, the Study Root, and the retired Patient/Study Only for old
-peers. As SCU it builds identifiers that keep the rules of hierarchical queries, or of relational
-ones where these were negotiated; as SCP it answers from an archive.
+peers. Here is what is negotiated, and the SCP, which answers from an archive;
+`agent.services.query_request` is the SCU, `query_offer` describes both to the rest of the house.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ from agent.network.negotiation import ContextNeed, ExtendedAnswer
 from agent.network.status import CANCEL, PENDING, PENDING_WITH_WARNINGS, SUCCESS
 from agent.network.user_information import ExtendedNegotiation
 from agent.services.data_sets import MESSAGE_SYNTAXES, extended_information, sink_for
-from agent.services.service import Service, Support
+from agent.services.service import Support
 
-FIND_CLASSES = (PATIENT_ROOT.find, STUDY_ROOT.find, PATIENT_STUDY_ONLY.find)
 MODEL_NAMES: Mapping[str, str] = {
     "patient": PATIENT_ROOT.find,
     "study": STUDY_ROOT.find,
@@ -171,11 +170,8 @@ class QueryProvider:
             raise
 
 
-def _provider(entity: Entity, support: Support) -> QueryProvider:
-    return QueryProvider(entity, support)
-
-
-def extended_answer(entity: Entity, sop_class: str) -> ExtendedAnswer:
+def extended_answer(entity: Entity) -> ExtendedAnswer:
+    """How the SCP answers an item of extended negotiation."""
     offered = replace(
         SUPPORTED, **{each: False for each in SWITCHES if each not in entity.queries.options}
     )
@@ -191,15 +187,3 @@ def extended_answer(entity: Entity, sop_class: str) -> ExtendedAnswer:
         )[: len(asked)]
 
     return answer
-
-
-SERVICE = Service(
-    name="query",
-    meaning="C-FIND: patients, studies, series and instances of the archive",
-    clause="C",
-    roles=("scu", "scp"),
-    sop_classes=frozenset(FIND_CLASSES),
-    default_sop_classes=FIND_CLASSES[:2],
-    provider=_provider,
-    extended=extended_answer,
-)

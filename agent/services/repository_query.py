@@ -10,15 +10,13 @@ from dataclasses import replace
 
 from agent.archive.query_records import UNABLE_TO_PROCESS, Place, QueryPage, Question
 from agent.configuration.entity import Entity
-from agent.dataset.sop_classes import REPOSITORY_QUERY
 from agent.errors import PeerError, StatusReaction
 from agent.loop import turn
 from agent.network.association import IncomingRequest, Response
 from agent.network.status import CANCEL, PENDING, PENDING_WITH_WARNINGS, SUCCESS
-from agent.services import query
 from agent.services.data_sets import data_set_of
 from agent.services.query import QueryProvider
-from agent.services.service import Service, Support
+from agent.services.service import Support
 
 RESPONSE_LIMIT_REACHED = 0xB001
 INVALID_PRIOR_RECORD_KEY = 0xA710
@@ -78,19 +76,3 @@ class RepositoryQueryProvider(QueryProvider):
                 # Table C.6.4.3-1: without related fields.
                 error.reaction = StatusReaction(said.status)
             raise
-
-
-def _provider(entity: Entity, support: Support) -> RepositoryQueryProvider:
-    return RepositoryQueryProvider(entity, support)
-
-
-SERVICE = Service(
-    name="repository-query",
-    meaning="C-FIND: all that is in the archive, in pieces that go on from one another",
-    clause="C",
-    roles=("scu", "scp"),
-    sop_classes=frozenset((REPOSITORY_QUERY,)),
-    default_sop_classes=(REPOSITORY_QUERY,),
-    provider=_provider,
-    extended=query.extended_answer,
-)

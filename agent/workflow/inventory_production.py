@@ -43,7 +43,6 @@ from agent.services.inventory_creation import (
     PAUSED,
     PROCESSING,
     REQUEST_STATUS,
-    SERVICE,
     TERMINAL,
     Outcome,
 )
@@ -289,7 +288,7 @@ class EntityInventories:
         if outcome.status not in (SUCCESS, KEYS_NOT_SUPPORTED):
             return outcome
         peer = self._desk.configuration().peer_calling(association.calling_ae_title)
-        if peer is None or not peer.addresses or SERVICE.name not in peer.services:
+        if peer is None or not peer.addresses or "inventory-creation" not in peer.services:
             # Nobody could be told of it (KK.1.3.1).
             return Outcome(NOT_AUTHORIZED, "The caller is no peer that takes events")
         await self._desk.loaded()

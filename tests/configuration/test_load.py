@@ -235,7 +235,7 @@ def test_the_command_line_wins_over_the_profile_that_a_file_names(
     assert load_text(tmp_path, 'profile = "one"', "profile=two").profile == "two"
 
 
-@pytest.mark.parametrize("name", ["gateway", "capture-station"])
+@pytest.mark.parametrize("name", ["gateway", "capture-station", "mini-archive"])
 def test_the_profiles_of_the_project_are_valid_by_themselves(name: str) -> None:
     configuration = load(name, files=[], vocabulary=VOCABULARY)
     (entity,) = configuration.entities
