@@ -12,6 +12,7 @@ from agent.conformance_media import media
 from agent.conformance_objects import objects
 from agent.conformance_procedures import procedures
 from agent.conformance_query import queries
+from agent.conformance_retrieval import retrieval
 from agent.dataset.sop_classes import NON_PATIENT, name_of
 from agent.dataset.transfer_syntaxes import name_of as syntax_name
 from agent.network.negotiation import AcceptorOffer
@@ -67,6 +68,9 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     yield "|---|---|---|---|"
     groups: dict[tuple[str, ...], str] = {}
     for uid, offered in offer.syntaxes.items():
+        if not offered.scp and offered.scu:
+            # Only the other way round, for what is retrieved.
+            continue
         group = groups.setdefault(offered.transfer_syntaxes, f"set {len(groups) + 1}")
         extended = "yes" if offered.extended else "none"
         yield f"| {name_of(uid)} | {uid} | {group} | {extended} |"
@@ -82,6 +86,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
         yield from _storage_scu(entity, configuration)
     yield from queries(entity)
     yield from objects(entity)
+    yield from retrieval(entity, configuration)
     yield from procedures(entity, configuration)
     yield from media(entity, configuration)
 

@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
             "agent.control",
             "agent.conformance",
             "agent.conformance_procedures",
+            "agent.conformance_retrieval",
             "agent.conformance_media",
             "agent.conformance_objects",
             "agent.conformance_query",

@@ -117,7 +117,7 @@ class Questions:
         roots = selected.roots[place.root : place.root + limit]
         page: SelectedPage = await self._ask(
             "selected_page",
-            replace(selected, roots=roots, others=()),
+            replace(selected, roots=roots, studies=roots[:0], others=()),
             place._replace(root=0),
             limit,
         )

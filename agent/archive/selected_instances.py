@@ -58,7 +58,8 @@ def select(folder: str, selection: Selection) -> Selected:
         kinds, _ = _kinds(folder, table, roots, newest, variants=True)
     others = _others(folder, selection)
     kinds += tuple(Kind(each.sop_class_uid, each.transfer_syntax_uid, 1) for each in others)
-    return Selected(table, roots, newest, kinds, variants, others)
+    studies = _studies(folder, table, roots)
+    return Selected(table, roots, newest, kinds, studies, variants, others)
 
 
 def selected_page(folder: str, selected: Selected, place: Place, limit: int) -> SelectedPage:
@@ -123,6 +124,16 @@ def _others(folder: str, selection: Selection) -> tuple[Instance, ...]:
     asked = [uid for uid in selection.keys.get("SOPInstanceUID", ()) if uid in there]
     known = "SELECT 1 FROM instance WHERE sop_instance_uid = ? LIMIT 1"
     return tuple(there[uid] for uid in asked if not ask(folder, known, (uid,)))
+
+
+def _studies(folder: str, table: str, roots: array[int]) -> array[int]:
+    if table == "study":
+        return roots
+    found: set[int] = set()
+    for some in _some(roots):
+        statement = f"SELECT DISTINCT study FROM {table} WHERE id IN ({_marks(some)})"
+        found.update(row[0] for row in ask(folder, statement, tuple(some)) if row[0])
+    return array("q", sorted(found))
 
 
 def _roots(folder: str, table: str, selection: Selection) -> array[int]:

@@ -66,6 +66,8 @@ class Selected:
     roots: array[int]
     last: int
     kinds: tuple[Kind, ...]
+    studies: array[int]
+    """The rows of the studies that are used."""
     variants: bool = False
     others: tuple[Instance, ...] = ()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.archive.selection import selection_of
-from agent.dataset.attributes import Attributes, tag_of
+from agent.dataset.attributes import Attribute, Attributes, tag_of
 from agent.dataset.attributes_encoding import with_character_set
 from agent.dataset.sop_classes import storage_sop_classes
 from agent.dataset.tags import format_tag, keyword_of
@@ -30,7 +30,7 @@ from agent.network.presentation_context import MAXIMUM_PRESENTATION_CONTEXTS
 from agent.network.status import Category
 from agent.network.user_information import ExtendedNegotiation, RoleSelection
 from agent.services.data_sets import MESSAGE_SYNTAXES, context_for, decoded_from, encoded
-from agent.services.retrieval import RETRIEVES
+from agent.services.retrieval import COMPOSITE_INSTANCE_ROOT, RETRIEVES
 
 UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 COMPRESSED = tuple(
@@ -127,6 +127,8 @@ def retrieval_identifier(
     model = RETRIEVES[sop_class_uid].model
     if model.stored:
         level = model.levels[0].name
+    if model is COMPOSITE_INSTANCE_ROOT and level == "FRAME":
+        return _frame_identifier(keys)
     unique = {each.unique for each in model.levels}
     made = keys.copy()
     strange = [tag for tag in made if tag not in {tag_of(each) for each in unique}]
@@ -148,6 +150,39 @@ def retrieval_identifier(
     if model.stored:
         made.remove("QueryRetrieveLevel")
     return with_character_set(made)
+
+
+def _frame_identifier(keys: Attributes) -> Attributes:
+    """Of one instance some frames, by one key (Y.6.1.1.3)."""
+    from agent.objects.frame_selection import frame_selection_of
+
+    made = Attributes(QueryRetrieveLevel="FRAME", SOPInstanceUID=keys.texts("SOPInstanceUID"))
+    if len(made.texts("SOPInstanceUID")) != 1 or len(keys) != 2:
+        raise LocalError(
+            "Frames are those of one SOPInstanceUID, by one frame key, and nothing else.",
+            clause="PS3.4 Y.6.1.1.3",
+            way_out="Give SimpleFrameList, CalculatedFrameList or TimeRange.",
+        )
+    try:
+        selection = frame_selection_of(_with_numbers(keys))
+    except PeerError as error:
+        raise LocalError(f"{error.message}.", clause=error.clause) from error
+    made.put(selection.key, selection.attribute)
+    return made
+
+
+def _with_numbers(keys: Attributes) -> Attributes:
+    """What a person types is text: frame keys as the numbers that it says."""
+    made = keys.copy()
+    for tag in made:
+        vr, values = made[tag]
+        if vr in ("UL", "FD"):
+            number = float if vr == "FD" else int
+            try:
+                made.put(tag, Attribute(vr, tuple(number(str(each)) for each in values)))
+            except ValueError as error:
+                raise LocalError(f"{keyword_of(tag)} holds numbers.", value=values) from error
+    return made
 
 
 def relational_proposal(sop_class_uid: str) -> ExtendedNegotiation:

@@ -25,7 +25,7 @@ SUB_OPERATIONS_COMPLETE_WITH_FAILURES = 0xB000
 LARGEST_COUNT = 0xFFFF
 """Counters are US (PS3.7 E.1): of more it is told that there are so many at least."""
 
-_EACH = 1000
+_EACH = 100
 """Sub-operations up to which a Pending response follows each of them."""
 _PACE = 0.5
 """Seconds between Pending responses where there are more."""

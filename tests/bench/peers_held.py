@@ -60,8 +60,10 @@ class QuietOrthanc(Orthanc):
 
     control: Path | None = None
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, modalities: Mapping[str, tuple[str, int]] | None = None
+    ) -> None:
+        super().__init__(folder, modalities=modalities)
         self._environment |= NO_NAGLE
 
     def command(self) -> Sequence[str | Path]:

@@ -85,8 +85,15 @@ class Made:
         return b"".join(element(tag, *values[tag]) for tag in sorted(values))
 
 
-def store(port: int, objects: Sequence[Made], syntax: str = EXPLICIT) -> None:
-    """Have a node store objects, some at once so that they are synced together."""
+def store(
+    port: int,
+    objects: Sequence[Made],
+    syntax: str = EXPLICIT,
+    *,
+    window: int = 8,
+    called: str = "GANTRY",
+) -> None:
+    """Have somebody store objects, some at once so that they are synced together."""
     classes = list(dict.fromkeys(each.sop_class for each in objects))
     for start in range(0, len(classes), 100):
         some = classes[start : start + 100]
@@ -94,15 +101,16 @@ def store(port: int, objects: Sequence[Made], syntax: str = EXPLICIT) -> None:
         with RawPeer.connect(port) as peer:
             peer.associate(
                 *(proposed_context(n, uid, syntax) for uid, n in contexts.items()),
-                user=user_information(asynchronous_window(8, 1)),
+                user=user_information(*([asynchronous_window(window, 1)] if window > 1 else [])),
+                called=called,
             )
             wanted = [each for each in objects if each.sop_class in contexts]
-            for first in range(0, len(wanted), 8):
-                eight = wanted[first : first + 8]
-                for number, each in enumerate(eight, first + 1):
+            for first in range(0, len(wanted), window):
+                some_of_them = wanted[first : first + window]
+                for number, each in enumerate(some_of_them, first + 1):
                     request = c_store_request(each.sop_class, each.uid, number)
                     peer.send_message(contexts[each.sop_class], request, each.data_set())
-                for _ in eight:
+                for _ in some_of_them:
                     answer = peer.receive_message()
                     assert answer.command[0x0900] == b"\0\0", answer
             peer.release()

@@ -6,12 +6,17 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from agent.dataset.attributes import Attributes
 from agent.dataset.sop_classes import storage_sop_classes
+from agent.errors import LocalError
+from agent.services.retrieval_provider import relational_answer
+from agent.services.retrieval_user import retrieval_identifier
 from tests.checklists import retrieving
 from tests.checklists.retrieving import (
     COMPLETED,
@@ -30,6 +35,7 @@ from tests.checklists.retrieving import (
     answers_of,
     associate_for_get,
     cancel_request,
+    encoded,
     failed_uids,
     get,
     get_request,
@@ -41,6 +47,7 @@ from tests.checklists.retrieving import (
     status,
     wait_until_calm,
 )
+from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port
 from tests.peers.raw_pdu import (
     c_store_request,
@@ -80,6 +87,7 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             'retrieval = {on_failure = "stop", at_once = 1, grace = 0.3}\n'
             f'accept = {{calling = "any", called_title = false}}\n{retrieving.SERVICES}'
             f"{peer_table('FAR', far.port)}{peer_table('DEAD', free_port())}"
+            + peer_table("OLD", free_port(), "[peer.quirks]\nrelational_unnegotiated = true\n")
             + peer_table("ONLY_FINDS", far.port, 'services = ["verification"]\n')
         )
         with NodeProcess(tmp_path_factory.mktemp("node"), more) as node:
@@ -406,6 +414,26 @@ def test_relational_retrieval_is_negotiated_and_only_then_done(
     assert sorted(house.far.uids) == ([f"{SIX}.1", f"{THREE}.2"] if agreed else [])
 
 
+def test_a_peer_with_that_quirk_retrieves_relationally_without_negotiation(house: House) -> None:
+    keys = identifier("SERIES", series=f"{SIX}.1")
+    assert move(house.port, "FAR", keys).status == 0xA900
+    assert move(house.port, "FAR", keys, calling="OLD").status == 0
+    assert sorted(house.far.uids) == uids(SIX, 6)
+
+
+def test_ps34_081_a_view_is_neither_agreed_to_nor_sent(house: House) -> None:
+    with pytest.raises(LocalError):
+        retrieval_identifier(
+            STUDY_ROOT_MOVE, "STUDY", Attributes(StudyInstanceUID=SIX, QueryRetrieveView="ENHANCED")
+        )
+    # Byte 2 is answered 0; whoever asks for a view all the same gets what is stored.
+    assert relational_answer(b"\0\1", relational=True) == b"\0\0"
+    keys = identifier("STUDY", study=SIX) + b""
+    view = encoded({0x00080053: b"ENHANCED"})
+    assert move(house.port, "FAR", keys[:14] + view + keys[14:]).status == 0
+    assert sorted(house.far.uids) == uids(SIX, 6)
+
+
 def test_several_moves_at_once_take_turns_and_none_waits_for_all_of_another(
     house: House,
 ) -> None:
@@ -442,8 +470,16 @@ def test_several_moves_at_once_take_turns_and_none_waits_for_all_of_another(
 
 
 def _descriptors(node: NodeProcess) -> int:
+    """Open files, pipes and connections; workers, which come and go, have sockets of the kernel."""
     assert node.process is not None
-    return len(list(Path(f"/proc/{node.process.pid}/fd").iterdir()))
+    tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    connections = {f"socket:[{line.split()[9]}]" for table in tables for line in table}
+    found = 0
+    for each in Path(f"/proc/{node.process.pid}/fd").iterdir():
+        with suppress(OSError):
+            target = str(each.readlink())
+            found += target in connections or target.startswith("pipe:") or "/objects/" in target
+    return found
 
 
 def test_ends_at_any_point_leave_nothing_behind(house: House) -> None:
@@ -508,3 +544,28 @@ def test_a_class_that_a_get_may_bring_is_not_stored_where_it_is_not_offered(
         # Only its role as SCP was agreed upon.
         assert status(peer.receive_message()) == 0x0122
         peer.release()
+
+
+def test_the_statement_says_what_can_be_retrieved(house: House) -> None:
+    said = gantry("conformance", "gateway", "--config", house.node.configuration).check().output
+    section = said.partition("### Retrieval as SCP")[2].partition("\n## ")[0]
+    assert "| Move destinations | FAR, DEAD, OLD |" in section
+    assert "| A801H |" in section and "| AA04H |" in section
+    assert "nothing more is sent: A702H" in said
+    assert "1.2.840.10008.5.1.4.1.2.2.3" in said
+    assert "Retrieval as SCP" not in gantry("conformance", "gateway").check().output
+
+
+def test_mx_21_a_move_counts_as_an_access_of_the_study(house: House) -> None:
+    def accessed() -> float:
+        found = house.node.ask("studies", study_instance_uid=THREE)["items"]
+        return float(found[0]["accessed"])
+
+    before = accessed()
+    move(house.port, "FAR", identifier("IMAGE", study=THREE, series=f"{THREE}.1", image=""))
+    keys = identifier("IMAGE", study=THREE, series=f"{THREE}.1", image=f"{THREE}.1")
+    assert move(house.port, "FAR", keys).status == 0
+    end = time.monotonic() + 5
+    while accessed() <= before:
+        assert time.monotonic() < end
+        time.sleep(0.02)
