@@ -27,6 +27,11 @@ _MATCHING = (
     ("C-MOVE, C-GET", "one SOP Instance UID or a list; Query/Retrieve Level is not regarded"),
     ("Sub-operations", "C-STORE under the storage classes of the model (Table GG.3-1)"),
     ("Instances that are superseded", "found like all others"),
+    (
+        "What is stored",
+        "is never modified, constraints of protocols included, so that its UID stays "
+        "(GG.4.2, GG.6.3, GG.6.4)",
+    ),
 )
 
 _REPOSITORY = (

@@ -25,6 +25,7 @@ from agent.archive.worker_entries import (
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import with_character_set
 from agent.dataset.file_meta import encode_file_meta
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from agent.dataset.uid import new_uid
@@ -303,8 +304,8 @@ class EntityInventories:
             peer.name,
             information.text("InventoryLevel"),
             information.text("InventoryPurpose"),
-            pack(scope.item).hex(),
-            pack(scope.identifier).hex(),
+            pack(with_character_set(scope.item)).hex(),
+            pack(with_character_set(scope.identifier)).hex(),
             time.time(),
             new_uid(),
             interval=information.number("RequestedStatusInterval") * _MINUTE,

@@ -26,6 +26,7 @@ from agent.dataset.attributes import Attributes
 from agent.dataset.file_meta import encode_file_meta
 from agent.errors import StorageError
 from tests.archive.filled_archive import fill, multiply
+from tests.peers.programs import program, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +96,8 @@ def test_a_large_inventory_is_several_instances_of_which_the_last_is_the_root(
         parts = (*state.parts, Part(state.next_uid, state.waiting))
         state = state._replace(parts=parts, waiting=0, written=0, next_uid=f"1.2.3.{len(found)}")
     forget_connection(folder)
+    for number in range(len(found)):
+        run([program("dcmtk", "dcmdump"), "-q", tmp_path / f"{number}.dcm"]).check()
     *children, root = found
     assert len(children) >= 1
     assert root.TotalNumberOfStudyRecords == 120

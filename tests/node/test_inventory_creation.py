@@ -86,7 +86,11 @@ def node(tmp_path_factory: pytest.TempPathFactory, listener: Listener) -> Iterat
     peer = f'[[peer]]\nname = "ASKER"\naddresses = ["127.0.0.1:{listener.port}"]\n'
     peer += 'services = ["inventory-creation"]\n'
     made = NodeProcess(tmp_path_factory.mktemp("inventory") / "node", SERVES + peer)
-    fill(made.folder / "state" / "archive" / "main", images())
+    umlaut = next(images())
+    umlaut.SpecificCharacterSet = "ISO_IR 100"
+    umlaut.PatientName, umlaut.PatientID, umlaut.StudyDate = "Müller^Jörg", "U1", "20260101"
+    umlaut.StudyInstanceUID, umlaut.SOPInstanceUID = "1.2.7", "1.2.7.1.1"
+    fill(made.folder / "state" / "archive" / "main", [*images(), umlaut])
     with made:
         yield made
 
@@ -159,7 +163,7 @@ def test_line_145_an_inventory_is_made_and_its_peer_is_told(
     assert act(node, INITIATE, asked).Status == 0
     told = listener.wait(asked.TransactionUID, 11, 13)
     assert told.TransactionStatus == "COMPLETE"
-    assert told.TotalNumberOfStudyRecords == STUDIES
+    assert told.TotalNumberOfStudyRecords == STUDIES + 1
     assert told.RetrieveAETitle == "GANTRY"
     states = listener.of(asked.TransactionUID)
     assert states[0] == (12, "PROCESSING")
@@ -170,8 +174,11 @@ def test_line_145_an_inventory_is_made_and_its_peer_is_told(
     assert made.TransactionUID == asked.TransactionUID
     assert made.InventoryPurpose == "Migration"
     assert (made.InventoryLevel, made.InventoryCompletionStatus) == (level, "COMPLETE")
-    assert made.NumberOfStudyRecordsInInstance == STUDIES
-    assert len(made.InventoriedStudiesSequence) == STUDIES
+    assert made.NumberOfStudyRecordsInInstance == STUDIES + 1
+    assert len(made.InventoriedStudiesSequence) == STUDIES + 1
+    (umlaut,) = (each for each in made.InventoriedStudiesSequence if each.PatientID == "U1")
+    assert umlaut.PatientName == "Müller^Jörg"
+    made.InventoriedStudiesSequence.remove(umlaut)
     wanted = {image.SOPInstanceUID: image for image in images()}
     uids = {each.StudyInstanceUID for each in made.InventoriedStudiesSequence}
     assert uids == {each.StudyInstanceUID for each in wanted.values()}
@@ -218,6 +225,8 @@ def test_an_inventory_is_found_by_its_transaction(node: NodeProcess, listener: L
         ({"general": {"PatientID": "P?"}}, 23),
         ({"uids": {"StudyInstanceUID": ["1.2.9.1", "1.2.9.5", "9.9"]}}, 2),
         ({"ranges": {"StudyDate": "20260702-20260703"}}, 10),
+        ({"ranges": {"StudyDate": ["20260702", "20260703"]}}, 10),
+        ({"general": {"PatientName": "Müller*"}, "SpecificCharacterSet": "ISO_IR 100"}, 1),
         ({"general": {"PatientID": "nobody"}}, 0),
     ],
 )
@@ -228,7 +237,15 @@ def test_the_scope_says_which_studies(
     assert act(node, INITIATE, asked).Status == 0
     told = listener.wait(asked.TransactionUID, 11, 13)
     assert told.TotalNumberOfStudyRecords == records
-    assert len(stored(node, told.ReferencedSOPInstanceUID).InventoriedStudiesSequence) == records
+    made = stored(node, told.ReferencedSOPInstanceUID)
+    assert len(made.InventoriedStudiesSequence) == records
+    (scope,) = made.ScopeOfInventorySequence
+    for name in ("GeneralMatchingSequence", "ListOfUIDMatchingSequence", "RangeMatchingSequence"):
+        asked_for = asked.ScopeOfInventorySequence[0].get(name)
+        assert (name in scope) == (asked_for is not None)
+        if asked_for is not None:
+            (key,) = asked_for[0]
+            assert scope[name][0][key.tag].value == key.value
 
 
 def test_line_145_what_is_not_supported_is_said(node: NodeProcess, listener: Listener) -> None:

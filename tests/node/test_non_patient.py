@@ -266,6 +266,35 @@ def test_line_142_requests_have_uids_and_no_level(
     assert list(asked[1][1].SOPInstanceUID) == ["1.2.3", "1.2.4"]
 
 
+def test_line_144_a_protocol_comes_back_with_all_its_constraints(
+    node: NodeProcess, tmp_path: Path
+) -> None:
+    """Modifiable Constraint Flag NO, private attributes and all: nothing is modified (GG.4.2)."""
+    model = OBJECT_MODEL_NAMES["defined-procedure-protocol"]
+    protocol = instance("defined-procedure-protocol", model, 0)
+    protocol.SOPInstanceUID = "1.2.826.0.1.3680043.9.77.144"
+    for flag in ("NO", "YES"):
+        constraint = Dataset()
+        constraint.ModifiableConstraintFlag = flag
+        constraint.ConstraintType, constraint.SelectorAttributeVR = "EQUAL", "FD"
+        constraint.SelectorFDValue = 1.25
+        element = Dataset()
+        element.ParametersSpecificationSequence = [constraint]
+        protocol.AcquisitionProtocolElementSpecificationSequence = [
+            *protocol.get("AcquisitionProtocolElementSpecificationSequence", []),
+            element,
+        ]
+    protocol.private_block(0x0099, "SOMEBODY", create=True).add_new(1, "LO", "private")
+    write(tmp_path / "sent.dcm", protocol)
+    with associated(node.port, *model.stored) as association:
+        assert association.send_c_store(tmp_path / "sent.dcm").Status == 0
+    got = tmp_path / "got"
+    words = ("--model", "defined-procedure-protocol", f"SOPInstanceUID={protocol.SOPInstanceUID}")
+    gantry("get", *peer(node), *words, "--into", got, "--no-sync").check()
+    (file,) = got.rglob("*.dcm")
+    assert dcmread(file) == dcmread(tmp_path / "sent.dcm")
+
+
 def test_what_cannot_be_asked_is_said_before_anybody_is_called(node: NodeProcess) -> None:
     done = gantry("find", *peer(node), "--model", "hanging-protocol", "HangingProtocolCreator=Me")
     assert done.returncode == 2
