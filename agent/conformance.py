@@ -10,6 +10,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.conformance_confidentiality import confidentiality
 from agent.conformance_media import media, media_storage
+from agent.conformance_objects import objects
 from agent.conformance_procedures import procedures
 from agent.conformance_query import queries
 from agent.conformance_retrieval import retrieval
@@ -87,6 +88,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     if entity.services_of("storage", "scu"):
         yield from _storage_scu(entity, configuration)
     yield from queries(entity)
+    yield from objects(entity)
     yield from retrieval(entity, configuration)
     yield from procedures(entity, configuration)
     yield from media(entity, configuration)

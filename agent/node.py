@@ -47,6 +47,7 @@ from hal.watchdog import ServiceNotifier
 if TYPE_CHECKING:
     from agent.services.retrieval import Retrievals
     from agent.workflow.examination import Examinations
+    from agent.workflow.inventory_production import InventoryDesk
     from agent.workflow.media_watch import MediaWatch
     from agent.workflow.operator import Operator
     from hal.panel.base import Pattern
@@ -73,6 +74,7 @@ class Node:
         self._examinations: Examinations | None = None
         self._operator: Operator | None = None
         self.media: MediaWatch | None = None
+        self._inventories: InventoryDesk | None = None
         self._reloaded = Event()
         self._template = template
         self._load = load
@@ -174,6 +176,7 @@ class Node:
             ("exports", self.desk.run_exports),
             ("media", self._watch_media),
             ("media creation", self.desk.run_creation),
+            ("inventories", self._make_inventories),
         ):
             group.start(supervised(run, name), name)
 
@@ -211,6 +214,26 @@ class Node:
 
         self.media = MediaWatch(lambda: self.configuration, self._template, self.desk)
         await self.media.run()
+
+    async def _make_inventories(self) -> None:
+        """What makes inventories is imported when somebody may ask for them."""
+        while not any(
+            each.services_of("inventory-creation", "scp") for each in self.configuration.entities
+        ):
+            self._reloaded.clear()
+            await self._reloaded.wait()
+        await self.inventories.run()
+
+    @property
+    def inventories(self) -> InventoryDesk:
+        """Those that peers ask for."""
+        if self._inventories is None:
+            from agent.workflow.inventory_production import InventoryDesk
+
+            self._inventories = InventoryDesk(
+                lambda: self.configuration, self.archives, self.pool, self.wake_errands
+            )
+        return self._inventories
 
     async def _deliver(self, delivery: Delivery) -> None:
         await self.calendar.wait_until_set()

@@ -30,6 +30,7 @@ from agent.workflow.worklist_answers import FolderWorklist
 
 if TYPE_CHECKING:
     from agent.node import Node
+    from agent.services.inventory_creation import Inventories
     from agent.services.query import Queries
     from agent.services.retrieval import Retrievals
 
@@ -103,6 +104,9 @@ class NodeSupport:
             (self.implementation_class_uid, self.implementation_version_name),
             self.node.log_turns.setdefault(entity.archive, Limit(1)),
         )
+
+    def inventories_of(self, entity: Entity) -> Inventories:
+        return self.node.inventories.of(entity)
 
     def retrievals_of(self, entity: Entity) -> Retrievals:
         return self.node.retrievals_of(entity, self.configuration)

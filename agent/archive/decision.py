@@ -21,6 +21,7 @@ RESULT = "result"
 NOTIFY = "notify"
 EXPORT = "export"
 PRINT = "print"
+INVENTORY = "inventory"
 
 
 @dataclass(frozen=True, slots=True)

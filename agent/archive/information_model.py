@@ -13,6 +13,7 @@ from agent.dataset.sop_classes import (
     PATIENT_STUDY_ONLY_FIND,
     PATIENT_STUDY_ONLY_GET,
     PATIENT_STUDY_ONLY_MOVE,
+    REPOSITORY_QUERY,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
@@ -30,13 +31,17 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class InformationModel:
-    """An information model: its levels from the root down (C.6.1 to C.6.3), its SOP classes."""
+    """An information model: its levels from the root down (C.6.1 to C.6.3), its SOP classes.
+
+    `stored` are the classes of the instances that it is about; empty: all those of patients.
+    """
 
     name: str
     levels: tuple[Level, ...]
     find: str
     move: str
     get: str
+    stored: frozenset[str] = frozenset()
 
     def depth_of(self, level: str) -> int | None:
         """Where a level stands, 0 at the root; None where this model has no such level."""
@@ -73,12 +78,15 @@ PATIENT_STUDY_ONLY = InformationModel(
     PATIENT_STUDY_ONLY_GET,
 )
 """Retired; for old peers."""
+REPOSITORY = InformationModel("Repository Query", STUDY_ROOT.levels, REPOSITORY_QUERY, "", "")
+"""The Study Root with Record Keys (C.6.4)."""
 
 MODELS: Mapping[str, InformationModel] = MappingProxyType(
     {
         uid: model
-        for model in (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
+        for model in (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY, REPOSITORY)
         for uid in (model.find, model.move, model.get)
+        if uid
     }
 )
 """The model of a SOP class."""

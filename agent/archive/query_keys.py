@@ -38,6 +38,16 @@ class Column(NamedTuple):
     text: bool
 
 
+RECORD_KEY = 0x0008041B
+
+
+def record_key(table: int) -> Column:
+    """The Record Key of the entities of a table: their row and their UID (PS3.4 C.6.4.1.1)."""
+    name = TABLES[table]
+    uid = "sop_instance_uid" if table == INSTANCE else f"{name}_instance_uid"
+    return Column(RECORD_KEY, "OB", table, f"{name}.id || ':' || {uid}", False)
+
+
 _MODALITIES = (
     "(SELECT group_concat(modality, '\\') FROM (SELECT DISTINCT modality FROM series"
     " WHERE series.study = study.id AND modality <> '' ORDER BY modality))"

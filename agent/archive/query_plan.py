@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -123,17 +124,22 @@ def plan_of(question: Question) -> QueryPlan:
         key = supported.get(keys.UNIQUE[table])
         if table <= identifier.table and key is not None and not is_universal(key):
             tables[table].uids = tuple(dict.fromkeys(map(str, key.values)))
+    if question.record_keys:
+        plan = tables[identifier.table]
+        plan.asked.append(plan.position_of(keys.record_key(identifier.table)))
+    if question.ordered:
+        tables[identifier.table].filters += _below(tables[: identifier.table])
     for plan in tables:
         plan.selection = _selection(plan, bool(read) and plan.table == identifier.table)
     return QueryPlan(
         identifier,
         tables,
-        _first(tables, identifier.table),
+        identifier.table if question.ordered else _first(tables, identifier.table),
         frozenset(read),
         matching,
         tuple(object_conditions),
         _patient_id(supported),
-        bool(identifier.keys),
+        bool(identifier.keys) or question.record_keys,
     )
 
 
@@ -155,6 +161,20 @@ def _first(tables: Sequence[TablePlan], last: int) -> int:
     if named:
         return named[-1]
     return next((plan.table for plan in tables[: last + 1] if plan.tests), last)
+
+
+def _below(above: Sequence[TablePlan]) -> list[Filter]:
+    """That an entity belongs to those above it that are named, for a walk that does not come by
+    them."""
+    found: list[Filter] = []
+    for plan in above:
+        if plan.uids:
+            name = TABLES[plan.table]
+            uids = f"SELECT id FROM {name} WHERE {name}_instance_uid IN"
+            found.append(
+                (f"{name} IN ({uids} (SELECT value FROM json_each(?)))", (json.dumps(plan.uids),))
+            )
+    return found
 
 
 def _patient_id(supported: Attributes) -> str | None:

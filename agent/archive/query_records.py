@@ -20,7 +20,9 @@ class Question:
     """A C-FIND of Query/Retrieve as it came in, with what was negotiated.
 
     `identifier` is the data set, in `transfer_syntax_uid`; responses go out in the same.
-    `relational` takes away the rules of hierarchical queries (PS3.4 C.4.1.3.2.1).
+    `relational` takes away the rules of hierarchical queries (PS3.4 C.4.1.3.2.1). With `ordered`
+    responses come in the order of their Record Keys, which `record_keys` adds to them (C.6.4.5.1);
+    `file_access` is the URI of the folder of files, where there is one (C.6.4.1.3).
     """
 
     sop_class_uid: str
@@ -29,6 +31,9 @@ class Question:
     retrieve_title: str
     rules: MatchingRules
     relational: bool = False
+    ordered: bool = False
+    record_keys: bool = False
+    file_access: str = ""
 
 
 @dataclass(frozen=True, slots=True)

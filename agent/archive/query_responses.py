@@ -125,7 +125,7 @@ class Responses:
         )
 
     def _element(self, tag: int, vr: str, raw: bytes) -> bytes:
-        """One element of a short VR; a value longer than that holds is cut."""
+        """One element; a value longer than a short VR holds is cut."""
         if len(raw) % 2:
             raw += VALUE_REPRESENTATIONS[vr].padding
         if len(raw) > _LONGEST:
@@ -133,6 +133,8 @@ class Responses:
         order = "<" if self._syntax.little_endian else ">"
         group, element = tag >> 16, tag & 0xFFFF
         if self._syntax.explicit_vr:
+            if VALUE_REPRESENTATIONS[vr].long:
+                return struct.pack(f"{order}HH2sHI", group, element, vr.encode(), 0, len(raw)) + raw
             return struct.pack(f"{order}HH2sH", group, element, vr.encode(), len(raw)) + raw
         return struct.pack(f"{order}HHI", group, element, len(raw)) + raw
 
@@ -155,4 +157,6 @@ def _is_sound(stated: bytes) -> bool:
 
 
 def _attribute(raw: bytes, column: Column, character_set: bytes) -> Attribute:
+    if column.vr == "OB":
+        return Attribute("OB", (raw,))
     return Attribute(column.vr, texts_of(raw, column, character_set))

@@ -95,6 +95,16 @@ class Questions:
         """The matches of a query behind a place. Raises PeerError for its identifier."""
         return cast("QueryPage", await self._ask("query_page", question, after, most))
 
+    async def object_query_page(
+        self, question: Question, after: QueryPlace, most: int
+    ) -> QueryPage:
+        """The same of a query of non-patient objects."""
+        return cast("QueryPage", await self._ask("object_query_page", question, after, most))
+
+    async def repository_page(self, question: Question, after: QueryPlace, most: int) -> QueryPage:
+        """The same of a repository query. Raises PeerError with A710H for its Prior Record Key."""
+        return cast("QueryPage", await self._ask("repository_page", question, after, most))
+
     async def select(self, selection: Selection) -> Selected:
         """Count what a retrieval asks for; its pages are given by `selected_page`."""
         return cast("Selected", await self._ask("select", selection))
@@ -107,18 +117,16 @@ class Questions:
         roots = selected.roots[place.root : place.root + limit]
         page: SelectedPage = await self._ask(
             "selected_page",
-            replace(selected, roots=roots, studies=roots[:0]),
+            replace(selected, roots=roots, studies=roots[:0], others=()),
             place._replace(root=0),
             limit,
         )
         if page.next is not None:
             return page._replace(next=page.next._replace(root=page.next.root + place.root))
         rest = place.root + len(roots)
-        return (
-            page
-            if rest >= len(selected.roots)
-            else page._replace(next=place._replace(root=rest, after=0))
-        )
+        if rest >= len(selected.roots):
+            return page._replace(instances=page.instances + selected.others)
+        return page._replace(next=place._replace(root=rest, after=0))
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
         if self._pool is None:

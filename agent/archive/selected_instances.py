@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.archive.layout import object_path
+from agent.archive.object_models import COLOR_PALETTE
 from agent.archive.reader_worker import ask
 from agent.archive.records import Flag, Instance
 from agent.archive.selection import Kind, Place, Selected, SelectedPage, Selection
+from agent.archive.well_known_palettes import well_known_palettes
 from agent.dataset.character_set import encode_text
 from agent.errors import GantryError
 
@@ -54,7 +56,10 @@ def select(folder: str, selection: Selection) -> Selected:
     kinds, variants = _kinds(folder, table, roots, newest, variants=False)
     if variants:
         kinds, _ = _kinds(folder, table, roots, newest, variants=True)
-    return Selected(table, roots, newest, kinds, _studies(folder, table, roots), variants)
+    others = _others(folder, selection)
+    kinds += tuple(Kind(each.sop_class_uid, each.transfer_syntax_uid, 1) for each in others)
+    studies = _studies(folder, table, roots)
+    return Selected(table, roots, newest, kinds, studies, variants, others)
 
 
 def selected_page(folder: str, selected: Selected, place: Place, limit: int) -> SelectedPage:
@@ -111,6 +116,16 @@ def _kinds(
     return tuple(Kind(*pair, count) for pair, count in counted.items()), bool(flagged)
 
 
+def _others(folder: str, selection: Selection) -> tuple[Instance, ...]:
+    """Well-known colour palettes that are asked for and that nobody has stored."""
+    if not selection.sop_classes & COLOR_PALETTE.stored:
+        return ()
+    there = well_known_palettes()
+    asked = [uid for uid in selection.keys.get("SOPInstanceUID", ()) if uid in there]
+    known = "SELECT 1 FROM instance WHERE sop_instance_uid = ? LIMIT 1"
+    return tuple(there[uid] for uid in asked if not ask(folder, known, (uid,)))
+
+
 def _studies(folder: str, table: str, roots: array[int]) -> array[int]:
     if table == "study":
         return roots
@@ -137,6 +152,9 @@ def _roots(folder: str, table: str, selection: Selection) -> array[int]:
         else:
             conditions.append(f"{_KEYS[keyword]} = ?")
             values.append(texts[0])
+    if selection.sop_classes:
+        conditions.append(f"sop_class_uid IN ({_marks(selection.sop_classes)})")
+        values += selection.sop_classes
     found = array("q")
     for some in _some(wanted) if wanted else ((),):
         tests = [*conditions, *([f"{column} IN ({_marks(some)})"] if some else [])]

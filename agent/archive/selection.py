@@ -30,10 +30,12 @@ class Selection:
     """Values of unique keys by keyword, from the root down to the level of the retrieval.
 
     Of a key above the level there is one value, or none where retrieval is relational.
+    `sop_classes` are the classes of the instances that are meant; empty: all.
     """
 
     level: str
     keys: Mapping[str, tuple[str, ...]]
+    sop_classes: frozenset[str] = frozenset()
 
 
 class Place(NamedTuple):
@@ -57,6 +59,7 @@ class Selected:
 
     `roots` are the rows, in `table`, whose instances are meant; instances above `last` came later
     and are not. With `variants`, some share their UID with an older one, which is passed over.
+    `others` are instances that are not in the index and come last.
     """
 
     table: str
@@ -66,6 +69,7 @@ class Selected:
     studies: array[int]
     """The rows of the studies that are used."""
     variants: bool = False
+    others: tuple[Instance, ...] = ()
 
     @property
     def total(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agent.archive.decision import Receiver
+    from agent.archive.inventory_requests import InventoryState
     from agent.archive.matching_rules import MatchingRules
     from agent.archive.settings import ArchiveSettings
     from agent.archive.worklist_entry import WorklistPage
@@ -21,6 +22,8 @@ _QUESTIONS = {
     "destinations": "agent.archive.reader_worker",
     "corrections": "agent.archive.reader_worker",
     "query_page": "agent.archive.query_worker",
+    "repository_page": "agent.archive.repository_query",
+    "object_query_page": "agent.archive.object_query",
     "candidates": "agent.archive.candidates",
     "step": "agent.archive.procedure_steps",
     "steps": "agent.archive.procedure_steps",
@@ -92,6 +95,39 @@ def forget_entries(
     from agent.archive import worklist_forgetting
 
     return worklist_forgetting.forget_entries(folder, titles, own_before, others_before)
+
+
+def change_inventories(folder: str, change: str, *arguments: Any) -> Any:
+    """One of the functions of `agent.archive.inventory_requests`, by its name."""
+    from agent.archive import inventory_requests
+
+    return getattr(inventory_requests, change)(folder, *arguments)
+
+
+def append_inventory_records(
+    folder: str, state: InventoryState, retrieve_title: str, largest: int
+) -> InventoryState:
+    """See `agent.archive.inventory_writing.append_records`."""
+    from agent.archive import inventory_writing
+
+    return inventory_writing.append_records(folder, state, retrieve_title, largest)
+
+
+def write_inventory(
+    folder: str,
+    state: InventoryState,
+    completion: str,
+    retrieve_title: str,
+    version: str,
+    *,
+    descriptors: list[int],
+) -> None:
+    """See `agent.archive.inventory_writing.write_inventory`."""
+    from agent.archive import inventory_writing
+
+    inventory_writing.write_inventory(
+        folder, state, completion, retrieve_title, version, descriptors=descriptors
+    )
 
 
 def sync(*, descriptors: list[int]) -> None:

@@ -61,6 +61,7 @@ _ROWS = (
     Command("find", ONE_ACT, "patients, studies, series, instances (C-FIND)", "agent.cli.find"),
     Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),
     Command("commit", ONE_ACT, "ask a peer to commit to objects", "agent.cli.commit"),
+    Command("inventory", ONE_ACT, "have a peer make an inventory of itself", "agent.cli.inventory"),
     Command(
         "log-event",
         ONE_ACT,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
-from agent.archive.information_model import MODELS
+from agent.archive.information_model import MODELS, REPOSITORY
+from agent.archive.object_models import OBJECT_MODEL_NAMES
 from agent.cli.attribute_words import put_key
+from agent.cli.finding import print_line, print_table, said
+from agent.cli.finding_objects import find_and_print
 from agent.cli.options import add_peer_options
 from agent.cli.requestor import associate
 from agent.dataset.attributes import Attributes
-from agent.dataset.json_model import to_json
 from agent.errors import ConfigurationError, LocalError, PeerError
 from agent.loop import Loop
 from agent.network.negotiation import propose
-from agent.network.status import SUCCESS, status_text
 from agent.services.query import (
     MODEL_NAMES,
     Options,
@@ -25,7 +26,8 @@ from agent.services.query import (
     query_extended,
     query_need,
 )
-from agent.services.query_request import RETURN_KEYS, QueryResult, find, query_identifier
+from agent.services.query_request import RETURN_KEYS, find, query_identifier
+from agent.services.repository_query_request import find_in_pieces
 
 _SWITCHES = {
     "relational": "keys of any level, without one study or series being named",
@@ -77,10 +79,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        choices=tuple(MODEL_NAMES),
-        help="information model (default: study; patient at the PATIENT level)",
+        choices=(*MODEL_NAMES, *OBJECT_MODEL_NAMES),
+        help="information model (default: study; patient at the PATIENT level); those of objects"
+        " without a patient have no levels",
     )
     parser.add_argument("--most", metavar="N", type=int, default=0, help="cancel after so many")
+    parser.add_argument(
+        "--piece",
+        metavar="N",
+        type=int,
+        default=10_000,
+        help="records asked for at a time with --model repository (default %(default)s)",
+    )
     for name, meaning in _SWITCHES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=meaning)
     parser.add_argument(
@@ -104,13 +114,19 @@ def run(options: argparse.Namespace) -> int:
     keys = Attributes()
     for word in options.keys:
         put_key(keys, word)
+    if model in OBJECT_MODEL_NAMES:
+        return _run(find_and_print(options, keys))
     for keyword in RETURN_KEYS[options.level]:
         # Below the patients of a Patient Root these are keys of a higher level.
-        is_above = model != "study" and keyword in RETURN_KEYS["PATIENT"]
+        is_above = model not in ("study", "repository") and keyword in RETURN_KEYS["PATIENT"]
         if keyword not in keys and (options.level == "PATIENT" or not is_above):
             keys.set(keyword)
+    return _run(_find(options, MODEL_NAMES[model], keys))
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
     try:
-        return Loop().run(_find(options, MODEL_NAMES[model], keys))
+        return Loop().run(work)
     except LocalError as error:
         raise ConfigurationError(str(error), way_out=error.way_out) from error
 
@@ -144,60 +160,28 @@ async def _find(options: argparse.Namespace, sop_class: str, keys: Attributes) -
             print(f"{options.called} does not agree to --{name}", file=sys.stderr)
     if agreed.timezone:
         identifier.set("TimezoneOffsetFromUTC", time.strftime("%z"))
-    result = await find(
-        association,
-        sop_class,
-        identifier,
-        most=options.most,
-        post_filter=not options.unfiltered,
-        on_match=_print_line if options.json else None,
-    )
+    how: dict[str, Any] = {
+        "most": options.most,
+        "post_filter": not options.unfiltered,
+        "on_match": print_line if options.json else None,
+    }
+    if sop_class == REPOSITORY.find:
+        result = await find_in_pieces(association, identifier, options.piece, **how)
+    else:
+        result = await find(association, sop_class, identifier, **how)
     await association.release()
     if not options.json:
-        _print_table(result.matches, _COLUMNS[options.level], keys, sop_class)
-    return _said(options, result)
+        print_table(result.matches, _columns(_COLUMNS[options.level], keys, sop_class))
+    return said(options, result)
 
 
-def _print_line(match: Attributes) -> None:
-    print(json.dumps(to_json(match), ensure_ascii=False))
-
-
-def _print_table(
-    matches: Sequence[Attributes], columns: Sequence[str], keys: Attributes, sop_class: str
-) -> None:
+def _columns(columns: Sequence[str], keys: Attributes, sop_class: str) -> list[str]:
     """The columns of the level, and the keys that were asked for besides."""
     from agent.dataset import tags
 
-    if not matches:
-        return
     usual = {tags.from_text(each) for level in RETURN_KEYS.values() for each in level}
     usual |= {tags.from_text(each.unique) for each in MODELS[sop_class].levels}
     names = [each for each in columns if each in keys]
-    names += [tags.keyword_of(tag) for tag in keys if tag not in usual and keys[tag].vr != "SQ"]
-    rows = [tuple(names)]
-    rows += [tuple("\\".join(each.texts(name)) or "-" for name in names) for each in matches]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(names))]
-    for row in rows:
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        )
-
-
-def _said(options: argparse.Namespace, result: QueryResult) -> int:
-    """What is to be known besides the matches, on the other stream; the exit status."""
-    remarks = []
-    if result.dropped:
-        remarks.append(f"{result.dropped} answers did not match and were left out")
-    if result.uncertain:
-        remarks.append(f"{result.uncertain} answers cannot be compared: their character set")
-    if result.optional_keys_ignored:
-        remarks.append(f"{options.called} does not support all of these keys")
-    if result.truncated:
-        remarks.append(f"stopped after {options.most}; there is more")
-    for each in remarks:
-        print(each, file=sys.stderr)
-    if not result.truncated and result.response.status != SUCCESS:
-        said = f"{status_text(result.response.status)} {result.response.comment}".rstrip()
-        print(f"{options.called}: {said}", file=sys.stderr)
-        return 1
-    return 0
+    return names + [
+        tags.keyword_of(tag) for tag in keys if tag not in usual and keys[tag].vr != "SQ"
+    ]

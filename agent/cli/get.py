@@ -92,6 +92,7 @@ class _Get:
     async def run(self) -> int:
         report, cancel = self._report, Event()
         classes = tuple(_uid_of(each) for each in self._options.sop_class)
+        classes = classes or tuple(retrieving.MODELS[self._options.model].stored)
         async with TaskGroup() as group:
             interrupt = group.start(retrieving.cancel_on_interrupt(cancel), "interrupt")
             if self._options.check:

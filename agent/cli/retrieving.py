@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agent.archive.information_model import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT
+from agent.archive.object_models import OBJECT_MODEL_NAMES
 from agent.cli.attribute_words import attributes_of
 from agent.cli.options import add_peer_options
 from agent.dataset.attributes import Attributes
@@ -28,6 +29,7 @@ MODELS = {
     "patient-study-only": PATIENT_STUDY_ONLY,
     "instance": COMPOSITE_INSTANCE_ROOT,
     "without-bulk-data": WITHOUT_BULK_DATA,
+    **OBJECT_MODEL_NAMES,
 }
 
 _LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE", "FRAME")
@@ -78,6 +80,13 @@ def model_name(options: argparse.Namespace) -> str:
     """The model that is meant."""
     of_level = {"PATIENT": "patient", "FRAME": "instance"}
     chosen: str = options.model or of_level.get(options.level, "study")
+    if MODELS[chosen].stored:
+        if options.check:
+            raise ConfigurationError(
+                f"--check asks for instances of patients, and {chosen} is no model of these",
+                way_out="Leave it out: what is wanted is named by UID, and compared.",
+            )
+        options.level = "IMAGE"
     return chosen
 
 
@@ -188,7 +197,7 @@ def again(
     """Identifiers at IMAGE level for what is missing; none where its places are not known."""
     missing = report.missing()
     made: list[Attributes] = []
-    if identifier.text("QueryRetrieveLevel") == "IMAGE":
+    if identifier.text("QueryRetrieveLevel", "IMAGE") == "IMAGE":
         each = identifier.copy()
         each.set("SOPInstanceUID", missing)
         return [each] if missing else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.configuration.key import key, section
-from agent.configuration.kinds import ApplicationEntityTitle, Choice, ListOf
+from agent.configuration.kinds import ApplicationEntityTitle, Choice, ListOf, Text
 
 OPTIONS = ("relational", "date_time", "fuzzy", "timezone", "empty", "multiple")
 """What may be agreed on by extended negotiation (Table C.5-1)."""
@@ -18,6 +18,14 @@ class QueryAnswers:
         "Retrieve AE Title (0008,0054): from whom what is found can be retrieved",
         default="",
         default_text="the entity's own",
+    )
+    file_access: str = key(
+        Text(1024),
+        "URI under which the folder of the archive's files can be read otherwise than by DICOM, "
+        "told in repository queries (PS3.4 C.6.4.1.3)",
+        default="",
+        default_text="not at all",
+        example='"https://archive.example/objects/"',
     )
     options: tuple[str, ...] = key(
         ListOf(Choice(*OPTIONS)),

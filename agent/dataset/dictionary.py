@@ -100,6 +100,7 @@ _ROWS = """
 00080401 LT InventoryPurpose
 00080402 LT InventoryInstanceDescription
 00080403 CS InventoryLevel
+00080404 DT ItemInventoryDateTime
 00080405 CS RemovedFromOperationalUse
 00080406 SQ ReasonForRemovalCodeSequence
 00080407 UR StoredInstanceBaseURI
@@ -128,7 +129,11 @@ _ROWS = """
 0008041E SQ UpdatedMetadataSequence
 0008041F DT StudyUpdateDateTime
 00080422 SQ IncorporatedInventoryInstanceSequence
+00080423 SQ InventoriedStudiesSequence
+00080424 SQ InventoriedSeriesSequence
+00080425 SQ InventoriedInstancesSequence
 00080426 CS InventoryCompletionStatus
+00080427 UL NumberOfStudyRecordsInInstance
 00080428 UV TotalNumberOfStudyRecords
 00080429 UV MaximumNumberOfRecords
 00081010 SH StationName
@@ -697,11 +702,13 @@ _ROWS = """
 00741242 CS SCPStatus
 00741244 CS SubscriptionListStatus
 00741246 CS UnifiedProcedureStepListStatus
+00760001 LO ImplantAssemblyTemplateName
 00760008 SQ ReplacedImplantAssemblyTemplateSequence
 0076000C SQ OriginalImplantAssemblyTemplateSequence
 0076000E SQ DerivationImplantAssemblyTemplateSequence
 00760020 SQ ProcedureTypeCodeSequence
 00760030 LO SurgicalTechnique
+00780001 LO ImplantTemplateGroupName
 00780010 ST ImplantTemplateGroupDescription
 00780020 LO ImplantTemplateGroupIssuer
 00780026 SQ ReplacedImplantTemplateGroupSequence

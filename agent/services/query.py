@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
-from agent.archive.information_model import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT
+from agent.archive.information_model import PATIENT_ROOT, PATIENT_STUDY_ONLY, REPOSITORY, STUDY_ROOT
 from agent.archive.matching_rules import Combination, MatchingRules
 from agent.archive.query_keys import date_times
 from agent.archive.query_records import (
@@ -37,6 +37,7 @@ MODEL_NAMES: Mapping[str, str] = {
     "patient": PATIENT_ROOT.find,
     "study": STUDY_ROOT.find,
     "patient-study-only": PATIENT_STUDY_ONLY.find,
+    "repository": REPOSITORY.find,
 }
 """What a person calls an information model -> the SOP class of its C-FIND."""
 

@@ -1,7 +1,7 @@
 """What a C-MOVE or C-GET is about: the SOP classes, what one asks for, and who performs it.
 
 PS3.4 C.4.2 and C.4.3 with their information models (C.6), the Composite Instance Root (Y) and
-Retrieve Without Bulk Data (Z), whose levels are those of one instance.
+Retrieve Without Bulk Data (Z), whose levels are those of one instance, and non-patient objects.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from agent.archive.information_model import (
     InformationModel,
     Level,
 )
+from agent.archive.object_models import OBJECT_MODEL_NAMES
 from agent.archive.selection import Selection
 from agent.dataset.sop_classes import (
     COMPOSITE_INSTANCE_ROOT_GET,
@@ -54,7 +55,9 @@ class Retrieve(NamedTuple):
 
     @property
     def is_relational(self) -> bool:
-        """Whether relational retrieval can be negotiated for it (C.5.3.1; not Y.5.1, Z.5.1)."""
+        """Whether relational retrieval can be negotiated (C.5.3.1; not Y.5.1, Z.5.1, U.4.2)."""
+        if self.model.stored:
+            return False
         return self.model not in (COMPOSITE_INSTANCE_ROOT, WITHOUT_BULK_DATA)
 
 
@@ -64,6 +67,7 @@ _MODELS = (
     PATIENT_STUDY_ONLY,
     COMPOSITE_INSTANCE_ROOT,
     WITHOUT_BULK_DATA,
+    *OBJECT_MODEL_NAMES.values(),
 )
 RETRIEVES: Mapping[str, Retrieve] = MappingProxyType(
     {

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from agent.archive.object_models import object_selection_of
 from agent.archive.selection import Selection, selection_of
 from agent.configuration.entity import Entity
 from agent.dataset.attributes import Attributes
@@ -92,6 +93,8 @@ class RetrievalProvider:
     def _selection(self, request: IncomingRequest, identifier: Attributes) -> Selection:
         sop_class_uid = request.context.abstract_syntax
         retrieve = RETRIEVES[sop_class_uid]
+        if retrieve.model.stored:
+            return object_selection_of(retrieve.model, identifier)
         agreed = extended_information(request.association, sop_class_uid)[:1] == b"\1"
         relational = retrieve.is_relational and (
             agreed or request.association.peer in self._retrievals.relational_peers

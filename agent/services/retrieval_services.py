@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _OF_INSTANCES = (COMPOSITE_INSTANCE_ROOT_MOVE, COMPOSITE_INSTANCE_ROOT_GET, WITHOUT_BULK_DATA_GET)
 
 
-def _provider(entity: Entity, support: Support) -> ServiceProvider:
+def provider(entity: Entity, support: Support) -> ServiceProvider:
     # Imported where something can be retrieved: most nodes only send what they hold.
     from agent.services.retrieval_provider import RetrievalProvider
 
@@ -59,7 +59,7 @@ def _service(
         roles=("scu", "scp"),
         sop_classes=frozenset((*classes, *retired)),
         default_sop_classes=classes,
-        provider=_provider,
+        provider=provider,
         extended=_extended,
         stores_in_return=get,
     )

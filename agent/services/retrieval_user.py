@@ -121,9 +121,12 @@ def retrieval_identifier(
     """The identifier: the level and unique keys, and nothing else (C.4.2.1.4.1).
 
     Specific Character Set is there only for a Patient ID that needs one. Raises LocalError for
-    keys that are no unique keys of the model, and where our own SCP would refuse it.
+    keys that are no unique keys of the model, and where our own SCP would refuse it. Of
+    non-patient objects there is no level, whatever is given (U.4.2).
     """
     model = RETRIEVES[sop_class_uid].model
+    if model.stored:
+        level = model.levels[0].name
     if model is COMPOSITE_INSTANCE_ROOT and level == "FRAME":
         return _frame_identifier(keys)
     unique = {each.unique for each in model.levels}
@@ -144,6 +147,8 @@ def retrieval_identifier(
         selection_of(model, made, relational=relational)
     except PeerError as error:
         raise LocalError(f"{error.message}.", clause=error.clause) from error
+    if model.stored:
+        made.remove("QueryRetrieveLevel")
     return with_character_set(made)
 
 

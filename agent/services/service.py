@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agent.network.negotiation import ExtendedAnswer
     from agent.services.event_logging import EventLogs
     from agent.services.instance_availability import Availabilities
+    from agent.services.inventory_creation import Inventories
     from agent.services.keeping import Keeper
     from agent.services.media_creation import MediaRequests
     from agent.services.modality_worklist import Worklist
@@ -62,6 +63,9 @@ class Support(Protocol):
     def media_requests_of(self, entity: Entity) -> MediaRequests:
         """Who keeps the media creation requests that are made of this entity."""
 
+    def inventories_of(self, entity: Entity) -> Inventories:
+        """Who makes the inventories that are asked of this entity."""
+
     def retrievals_of(self, entity: Entity) -> Retrievals:
         """Who performs what is retrieved from this entity."""
 
@@ -100,6 +104,9 @@ class StorageSupport:
 
     def media_requests_of(self, entity: Entity) -> MediaRequests:
         raise LocalError("Nobody makes media here.")
+
+    def inventories_of(self, entity: Entity) -> Inventories:
+        raise LocalError("Nobody makes inventories here.")
 
     def retrievals_of(self, entity: Entity) -> Retrievals:
         raise LocalError("Nothing can be retrieved here.")

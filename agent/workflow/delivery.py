@@ -28,7 +28,7 @@ from agent.workflow.turns import Turns
 if TYPE_CHECKING:
     from agent.workflow.errands import Errands
 
-MESSAGES = frozenset(("performed-step", "commitment", "availability"))
+MESSAGES = frozenset(("performed-step", "commitment", "availability", "inventory-creation"))
 """Services of a peer to which messages are sent as errands."""
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.commitments import Item
-from agent.archive.decision import COMMIT, DELIVER, NOTIFY, REPORT, RESULT
+from agent.archive.decision import COMMIT, DELIVER, INVENTORY, NOTIFY, REPORT, RESULT
 from agent.archive.records import Job
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
@@ -56,7 +56,7 @@ from agent.workflow.settlement import retry_or_hold
 from agent.workflow.step_report import StepReport
 from agent.workflow.turns import Turns
 
-KINDS = (REPORT, NOTIFY, COMMIT, RESULT)
+KINDS = (REPORT, NOTIFY, COMMIT, RESULT, INVENTORY)
 _MOST_AT_ONCE = 200
 _ON_THEIR_WAY = "its objects are not delivered yet"
 _LOOKED_AT_EACH = 5.0
@@ -232,6 +232,10 @@ class Errands:
         try:
             if kind == RESULT:
                 response = await self._report_result(archive, association, job)
+            elif kind == INVENTORY:
+                from agent.workflow.inventory_events import report_event
+
+                response = await report_event(association, job.payload)
             else:
                 report = StepReport.unpack(job.payload)
                 if report.operation == "available" and await self._awaits(archive, report):
@@ -370,4 +374,9 @@ def _needs_of(jobs: list[Job]) -> tuple[list[ContextNeed], list[RoleSelection]]:
             roles.append(
                 RoleSelection(STORAGE_COMMITMENT_PUSH_MODEL, scu=COMMIT in kinds, scp=True)
             )
+    if INVENTORY in kinds:
+        from agent.services.inventory_creation import REPORTER, inventory_need
+
+        needs.append(inventory_need())
+        roles.append(REPORTER)
     return needs, roles

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from agent.archive.archive import Archive
+from agent.archive.object_models import OBJECT_MODELS
 from agent.archive.query_records import Place, QueryPage, Question
 from agent.configuration.configuration import Configuration
+from agent.dataset.sop_classes import REPOSITORY_QUERY
 
 
 class ArchiveQueries:
@@ -19,4 +21,8 @@ class ArchiveQueries:
         return found is not None and found.quirks.relational_unnegotiated
 
     async def page(self, question: Question, after: Place, most: int) -> QueryPage:
+        if question.sop_class_uid in OBJECT_MODELS:
+            return await self._archive.object_query_page(question, after, most)
+        if question.sop_class_uid == REPOSITORY_QUERY:
+            return await self._archive.repository_page(question, after, most)
         return await self._archive.query_page(question, after, most)

@@ -58,3 +58,35 @@ def write(path: Path, instance: Dataset) -> None:
     instance.file_meta.MediaStorageSOPClassUID = instance.SOPClassUID
     instance.file_meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
     instance.save_as(path, enforce_file_format=True)
+
+
+def multiply(folder: Path, studies: int) -> None:
+    """Add so many studies of one instance each: rows alone, without files."""
+    index = Index.open(folder)
+    index.execute("PRAGMA synchronous = OFF")
+    numbers = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT ?)"
+    columns = {
+        table: [row[1] for row in index.execute(f"PRAGMA table_info({table})").fetchall()]
+        for table in ("study", "series", "instance")
+    }
+    uid = "'1.2.8.' || n"
+    new = {
+        "study": {"id": "n + 100000", "study_instance_uid": uid, "series": "1", "instances": "1"},
+        "series": {"id": "n + 100000", "study": "n + 100000", "series_instance_uid": uid},
+        "instance": {
+            "id": "n + 100000",
+            "study": "n + 100000",
+            "series": "n + 100000",
+            "sop_instance_uid": uid,
+        },
+    }
+    with index.transaction():
+        for table, names in columns.items():
+            values = ", ".join(new[table].get(each, f"{table}.{each}") for each in names)
+            index.execute(
+                f"INSERT INTO {table} {numbers} SELECT {values} FROM number, {table}"
+                f" WHERE {table}.id = (SELECT min(id) FROM {table})",
+                (studies,),
+            )
+        index.set_state("last_number", studies + 100000)
+    index.close()

@@ -31,7 +31,18 @@ VOCABULARY = Vocabulary(
         ),
         **{
             name: ServiceTerm(name, ("scp", "scu"))
-            for name in ("query", "move", "get", "commitment", "worklist", "mpps", "print")
+            for name in (
+                "query",
+                "move",
+                "get",
+                "instance-move",
+                "instance-get",
+                "get-without-bulk-data",
+                "commitment",
+                "worklist",
+                "mpps",
+                "print",
+            )
         },
         "relevant-patient": ServiceTerm("relevant-patient", ("scu",)),
     },
