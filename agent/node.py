@@ -274,14 +274,11 @@ class Node:
         return NodeSupport(self, configuration, keepers, *implementation, size)
 
     def retrievals_of(self, entity: Entity, configuration: Configuration) -> Retrievals:
-        """Who performs what is retrieved from an entity."""
-        # Imported where something can be retrieved.
+        """Who performs what is retrieved from an entity; imported where there may be something."""
         from agent.workflow.retrieval import EntityRetrievals
 
-        archive = self.archives[entity.archive]
-        return EntityRetrievals(
-            entity, configuration, archive, self._resolve, self._turns, self._codecs
-        )
+        shared = (self._resolve, self._turns, self._codecs)
+        return EntityRetrievals(entity, configuration, self.archives[entity.archive], *shared)
 
     def _wake(self) -> None:
         if self.delivery is not None:

@@ -171,8 +171,8 @@ class Report:
         if lacking and not missing:
             print(f"{lacking} objects that the peer says it sent did not come", file=sys.stderr)
         text = status_text(last.response.status)
-        said = f"{text} {last.response.comment}".rstrip()
-        print("; ".join(each for each in (self._sum(counts), said) if each))
+        answer = f"{text} {last.response.comment}".rstrip()
+        print("; ".join(each for each in (self._sum(counts), answer) if each))
         return self.exit_status()
 
     def _sum(self, counts: Counts) -> str:

@@ -161,9 +161,14 @@ class MediaWatch:
         await self.let_out(seen)
         return seen.summary()
 
+    @property
+    def folder(self) -> Path:
+        """Below it media are mounted."""
+        return Path(self._configuration().node.state, "media").absolute()
+
     async def mount(self, seen: SeenMedium, *, writable: bool) -> None:
         """For writing too if it can be. Raises MediaError where it cannot be read."""
-        folder = Path(self._configuration().node.state, "media", _name_of(seen.medium))
+        folder = self.folder / _name_of(seen.medium)
         step = _mount_to_write if writable else removable.mount
         try:
             seen.mounted = await self._pool.call(step, seen.medium, str(folder))
@@ -212,6 +217,7 @@ class _TableWatch:
         table = self._table
         try:
             driver = removable.open_driver(table.kind, **table.settings)
+            driver.mounted_below = str(self._watch.folder)
             driver.open()
         except MediaError as error:
             raise DeviceError(str(error)) from error

@@ -183,6 +183,10 @@ class Space(NamedTuple):
 class RemovableMedia(ABC):
     """The media of this machine. Memory: what is known of each; some hundred bytes."""
 
+    mounted_below: str = ""
+    """The folder below which the owner mounts media; what is mounted there, by the owner's former
+    life too, is no part of the running system wherever that folder lies. Set before `open()`."""
+
     @abstractmethod
     def open(self) -> None:
         """Begin; what is there already comes as events. Raises WrongSettings. May block shortly.

@@ -175,7 +175,8 @@ class BlockDevices(RemovableMedia):
         family = [each for each in self._devices.values() if disk in (each.path, each.parent)]
         numbers = {each.number for each in family}
         for mount in mounts.mounts():
-            if mount.number in numbers and mount.is_of_the_system:
+            is_ours = self.mounted_below and mount.path.startswith(f"{self.mounted_below}/")
+            if mount.number in numbers and mount.is_of_the_system and not is_ours:
                 return f"the running system lies on its disk ({mount.path})"
         if any(each.node in mounts.swap_nodes() for each in family):
             return "the running system swaps to its disk"

@@ -219,9 +219,16 @@ def test_the_disk_of_the_running_system_is_never_touched(
     real = mounts.mounts
     table = tmp_path / "mountinfo"
     monkeypatch.setattr(block_devices.mounts, "mounts", lambda: real(table))
-    for path, is_taken in (("/", False), ("/boot/firmware", False), ("/media/x", True)):
+    for path, is_taken in (
+        ("/", False),
+        ("/boot/firmware", False),
+        ("/var/lib/gantry/mediax", False),
+        ("/var/lib/gantry/media/X-1", True),
+        ("/media/x", True),
+    ):
         table.write_text(line.format(path))
         media = BlockDevices(rules=({"serial": "S1"},))
+        media.mounted_below = "/var/lib/gantry/media"
         media.open()
         events = told(media)
         assert len(media.media) == (2 if is_taken else 0), events
