@@ -95,8 +95,8 @@ class Matching:
         def holds(held: Sequence[Attributes]) -> bool:
             if not held:
                 return unknown
-            # C.2.2.2.6: all keys of the item, in the same item.
-            return any(all_hold(conditions, item) for item in held)
+            # C.2.2.2.6: all keys of the item, in the same item. Text has none, whatever is asked.
+            return any(isinstance(item, Attributes) and all_hold(conditions, item) for item in held)
 
         return holds
 

@@ -66,7 +66,11 @@ def read_identifier(question: Question) -> QueryIdentifier:
     for tag in attributes:
         if tag in NEVER_KEYS or tag in keys.ALWAYS_ANSWERED:
             continue
-        owner = keys.table_of(tag, attributes[tag].vr, table)
+        vr = attributes[tag].vr
+        owner = keys.table_of(tag, vr, table)
+        if (vr == "SQ") != (tags.dictionary_value_representation(tag) == "SQ"):
+            # A sequence that says it is text, or the other way round: no key of ours.
+            owner = None
         owner_depth = None if owner is None else keys.level_of(owner, model)
         if owner is None or owner_depth is None or owner_depth > depth:
             complete = False

@@ -25,6 +25,8 @@ RANGE, UIDS, GENERAL = (
     "GeneralMatchingSequence",
 )
 _MECHANISMS = "ExtendedMatchingMechanisms"
+_VALUES = {RANGE: ("DA", "DT", "TM"), UIDS: ("UI",)}
+"""What the keys of a sequence are, where not any."""
 
 
 class Scope(NamedTuple):
@@ -56,7 +58,7 @@ def scope_of(information: Attributes) -> tuple[Scope, Outcome]:
         for item in asked.items_of(sequence)[:1]:
             for tag in item:
                 key = item[tag]
-                if table_of(tag, key.vr, STUDY) not in (PATIENT, STUDY):
+                if not _is_supported(tag, key.vr, sequence):
                     unsupported.append(tag)
                     continue
                 kept.put(tag, key)
@@ -69,6 +71,14 @@ def scope_of(information: Attributes) -> tuple[Scope, Outcome]:
         comment = "Keys that are not supported for matching"
         return scope, Outcome(KEYS_NOT_SUPPORTED, comment, tuple(sorted(set(unsupported))))
     return scope, Outcome()
+
+
+def _is_supported(tag: int, vr: str, sequence: str) -> bool:
+    """Whether the studies can be asked for it, and in this sequence (Table KK.2-1)."""
+    known = tags.dictionary_value_representation(tag)
+    if table_of(tag, vr, STUDY) not in (PATIENT, STUDY) or (vr == "SQ") != (known == "SQ"):
+        return False
+    return vr in _VALUES.get(sequence, (vr,))
 
 
 def _ranged(key: Attribute) -> Attribute:

@@ -74,7 +74,7 @@ class InventoryDesk:
         *,
         largest: int = _LARGEST,
     ) -> None:
-        """`wake` is told of a peer that there are events for it."""
+        """`wake` is told of a peer that there are events for it; of "", objects to deliver."""
         self.configuration = configuration
         self.archives = archives
         self.pool = pool
@@ -253,6 +253,8 @@ class Production:
             raise StorageError(
                 f"The inventory cannot be stored: {verdict.comment}.", value=verdict.status
             )
+        if verdict.jobs:
+            self._desk.wake("")
         parts = (*state.parts, Part(uid, state.waiting))
         return state._replace(parts=parts, waiting=0, written=0, next_uid=new_uid())
 

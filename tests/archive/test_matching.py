@@ -195,3 +195,10 @@ def test_a_month_ends_with_its_last_day() -> None:
         bounds = interval("DT", f"2026{month:02}")
         assert bounds is not None
         assert bounds[1].month == month
+
+
+@pytest.mark.parametrize("rules", [QUERY, WORKLIST])
+def test_a_key_that_says_it_is_a_sequence_does_not_match_text(rules: MatchingRules) -> None:
+    keys = Attributes()
+    keys.set("PatientName", [{"PatientID": "1"}], vr="SQ")
+    assert not Matching(keys, rules).matches(Attributes(PatientName="Doe^Jane"))

@@ -312,6 +312,10 @@ def test_line_145_states_change_as_asked_and_outlive_a_restart(
         node.kill()
     with node:
         assert act(node, RESUME, follow(first.TransactionUID)).Status == 0
+        # And once more, while it is at work.
+        time.sleep(0.4)
+        node.kill()
+    with node:
         kept = follow(second.TransactionUID, RetainInstances="Y")
         assert act(node, CANCEL, kept).Status == 0
         gone = follow(third.TransactionUID, RetainInstances="N")

@@ -57,6 +57,7 @@ class Asker:
 
     def __init__(self, port: int, *, relational: bool = True, implicit: bool = False) -> None:
         self._port = port
+        self.strange = Dataset()
         self._entity = AE(ae_title="ASKER")
         syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         self._entity.add_requested_context(REPOSITORY, syntax)
@@ -71,6 +72,7 @@ class Asker:
         """The final status, and the matches."""
         identifier = Dataset()
         identifier.QueryRetrieveLevel = level
+        identifier.update(self.strange)
         for keyword, value in keys.items():
             setattr(identifier, keyword, value)
         association = self._entity.associate(
@@ -162,6 +164,18 @@ def test_an_invalid_prior_record_key_is_refused(node: NodeProcess, key: bytes) -
     _, series = asker.ask("SERIES", SeriesInstanceUID="", RecordKey=None)
     status, _ = asker.ask("STUDY", StudyInstanceUID="", PriorRecordKey=series[-1].RecordKey)
     assert status == 0xA710, "a key of another level"
+
+
+def test_text_that_says_it_is_a_sequence_is_no_key_of_ours(node: NodeProcess) -> None:
+    item = Dataset()
+    item.PatientID = "P1"
+    strange = Dataset()
+    strange.add_new(0x00100010, "SQ", [item])
+    asker = Asker(node.port)
+    asker.strange = strange
+    status, found = asker.ask("STUDY", StudyInstanceUID="", RecordKey=None)
+    assert (status, len(found)) == (0, STUDIES)
+    assert all("PatientName" not in each for each in found)
 
 
 def test_no_record_is_asked_for(node: NodeProcess) -> None:
