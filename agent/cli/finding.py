@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from agent.dataset.attributes import Attributes
 from agent.dataset.json_model import to_json
 from agent.network.status import SUCCESS, status_text
-from agent.services.query_request import QueryResult
+from agent.services.filtered_find import QueryResult
 
 
 def print_line(match: Attributes) -> None:

@@ -11,13 +11,11 @@ from agent.dataset import tags
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import LocalError
-from agent.network.association import Association, Response
-from agent.network.status import SUCCESS
-from agent.services.finding import c_find
+from agent.network.association import Association
+from agent.services.filtered_find import QueryResult, filtered_find
 from agent.services.object_query import agreed_on
-from agent.services.post_filter import PostFilter, Verdict
+from agent.services.post_filter import PostFilter
 from agent.services.query import Options
-from agent.services.query_request import QueryResult
 
 
 def object_identifier(
@@ -60,23 +58,7 @@ async def find_objects(
     """Ask, and gather what matches, as `agent.services.query_request.find` does."""
     fuzzy, timezone = agreed_on(association, sop_class_uid)
     check = PostFilter(identifier, Options(fuzzy=fuzzy, timezone=timezone)) if post_filter else None
-    result = QueryResult(Response(SUCCESS))
-
-    def take(match: Attributes) -> bool:
-        verdict = check.verdict(match) if check is not None else Verdict.MATCHES
-        if verdict is Verdict.DIFFERS:
-            result.dropped += 1
-            return False
-        result.uncertain += verdict is Verdict.UNCERTAIN
-        if on_match is None:
-            result.matches.append(match)
-        else:
-            on_match(match)
-        return True
-
     name = f"queries of the {OBJECT_MODELS[sop_class_uid].name} model"
-    found = await c_find(association, sop_class_uid, identifier, most=most, accept=take, name=name)
-    result.response = found.response
-    result.truncated = found.truncated
-    result.optional_keys_ignored = found.optional_keys_ignored
-    return result
+    return await filtered_find(
+        association, sop_class_uid, identifier, check, name, most=most, on_match=on_match
+    )

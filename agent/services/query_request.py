@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from agent.archive.information_model import MODELS, InformationModel
 from agent.archive.matching import NEVER_KEYS
@@ -12,9 +11,9 @@ from agent.dataset import tags
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import LocalError
-from agent.network.association import Association, Response
-from agent.services.finding import c_find
-from agent.services.post_filter import PostFilter, Verdict
+from agent.network.association import Association
+from agent.services.filtered_find import QueryResult, filtered_find
+from agent.services.post_filter import PostFilter
 from agent.services.query import agreed_options
 
 RETURN_KEYS: dict[str, tuple[str, ...]] = {
@@ -116,23 +115,6 @@ def _check_hierarchical(model: InformationModel, depth: int, keys: Attributes) -
             )
 
 
-@dataclass(slots=True)
-class QueryResult:
-    """What a query came to.
-
-    `truncated`: it was stopped at the most that was asked for. `dropped` counts responses that did
-    not match what was asked, and `uncertain` those kept although their character set cannot hold
-    what was asked. `optional_keys_ignored`: the peer said that it does not support all keys (FF01).
-    """
-
-    response: Response
-    matches: list[Attributes] = field(default_factory=list)
-    truncated: bool = False
-    dropped: int = 0
-    uncertain: int = 0
-    optional_keys_ignored: bool = False
-
-
 async def find(
     association: Association,
     sop_class_uid: str,
@@ -142,31 +124,11 @@ async def find(
     post_filter: bool = True,
     on_match: Callable[[Attributes], None] | None = None,
 ) -> QueryResult:
-    """Ask, and gather what matches; at `most` matches (0: no bound) the query is cancelled.
-
-    Peers pass over keys that they do not support, and not all say so: what they answer is matched
-    again, as far as that is safe (`agent.services.post_filter`). With `on_match` matches go there
-    and are not kept. Raises PeerError as `c_find` does.
-    """
+    """Ask, and gather what matches, as `agent.services.filtered_find` does; answers are matched
+    again, as far as that is safe, if they are to be."""
     options = agreed_options(association, sop_class_uid)
     check = PostFilter(identifier, options) if post_filter else None
-    result = QueryResult(Response(0))
-
-    def take(match: Attributes) -> bool:
-        verdict = check.verdict(match) if check is not None else Verdict.MATCHES
-        if verdict is Verdict.DIFFERS:
-            result.dropped += 1
-            return False
-        result.uncertain += verdict is Verdict.UNCERTAIN
-        if on_match is None:
-            result.matches.append(match)
-        else:
-            on_match(match)
-        return True
-
     name = f"queries of the {MODELS[sop_class_uid].name}"
-    found = await c_find(association, sop_class_uid, identifier, most=most, accept=take, name=name)
-    result.response = found.response
-    result.truncated = found.truncated
-    result.optional_keys_ignored = found.optional_keys_ignored
-    return result
+    return await filtered_find(
+        association, sop_class_uid, identifier, check, name, most=most, on_match=on_match
+    )

@@ -10,7 +10,8 @@ from agent.dataset.sop_classes import REPOSITORY_QUERY
 from agent.errors import PeerError
 from agent.network.association import Association, Response
 from agent.network.status import SUCCESS
-from agent.services.query_request import QueryResult, find
+from agent.services.filtered_find import QueryResult
+from agent.services.query_request import find
 from agent.services.repository_query import RESPONSE_LIMIT_REACHED
 
 _RECORD_KEY = "RecordKey"
