@@ -33,6 +33,7 @@ from agent.support import NodeSupport, WakingKeeper
 from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
+from agent.workflow.fetch_desk import FetchDesk
 from agent.workflow.intake import Intake
 from agent.workflow.media_desk import MediaDesk
 from agent.workflow.memory_watch import MemoryWatch
@@ -87,6 +88,14 @@ class Node:
             self.worklist,
             template,
             pool,
+            self.wake_errands,
+        )
+        self.fetching = FetchDesk(
+            lambda: self.configuration,
+            self.archives,
+            self._resolve,
+            self._turns,
+            lambda: self.associations,
             self.wake_errands,
         )
         self._notifier = ServiceNotifier()
@@ -174,6 +183,7 @@ class Node:
             ("exports", self.desk.run_exports),
             ("media", self._watch_media),
             ("media creation", self.desk.run_creation),
+            ("fetches", self.fetching.run),
         ):
             group.start(supervised(run, name), name)
 
@@ -246,7 +256,7 @@ class Node:
                 keeper = OnwardKeeper(
                     keeper, entity, peer, configuration, self._resolve, self._turns
                 )
-            keepers[entity.name] = keeper
+            keepers[entity.name] = self.fetching.keeper(keeper, entity, configuration)
         size = configuration.limits.object_size
         return NodeSupport(self, configuration, keepers, *implementation, size)
 
@@ -336,6 +346,7 @@ class Node:
         self.intake.reload(fresh)
         self.worklist.reload()
         self.desk.reload()
+        self.fetching.reload()
         self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()

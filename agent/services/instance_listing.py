@@ -46,12 +46,7 @@ async def list_instances(association: Association, keys: Attributes) -> dict[str
     )
     found: dict[str, Listed] = {}
     for study in filter(None, studies):
-        series = series_asked or tuple(
-            each.text("SeriesInstanceUID")
-            for each in await _find(
-                association, "SERIES", StudyInstanceUID=study, SeriesInstanceUID=""
-            )
-        )
+        series = series_asked or await list_series(association, study)
         for one in filter(None, series):
             for each in await _find(
                 association,
@@ -65,6 +60,12 @@ async def list_instances(association: Association, keys: Attributes) -> dict[str
                 if uid and (not instances_asked or uid in instances_asked):
                     found[uid] = Listed(study, one, each.text("SOPClassUID"))
     return found
+
+
+async def list_series(association: Association, study: str) -> tuple[str, ...]:
+    """The Series Instance UIDs of a study. Raises PeerError when the peer does not answer."""
+    found = await _find(association, "SERIES", StudyInstanceUID=study, SeriesInstanceUID="")
+    return tuple(each.text("SeriesInstanceUID") for each in found)
 
 
 async def _find(association: Association, level: str, **keys: str) -> list[Attributes]:

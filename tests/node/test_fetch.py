@@ -1,0 +1,211 @@
+"""Retrieval as a job of the node: from archives of others into ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.errors import LocalError
+from tests.checklists.retrieving import MR, Made, store
+from tests.cli_of import gantry
+from tests.node.running import NodeProcess, free_port
+from tests.peers.dcmtk import DcmtkQueryRetrieveScp, storescu
+from tests.peers.orthanc import Orthanc
+from tests.peers.process import wait_until
+
+pytestmark = pytest.mark.peer
+
+STUDY, OTHER = "1.2.826.0.1.3680043.9.31", "1.2.826.0.1.3680043.9.32"
+OBJECTS = [
+    *(Made(f"{STUDY}.{n}", STUDY) for n in range(1, 5)),
+    Made(f"{OTHER}.1", OTHER, MR),
+]
+QUICK = '[peer.retry]\nfirst = "0.2 s"\nlongest = "0.5 s"\n'
+
+
+def source(name: str, port: int, services: str, more: str = "", title: str = "") -> str:
+    """A peer that can be retrieved from."""
+    return (
+        f'[[peer]]\nname = "{name}"\ntitle = "{title or name}"\nservices = [{services}]\n'
+        f'addresses = ["127.0.0.1:{port}"]\n{QUICK}{more}'
+    )
+
+
+def over(node: NodeProcess, number: int, seconds: float = 20.0) -> dict[str, Any]:
+    """The retrieval when it is over."""
+    end = time.monotonic() + seconds
+    while True:
+        (found,) = [each for each in node.ask("fetch-list")["items"] if each["id"] == number]
+        if found["state"] != "IN PROGRESS":
+            return dict(found)
+        assert time.monotonic() < end, (found, node.log[-3000:])
+        time.sleep(0.05)
+
+
+def fetch(node: NodeProcess, peer: str, study: str, **more: Any) -> dict[str, Any]:
+    """Ask for one, and wait for its end."""
+    (begun,) = node.ask("fetch-begin", peer=peer, studies=[study], **more)["items"]
+    return over(node, begun["id"])
+
+
+def stored(node: NodeProcess, study: str) -> set[str]:
+    """The instances of a study that the node has."""
+    try:
+        items = node.ask("instances", study_instance_uid=study)["items"]
+    except LocalError:
+        return set()
+    return {uid for _, uid in items}
+
+
+def delete(node: NodeProcess, uid: str) -> None:
+    node.ask("delete", level="study", uid=uid, force=True)
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[DcmtkQueryRetrieveScp]:
+    peer = DcmtkQueryRetrieveScp(
+        tmp_path_factory.mktemp("far"), move_destinations={"GANTRY": ("127.0.0.1", port)}
+    )
+    with peer:
+        store(peer.port, OBJECTS, window=1, called=peer.ae_title)
+        yield peer
+
+
+@pytest.fixture(scope="module")
+def node(
+    tmp_path_factory: pytest.TempPathFactory, archive: DcmtkQueryRetrieveScp, port: int
+) -> Iterator[NodeProcess]:
+    """Takes only what it asked for."""
+    node = NodeProcess(tmp_path_factory.mktemp("near"), accept='calling = "any"\nsolicited = true')
+    node.port = port
+    node.write(
+        source("FAR", archive.port, '"query", "move"', title="QRSCP")
+        + source("AWAY", free_port(), '"query", "get"')
+        + source("SENDS", archive.port, '"storage"')
+    )
+    with node:
+        yield node
+
+
+@pytest.mark.parametrize("services", ['"query", "move"', '"query", "move", "get"', '"move"'])
+def test_a_study_a_series_and_instances_come_whole(
+    node: NodeProcess, archive: DcmtkQueryRetrieveScp, services: str
+) -> None:
+    node.write(
+        source("FAR", archive.port, services, title="QRSCP")
+        + source("AWAY", free_port(), '"query", "get"')
+        + source("SENDS", archive.port, '"storage"')
+    )
+    node.reload()
+    peer = "FAR"
+    wanted = {each.uid for each in OBJECTS[:4]}
+    done = fetch(node, peer, STUDY)
+    assert (done["state"], done["done"], done["expected"]) == ("COMPLETED", 4, 4), done
+    assert stored(node, STUDY) == wanted
+    delete(node, STUDY)
+    done = fetch(node, peer, STUDY, series=f"{STUDY}.1", instances=[f"{STUDY}.2", f"{STUDY}.3"])
+    assert done["state"] == "COMPLETED", done
+    assert stored(node, STUDY) == {f"{STUDY}.2", f"{STUDY}.3"}
+    if "query" in services:
+        # Only what is missing is asked for, by name.
+        done = fetch(node, peer, STUDY, series=f"{STUDY}.1")
+        assert (done["state"], done["done"]) == ("COMPLETED", 4) and stored(node, STUDY) == wanted
+    delete(node, STUDY)
+
+
+def test_ic_27_what_no_retrieval_waits_for_is_refused_and_not_kept(
+    node: NodeProcess, archive: DcmtkQueryRetrieveScp, tmp_path: Path
+) -> None:
+    fetch(node, "FAR", OTHER)
+    path = tmp_path / "unasked.dcm"
+    path.write_bytes(node.objects()[0].read_bytes())
+    delete(node, OTHER)
+    said = storescu(node.port, path, options=["-v"])
+    assert "0124" in said.output or said.returncode, said.output
+    assert not stored(node, OTHER)
+
+
+def test_what_the_peer_has_not_is_over_at_once_and_says_why(node: NodeProcess) -> None:
+    done = fetch(node, "FAR", "1.2.3.4")
+    assert done["state"] == "DISCONTINUED" and "no such objects" in done["failed"]
+
+
+def test_what_cannot_be_is_refused(node: NodeProcess) -> None:
+    for fields, why in (
+        ({"peer": "NOBODY"}, "no peer"),
+        ({"peer": "SENDS"}, "does not offer"),
+        ({"peer": "FAR", "instances": ["1.2"]}, "with their series"),
+    ):
+        with pytest.raises(LocalError, match=why):
+            node.ask("fetch-begin", studies=[STUDY], **fields)
+
+
+def test_one_that_waits_is_listed_held_retried_and_stopped(node: NodeProcess) -> None:
+    begun = [
+        node.ask("fetch-begin", peer="AWAY", studies=[STUDY])["items"][0]["id"] for _ in range(2)
+    ]
+    assert begun[0] == begun[1], "the same is not asked for twice"
+    number = begun[0]
+
+    def now() -> dict[str, Any]:
+        return next(each for each in node.ask("fetch-list")["items"] if each["id"] == number)
+
+    wait_until(lambda: now()["attempts"] > 1, "tried again")
+    assert any(each["id"] == number for each in node.ask("status")["work"])
+    node.ask("fetch-hold", id=number)
+    time.sleep(0.6)
+    attempts = now()["attempts"]
+    time.sleep(0.8)
+    assert now()["attempts"] == attempts and now()["stage"] == "held"
+    node.ask("fetch-retry", id=number)
+    wait_until(lambda: now()["attempts"] >= 1 and not now()["is_held"], "tried again")
+    control = ["--control", str(node.control)]
+    assert gantry("fetch", "--stop", str(number), *control).returncode == 0
+    assert over(node, number)["failed"] == "stopped by a person"
+    assert f"{number}  discontinued" in gantry("fetch", "--list", *control).output
+    with pytest.raises(LocalError, match="not in progress"):
+        node.ask("fetch-stop", id=number)
+
+
+def test_mx_30_a_retrieval_outlives_a_peer_that_is_away_and_a_killed_node(tmp_path: Path) -> None:
+    far = DcmtkQueryRetrieveScp(tmp_path / "far")
+    with far:
+        store(far.port, OBJECTS, window=1, called=far.ae_title)
+    node = NodeProcess(
+        tmp_path / "near", source("FAR", far.port, '"query", "get"', title=far.ae_title)
+    )
+    with node:
+        (begun,) = node.ask("fetch-begin", peer="FAR", studies=[STUDY])["items"]
+        wait_until(lambda: "fetch waits" in node.log, "the first try failed")
+        node.kill()
+        node.start()
+        assert node.ask("fetch-list")["items"][0]["state"] == "IN PROGRESS"
+        with far.start():
+            assert over(node, begun["id"])["state"] == "COMPLETED"
+        assert stored(node, STUDY) == {each.uid for each in OBJECTS[:4]}
+
+
+def test_from_orthanc(tmp_path: Path) -> None:
+    port = free_port()
+    orthanc = Orthanc(tmp_path / "far", modalities={"GANTRY": ("127.0.0.1", port)})
+    node = NodeProcess(tmp_path / "near", accept='calling = "any"\nsolicited = true')
+    node.port = port
+    with orthanc:
+        node.write(
+            source("MOVES", orthanc.port, '"query", "move"', title="ORTHANC")
+            + source("GETS", orthanc.port, '"query", "get"')
+        )
+        store(orthanc.port, OBJECTS, window=1, called="ORTHANC")
+        with node:
+            assert fetch(node, "MOVES", STUDY)["state"] == "COMPLETED"
+            assert fetch(node, "GETS", OTHER)["state"] == "COMPLETED"
+            assert stored(node, STUDY) | stored(node, OTHER) == {each.uid for each in OBJECTS}
