@@ -97,6 +97,8 @@ class Node:
             self._turns,
             lambda: self.associations,
             self.wake_errands,
+            self.worklist,
+            pool,
         )
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
@@ -184,6 +186,7 @@ class Node:
             ("media", self._watch_media),
             ("media creation", self.desk.run_creation),
             ("fetches", self.fetching.run),
+            ("study rules", self.fetching.run_rules),
         ):
             group.start(supervised(run, name), name)
 

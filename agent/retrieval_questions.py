@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from agent.node import Node
 
 Request = dict[str, Any]
+_MOST_ANSWERS = 10_000
 
 
 def retrieval_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
@@ -20,6 +21,7 @@ def retrieval_answers(node: Node) -> dict[str, Callable[[Request], Awaitable[Any
         "fetch-hold": questions.hold,
         "fetch-retry": questions.retry,
         "fetch-list": questions.listing,
+        "search": questions.search,
     }
 
 
@@ -55,3 +57,22 @@ class _RetrievalQuestions:
     async def listing(self, request: Request) -> Any:
         limit = min(int(request.get("limit", 50)), 1000)
         return {"items": await self._node.fetching.fetches.listing(limit)}
+
+    async def search(self, request: Request) -> Any:
+        """A query of some peers, or of all that offer queries; keys and answers in DICOM JSON."""
+        from agent.dataset.json_model import from_json, to_json
+
+        found = await self._node.fetching.search.search(
+            self._node.configuration,
+            [str(each) for each in request.get("peers") or ()],
+            from_json(request.get("keys") or {}),
+            str(request.get("level") or "STUDY"),
+            most=min(int(request.get("most") or _MOST_ANSWERS), _MOST_ANSWERS),
+        )
+        return {
+            "answers": [
+                {"values": to_json(each.values), "sources": each.sources} for each in found.answers
+            ],
+            "faults": found.faults,
+            "truncated": found.truncated,
+        }

@@ -36,7 +36,7 @@ _SWITCHES = {
     "multiple": "of several values all must be there",
 }
 
-_COLUMNS: dict[str, tuple[str, ...]] = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "PATIENT": ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     "STUDY": (
         "StudyDate",
@@ -154,7 +154,7 @@ async def _find(options: argparse.Namespace, sop_class: str, keys: Attributes) -
     )
     await association.release()
     if not options.json:
-        _print_table(result.matches, _COLUMNS[options.level], keys, sop_class)
+        print_table(result.matches, COLUMNS[options.level], keys, sop_class)
     return _said(options, result)
 
 
@@ -162,10 +162,15 @@ def _print_line(match: Attributes) -> None:
     print(json.dumps(to_json(match), ensure_ascii=False))
 
 
-def _print_table(
-    matches: Sequence[Attributes], columns: Sequence[str], keys: Attributes, sop_class: str
+def print_table(
+    matches: Sequence[Attributes],
+    columns: Sequence[str],
+    keys: Attributes,
+    sop_class: str,
+    sources: Sequence[str] = (),
 ) -> None:
-    """The columns of the level, and the keys that were asked for besides."""
+    """The columns of the level, and the keys that were asked for besides; with `sources`, of each
+    match where it can be had."""
     from agent.dataset import tags
 
     if not matches:
@@ -176,7 +181,9 @@ def _print_table(
     names += [tags.keyword_of(tag) for tag in keys if tag not in usual and keys[tag].vr != "SQ"]
     rows = [tuple(names)]
     rows += [tuple("\\".join(each.texts(name)) or "-" for name in names) for each in matches]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(names))]
+    if sources:
+        rows = [(*row, each) for row, each in zip(rows, ("From", *sources), strict=True)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         print(
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

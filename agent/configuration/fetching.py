@@ -1,9 +1,13 @@
-"""What is retrieved from a peer into our archives, and how (PS3.4 C.4.2, C.4.3)."""
+"""What is retrieved from peers into our archives, and how (PS3.4 C.4.2, C.4.3)."""
 
 from __future__ import annotations
 
 from agent.configuration.key import key, section
-from agent.configuration.kinds import Choice, Flag, Text, duration
+from agent.configuration.kinds import Choice, Flag, ListOf, Text, count, duration, identifier
+
+
+def _code() -> Text:
+    return Text(16, minimum=1, pattern=r"[A-Z0-9_ ]*", what="a code string")
 
 
 @section
@@ -33,4 +37,63 @@ class Fetch:
     )
     patience: float = key(
         duration(1, 86400), "it is given up when nothing comes for so long", default=120.0
+    )
+
+
+@section
+class Prefetch:
+    """Prior studies of the patients of our worklist, retrieved before they come."""
+
+    name: str = key(identifier(), "its name in this configuration")
+    enabled: bool = key(Flag(), "false switches it off", default=True)
+    peers: tuple[str, ...] = key(
+        ListOf(Text(64), minimum=1),
+        "peers that are asked; a study that several have comes from the first of them",
+        name="peer",
+    )
+    every: float = key(
+        duration(5, 86400), "how often the worklist that we know is looked at", default=60.0
+    )
+    most: int = key(count(1, 1000), "studies for one patient, the latest first", default=3)
+    days: int = key(count(1, 36500, zero="any"), "their greatest age in days", default=1825)
+    modalities: tuple[str, ...] = key(
+        ListOf(_code()),
+        "Modalities in Study (0008,0061), one of which they must have",
+        default=(),
+        default_text="any",
+    )
+    body_parts: tuple[str, ...] = key(
+        ListOf(_code()),
+        "Body Part Examined (0018,0015), one of which a series must have",
+        default=(),
+        default_text="any",
+    )
+
+
+@section
+class Precache:
+    """Studies of some days, retrieved again and again: those that are not here yet."""
+
+    name: str = key(identifier(), "its name in this configuration")
+    enabled: bool = key(Flag(), "false switches it off", default=True)
+    peers: tuple[str, ...] = key(
+        ListOf(Text(64), minimum=1),
+        "peers that are asked; a study that several have comes from the first of them",
+        name="peer",
+    )
+    every: float = key(duration(5, 30 * 86400), "how often they are asked", default=900.0)
+    days_before: int = key(count(0, 36500), "Study Date: days before today", default=1)
+    days_after: int = key(count(0, 365), "days after today", default=0)
+    modalities: tuple[str, ...] = key(
+        ListOf(_code()),
+        "Modalities in Study (0008,0061), one of which they must have",
+        default=(),
+        default_text="any",
+    )
+    most: int = key(count(1, 10_000), "answers that are taken of one peer each time", default=500)
+    skip: tuple[str, ...] = key(
+        ListOf(Text(64, minimum=1)),
+        "Patient IDs that are passed over, with * and ?",
+        default=(),
+        example='["TEST*"]',
     )

@@ -9,15 +9,20 @@ from agent.archive.archive import Archive
 from agent.archive.examinations import FETCH
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.loop import Event
+from agent.loop.workers import WorkerPool
 from agent.network.association import Association
 from agent.network.resolution import Resolve
 from agent.services.keeping import Keeper
 from agent.workflow.expected_objects import ExpectedObjects, ExpectingKeeper
 from agent.workflow.media_desk import MadeLate
 from agent.workflow.turns import Turns
+from agent.workflow.worklist_watch import WorklistWatch
 
 if TYPE_CHECKING:
     from agent.workflow.fetches import Fetches
+    from agent.workflow.study_rules import StudyRules
+    from agent.workflow.study_search import StudySearch
 
 
 class FetchDesk:
@@ -31,6 +36,8 @@ class FetchDesk:
         turns: Turns,
         associations: Callable[[], set[Association]],
         wake: Callable[[str], None],
+        worklist: WorklistWatch,
+        pool: WorkerPool,
     ) -> None:
         """`associations` are those that others opened; `wake` as of `MediaDesk`."""
         self._configuration = configuration
@@ -39,6 +46,10 @@ class FetchDesk:
         self._turns = turns
         self._associations = associations
         self._wake = wake
+        self._worklist = worklist
+        self._pool = pool
+        self._reloaded = Event()
+        self._rules: StudyRules | None = None
         self._expected = ExpectedObjects()
         self._keepers: dict[str, Keeper] = {}
         self._fetches = MadeLate(self._new_fetches)
@@ -70,8 +81,35 @@ class FetchDesk:
         is_going = any(FETCH in archive.unfinished for archive in self._archives.values())
         await (self.fetches if is_going else await self._fetches.needed()).run()
 
+    async def run_rules(self) -> None:
+        """Until cancelled: what is retrieved by rule, where there are rules."""
+        while not (self._configuration().prefetches or self._configuration().precaches):
+            self._reloaded.clear()
+            await self._reloaded.wait()
+        from agent.workflow.study_rules import StudyRules
+
+        self._rules = StudyRules(
+            self._configuration,
+            self._archives,
+            self.fetches,
+            self.search,
+            self._worklist,
+            self._pool,
+        )
+        await self._rules.run()
+
+    @property
+    def search(self) -> StudySearch:
+        """Who asks several peers at once."""
+        from agent.workflow.study_search import StudySearch
+
+        return StudySearch(self._resolve, self._turns)
+
     def reload(self) -> None:
-        """There may be other peers, and other archives."""
+        """There may be other peers, rules and archives."""
+        self._reloaded.set()
+        if self._rules is not None:
+            self._rules.reload()
         made = self._fetches.made
         if made is not None:
             made.hurry()
