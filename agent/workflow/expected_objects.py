@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from agent import observation
 from agent.archive.decision import Origin, Verdict
 from agent.configuration.entity import Entity
+from agent.configuration.route import FETCHED
 from agent.errors import PeerError, StatusReaction
 from agent.services import keeping
 
@@ -101,6 +103,8 @@ class ExpectingKeeper:
                 sop_instance_uid=origin.sop_instance_uid,
             )
             return Verdict(self._entity.status.unsolicited, _NOT_ASKED_FOR)
+        if found is not None:
+            origin = replace(origin, source=FETCHED)
         verdict = await self._keeper.commit(reception, origin)
         if found is not None and (verdict.status == 0 or verdict.status & 0xF000 == 0xB000):
             found.received += 1

@@ -19,6 +19,7 @@ from agent.archive.decision import Origin
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.configuration.peer import Peer
+from agent.configuration.route import FETCHED
 from agent.dataset.attributes import Attributes
 from agent.dataset.sop_classes import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from agent.errors import LocalError, PeerError, StatusReaction
@@ -331,6 +332,7 @@ class _GettingKeeper:
     async def commit(self, reception: Any, origin: Origin) -> Verdict:
         from_peer = replace(
             origin,
+            source=FETCHED,
             calling=origin.called,
             called=origin.calling,
             peer=self._peer.name,

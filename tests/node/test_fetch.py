@@ -134,6 +134,28 @@ def test_ic_27_what_no_retrieval_waits_for_is_refused_and_not_kept(
     assert not stored(node, OTHER)
 
 
+def test_what_was_fetched_goes_on_by_routes_that_name_it(
+    node: NodeProcess, archive: DcmtkQueryRetrieveScp
+) -> None:
+    before = node.configuration.read_text()
+    route = '[[route]]\nname = "all"\ndeliver = ["AWAY"]\n'
+    for services in ('"query", "move"', '"query", "get"'):
+        peers = source("FAR", archive.port, services, title="QRSCP")
+        peers += source("AWAY", free_port(), '"storage"')
+        node.write(peers + route)
+        node.reload()
+        fetch(node, "FAR", OTHER)
+        assert not node.queue("AWAY").get("waiting")
+        delete(node, OTHER)
+        node.write(peers + route + '[route.match]\nsource = ["fetch"]\n')
+        node.reload()
+        fetch(node, "FAR", OTHER)
+        assert [each["sop_instance_uid"] for each in node.ask("queue")["items"]] == [f"{OTHER}.1"]
+        delete(node, OTHER)
+    node.configuration.write_text(before)
+    node.reload()
+
+
 def test_what_the_peer_has_not_is_over_at_once_and_says_why(node: NodeProcess) -> None:
     done = fetch(node, "FAR", "1.2.3.4")
     assert done["state"] == "DISCONTINUED" and "no such objects" in done["failed"]
