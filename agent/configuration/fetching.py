@@ -30,6 +30,11 @@ class Fetch:
         "come; false: only its last response tells whether all came",
         default=True,
     )
+    references: bool = key(
+        Flag(),
+        "retrieve also the instances that presentation states and key objects refer to",
+        default=True,
+    )
     grace: float = key(
         duration(0, 3600),
         "how long objects may still come after the final response",

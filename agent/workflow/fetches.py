@@ -22,7 +22,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
 from agent.configuration.peer import Peer
 from agent.errors import GantryError, LocalError, UnreachableError
-from agent.loop import Event, Limit, TaskGroup, TimedOut, timeout
+from agent.loop import Event, Limit, TaskGroup, TimedOut, timeout, turn
 from agent.network.association import Association
 from agent.network.resolution import Resolve
 from agent.services.keeping import Keeper
@@ -33,7 +33,10 @@ from agent.workflow.opening import Opening
 from agent.workflow.turns import Turns
 
 _MOST = 10_000
+_MOST_KNOWN = 2000
+_NAMED_AT_ONCE = 100
 _LOOK_AT_QUEUE = 1.0
+_STOPPED = "stopped by a person"
 
 OVER = observation.metrics.counter("gantry_fetches_total", "Retrievals that are over", "state")
 
@@ -135,7 +138,7 @@ class Fetches:
         each = await self._find(number)
         each.cancel.set()
         if not each.is_running:
-            await self._end(each, DISCONTINUED, "stopped by a person")
+            await self._end(each, DISCONTINUED, _STOPPED)
         self._changed.set()
 
     async def hold(self, number: int) -> None:
@@ -161,13 +164,14 @@ class Fetches:
             for row in await archive.examinations("", limit, kind=FETCH)
         ]
 
-    async def known(self, limit: int = _MOST) -> list[FetchRecord]:
-        """The last retrievals, whatever became of them."""
-        return [
-            FetchRecord.of(row)
-            for archive in self._archives.values()
-            for row in await archive.examinations("", limit, kind=FETCH)
-        ]
+    async def known(self, limit: int = _MOST_KNOWN) -> dict[str, FetchRecord]:
+        """The last retrieval of each study, whatever became of it; of the last `limit`."""
+        found: dict[str, FetchRecord] = {}
+        for archive in self._archives.values():
+            for row in await archive.examinations("", limit, kind=FETCH):
+                found.setdefault(row.study_instance_uid, FetchRecord.of(row))
+                await turn()
+        return found
 
     def work(self) -> list[dict[str, Any]]:
         """What goes on or waits, as `gantry status` shows work."""
@@ -217,7 +221,9 @@ class Fetches:
         now, wait = self._clock(), 3600.0
         for each in self._open:
             record = each.record
-            if each.is_running or record.is_held or record.source in self._busy:
+            if each.is_running or each.cancel.is_set() or record.is_held:
+                continue
+            if record.source in self._busy and not record.is_here:
                 continue
             due = max(record.due, self._resting.get(record.source, 0.0))
             # A clock that was set back keeps nothing waiting for longer than its policy.
@@ -239,6 +245,8 @@ class Fetches:
                 await self._try(each)
             else:
                 await self._deliver(each)
+            if each.cancel.is_set() and each in self._open:
+                await self._end(each, DISCONTINUED, _STOPPED)
         except Exception as error:
             # A defect in one of them, or with one peer, holds up no others.
             await self._failed(each, error)
@@ -269,12 +277,31 @@ class Fetches:
         if why:
             raise LocalError(why)
         self._resting.pop(record.source, None)
+        if each.cancel.is_set():
+            return
         if record.target and not record.direct:
             record.is_here, record.waits, record.due = True, "", 0.0
             await self._save(each)
             await self._hand_on(each)
         else:
+            if peer.fetch.references and not record.target:
+                await self._follow(each)
             await self._end(each, COMPLETED)
+
+    async def _follow(self, each: _Open) -> None:
+        """Retrieve what the presentation states and key objects of the study refer to."""
+        wanted: dict[tuple[str, str], list[str]] = {}
+        for study, series, instance in await each.archive.references(each.record.study):
+            wanted.setdefault((study, series), []).append(instance)
+        for (study, series), uids in wanted.items():
+            for start in range(0, len(uids), _NAMED_AT_ONCE):
+                await self.begin(
+                    each.record.source,
+                    study,
+                    series=series,
+                    instances=tuple(uids[start : start + _NAMED_AT_ONCE]),
+                    reason=f"what fetch {each.record.id} refers to",
+                )
 
     async def _hand_on(self, each: _Open) -> None:
         """Make the deliveries of what came; those that are waiting already are not made twice."""
@@ -288,9 +315,6 @@ class Fetches:
 
     async def _deliver(self, each: _Open) -> None:
         record = each.record
-        if each.cancel.is_set():
-            await self._end(each, DISCONTINUED, "stopped by a person")
-            return
         if not record.waits:
             await self._hand_on(each)  # The node ended between the two.
         page = await each.archive.jobs(
@@ -307,7 +331,7 @@ class Fetches:
     async def _failed(self, each: _Open, error: Exception) -> None:
         record = each.record
         if each.cancel.is_set():
-            await self._end(each, DISCONTINUED, "stopped by a person")
+            await self._end(each, DISCONTINUED, _STOPPED)
             return
         if isinstance(error, NothingThere):
             await self._end(each, DISCONTINUED, str(error))

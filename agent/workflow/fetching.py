@@ -195,7 +195,7 @@ class Fetching:
     def _wanted(self) -> list[tuple[str, Attributes]]:
         """Levels and keys: all at once where nothing came yet, else what is missing by name."""
         record = self._record
-        if self._missing_count == record.expected:
+        if self._missing_count == record.expected and len(record.instances) <= _AT_ONCE:
             return [(record.level, record.keys())]
         places: dict[tuple[str, str], list[str]] = {}
         for uid, place in self._missing.items():

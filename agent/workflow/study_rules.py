@@ -159,7 +159,7 @@ class StudyRules:
             observation.warning(
                 "precache cut", rule=rule.name, peers=", ".join(found.truncated), most=rule.most
             )
-        known = {each.study: each for each in reversed(await self._fetches.known())}
+        known = await self._fetches.known()
         for each in found.answers:
             patient = each.values.text("PatientID")
             if any(fnmatchcase(patient, pattern) for pattern in rule.skip):

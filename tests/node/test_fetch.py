@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.errors import LocalError
-from tests.checklists.retrieving import MR, Made, store
+from tests.checklists.retrieving import CT, MR, Made, element, store
 from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port
 from tests.peers.dcmtk import DcmtkQueryRetrieveScp, storescu
@@ -24,6 +25,7 @@ OBJECTS = [
     *(Made(f"{STUDY}.{n}", STUDY) for n in range(1, 5)),
     Made(f"{OTHER}.1", OTHER, MR),
 ]
+KEY_OBJECT, PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.5.1.4.1.1.11.1"
 QUICK = '[peer.retry]\nfirst = "0.2 s"\nlongest = "0.5 s"\n'
 
 
@@ -154,6 +156,53 @@ def test_what_was_fetched_goes_on_by_routes_that_name_it(
         delete(node, OTHER)
     node.configuration.write_text(before)
     node.reload()
+
+
+def _item(*elements: tuple[int, bytes, bytes]) -> bytes:
+    content = b"".join(element(*each) for each in elements)
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+
+
+def test_ic_37_what_key_objects_and_presentation_states_refer_to_is_fetched_too(
+    node: NodeProcess, archive: DcmtkQueryRetrieveScp
+) -> None:
+    def sop(name: Made) -> bytes:
+        return _item((0x00081150, b"UI", CT.encode()), (0x00081155, b"UI", name.uid.encode()))
+
+    def series(each: Made, tag: int, *names: Made) -> bytes:
+        return _item(
+            (tag, b"SQ", b"".join(map(sop, names))), (0x0020000E, b"UI", each.series.encode())
+        )
+
+    root = "1.2.826.0.1.3680043.9.33"
+    images = [Made(f"{root}.1.{n}", f"{root}.1") for n in (1, 2, 3)]
+    evidence = _item(
+        (0x00081115, b"SQ", series(images[0], 0x00081199, *images[:2])),
+        (0x0020000D, b"UI", images[0].study.encode()),
+    )
+    key_object = Made(f"{root}.2.1", f"{root}.2", KEY_OBJECT, more={0x0040A375: (b"SQ", evidence)})
+    mine = Made(f"{root}.3.1", f"{root}.3")
+    state = Made(
+        f"{root}.3.2",
+        f"{root}.3",
+        PRESENTATION_STATE,
+        more={
+            0x0020000E: (b"UI", f"{root}.3.9".encode()),
+            0x00081115: (b"SQ", series(mine, 0x00081140, mine)),
+        },
+    )
+    store(archive.port, [*images, key_object, mine, state], window=1, called="QRSCP")
+    for study, more, wanted in (
+        (f"{root}.2", {}, {(f"{root}.1", each.uid) for each in images[:2]}),
+        (f"{root}.3", {"series": f"{root}.3.9"}, {(f"{root}.3", mine.uid)}),
+    ):
+        done = fetch(node, "FAR", study, **more)
+        reason = f"what fetch {done['id']} refers to"
+        (further,) = [each for each in node.ask("fetch-list")["items"] if each["reason"] == reason]
+        assert over(node, further["id"])["state"] == "COMPLETED"
+        for place, uid in wanted:
+            assert uid in stored(node, place)
+    assert images[2].uid not in stored(node, images[0].study)
 
 
 def test_what_the_peer_has_not_is_over_at_once_and_says_why(node: NodeProcess) -> None:
