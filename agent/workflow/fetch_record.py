@@ -48,6 +48,8 @@ class FetchRecord:
     is_held: bool = False
     is_here: bool = False
     """All of it came; what is left is to deliver it to `target`."""
+    is_handed_on: bool = False
+    """The deliveries are in the queue."""
     failed_uids: tuple[str, ...] = ()
     waits: str = ""
     failed: str = ""
@@ -91,6 +93,21 @@ class FetchRecord:
             kept[name] = tuple(kept[name])
         return cls(row.id, row.state, row.begun, study=row.study_instance_uid, **kept)
 
+    def work(self, is_running: bool) -> dict[str, Any]:
+        """As `gantry status` shows work."""
+        return {
+            "kind": "fetch",
+            "id": self.id,
+            "waits": self.waits,
+            "target": self.source,
+            "done": self.done,
+            "expected": self.expected,
+            "going": is_running,
+            "failed": "",
+            "stage": "",
+            "now": 0,
+        }
+
     def summary(self) -> dict[str, Any]:
         """As people see it."""
         stage = "delivering" if self.is_here and self.state == IN_PROGRESS else ""
@@ -106,5 +123,5 @@ class FetchRecord:
 
 _KEPT = (
     *("source", "series", "instances", "target", "direct", "reason", "expected", "done"),
-    *("attempts", "due", "is_held", "is_here", "failed_uids", "waits", "failed"),
+    *("attempts", "due", "is_held", "is_here", "is_handed_on", "failed_uids", "waits", "failed"),
 )

@@ -13,9 +13,7 @@ from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
-from agent.archive.decision import DELIVER, JobPlan
 from agent.archive.examinations import FETCH, IN_PROGRESS
-from agent.archive.records import JobState
 from agent.archive.retry import Again, after_failure
 from agent.archive.settings import RetryPolicy
 from agent.configuration.configuration import Configuration
@@ -28,13 +26,13 @@ from agent.network.resolution import Resolve
 from agent.services.keeping import Keeper
 from agent.workflow.expected_objects import ExpectedObjects
 from agent.workflow.fetch_record import COMPLETED, DISCONTINUED, FetchRecord
+from agent.workflow.fetched import are_delivered, hand_on, referred
 from agent.workflow.fetching import Fetching, NothingThere, receiving_entity, way_to_fetch
 from agent.workflow.opening import Opening
 from agent.workflow.turns import Turns
 
 _MOST = 10_000
 _MOST_KNOWN = 2000
-_NAMED_AT_ONCE = 100
 _LOOK_AT_QUEUE = 1.0
 _STOPPED = "stopped by a person"
 
@@ -175,21 +173,7 @@ class Fetches:
 
     def work(self) -> list[dict[str, Any]]:
         """What goes on or waits, as `gantry status` shows work."""
-        return [
-            {
-                "kind": "fetch",
-                "id": each.record.id,
-                "waits": each.record.waits,
-                "target": each.record.source,
-                "done": each.record.done,
-                "expected": each.record.expected,
-                "going": each.is_running,
-                "failed": "",
-                "stage": "",
-                "now": 0,
-            }
-            for each in self._open
-        ]
+        return [each.record.work(each.is_running) for each in self._open]
 
     def hurry(self) -> None:
         """The configuration has changed."""
@@ -290,42 +274,28 @@ class Fetches:
 
     async def _follow(self, each: _Open) -> None:
         """Retrieve what the presentation states and key objects of the study refer to."""
-        wanted: dict[tuple[str, str], list[str]] = {}
-        for study, series, instance in await each.archive.references(each.record.study):
-            wanted.setdefault((study, series), []).append(instance)
-        for (study, series), uids in wanted.items():
-            for start in range(0, len(uids), _NAMED_AT_ONCE):
-                await self.begin(
-                    each.record.source,
-                    study,
-                    series=series,
-                    instances=tuple(uids[start : start + _NAMED_AT_ONCE]),
-                    reason=f"what fetch {each.record.id} refers to",
-                )
+        for study, series, instances in await referred(each.archive, each.record.study):
+            await self.begin(
+                each.record.source,
+                study,
+                series=series,
+                instances=instances,
+                reason=f"what fetch {each.record.id} refers to",
+            )
 
     async def _hand_on(self, each: _Open) -> None:
-        """Make the deliveries of what came; those that are waiting already are not made twice."""
-        record, plan = each.record, JobPlan(DELIVER, each.record.target)
-        level = {"STUDY": "study", "SERIES": "series", "IMAGE": "instance"}[record.level]
-        for uid in record.uids:
-            await each.archive.send_again(level, uid, plan, who=f"transfer {record.id}")
-        record.waits = f"being delivered to {record.target}"
+        """Have what came delivered to the target."""
+        await hand_on(each.archive, each.record)
         await self._save(each)
         self._wake("")
 
     async def _deliver(self, each: _Open) -> None:
         record = each.record
-        if not record.waits:
+        if not record.is_handed_on:
             await self._hand_on(each)  # The node ended between the two.
-        page = await each.archive.jobs(
-            destination=record.target, study_instance_uid=record.study, limit=1000
-        )
-        if not page.items:
+        if await are_delivered(each.archive, record):
             await self._end(each, COMPLETED)
             return
-        held = [job for job in page.items if job.state is JobState.HELD]
-        if len(held) == len(page.items):
-            record.waits = f"{len(held)} deliveries to {record.target} are held: {held[0].reason}"
         record.due = self._clock() + _LOOK_AT_QUEUE
 
     async def _failed(self, each: _Open, error: Exception) -> None:

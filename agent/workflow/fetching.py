@@ -43,11 +43,10 @@ from agent.services.retrieval_user import Verdict as Word
 from agent.services.storage import StorageProvider
 from agent.workflow.expected_objects import Expectation, ExpectedObjects
 from agent.workflow.fetch_record import MOST_FAILED_UIDS, FetchRecord
+from agent.workflow.fetched import NAMED_AT_ONCE
 from agent.workflow.opening import Opening
 
 _MOST_MISSING = 1000
-_AT_ONCE = 100
-"""Instances that one request names."""
 _LOOK = 0.05
 
 
@@ -195,7 +194,7 @@ class Fetching:
     def _wanted(self) -> list[tuple[str, Attributes]]:
         """Levels and keys: all at once where nothing came yet, else what is missing by name."""
         record = self._record
-        if self._missing_count == record.expected and len(record.instances) <= _AT_ONCE:
+        if self._missing_count == record.expected and len(record.instances) <= NAMED_AT_ONCE:
             return [(record.level, record.keys())]
         places: dict[tuple[str, str], list[str]] = {}
         for uid, place in self._missing.items():
@@ -206,11 +205,11 @@ class Fetching:
                 Attributes(
                     StudyInstanceUID=study,
                     SeriesInstanceUID=series,
-                    SOPInstanceUID=uids[start : start + _AT_ONCE],
+                    SOPInstanceUID=uids[start : start + NAMED_AT_ONCE],
                 ),
             )
             for (study, series), uids in places.items()
-            for start in range(0, len(uids), _AT_ONCE)
+            for start in range(0, len(uids), NAMED_AT_ONCE)
         ]
 
     # What is asked for.
