@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,6 +31,8 @@ from agent.workflow.worklist_watch import WorklistWatch
 _DAY = 86400
 _MOST_ANSWERS = 500
 _UNTIL_HEARD = 1.0
+_LONGEST_WAIT = 3600.0
+"""Seconds after which a patient is looked for again where a peer was away, at most."""
 
 
 class StudyRules:
@@ -59,10 +61,13 @@ class StudyRules:
         self._due: dict[tuple[str, str], float] = {}
         self._faults: dict[tuple[str, str], str] = {}
         self._prepared: set[str] | None = None
+        self._again: dict[str, tuple[float, float]] = {}
 
     def reload(self) -> None:
         """Other rules may be due now."""
         self._due.clear()
+        self._again.clear()
+        self._faults.clear()
         self._changed.set()
 
     async def run(self) -> None:
@@ -81,7 +86,7 @@ class StudyRules:
                         else:
                             await self._precache(rule)
                     except GantryError as error:
-                        self._tell(rule, {"": str(error)})
+                        self._tell(rule, (), {"": str(error)})
                     waits = isinstance(rule, Prefetch) and not self._worklist.heard
                     self._due[place] = now() + (_UNTIL_HEARD if waits else rule.every)
                 next_due = min(next_due, self._due[place])
@@ -97,8 +102,16 @@ class StudyRules:
         scheduled = {_name_of(rule, each): each for each in self._worklist.entries}
         scheduled.pop("", None)
         fresh = [name for name in scheduled if name not in self._prepared]
+        away: set[str] = set()
         for name in fresh:
-            if await self._prepare(rule, scheduled[name]):
+            due, wait = self._again.get(name, (0.0, rule.every))
+            if due > now():
+                continue
+            away |= await self._prepare(rule, scheduled[name], away)
+            if away:
+                self._again[name] = (now() + wait, min(2 * wait, _LONGEST_WAIT))
+            else:
+                self._again.pop(name, None)
                 self._prepared.add(name)
                 await self._save()
         gone = {
@@ -110,14 +123,17 @@ class StudyRules:
             self._prepared -= gone
             await self._save()
 
-    async def _prepare(self, rule: Prefetch, entry: Attributes) -> bool:
-        """Have the priors of one patient retrieved; False where a peer has to be asked again."""
+    async def _prepare(self, rule: Prefetch, entry: Attributes, away: Set[str]) -> Set[str]:
+        """Have the priors of one patient retrieved, of peers that are not away; those that are."""
         configuration = self._configuration()
+        peers = [each for each in rule.peers if each not in away]
+        if not peers:
+            return away
         keys = Attributes(PatientID=entry.text("PatientID"))
         if rule.days:
             keys.set("StudyDate", f"{_date(self._clock() - rule.days * _DAY)}-")
-        found = await self._search.search(configuration, rule.peers, keys, most=_MOST_ANSWERS)
-        self._tell(rule, found.faults)
+        found = await self._search.search(configuration, peers, keys, most=_MOST_ANSWERS)
+        self._tell(rule, peers, found.faults)
         birth = entry.text("PatientBirthDate")
         chosen = [
             each
@@ -136,7 +152,7 @@ class StudyRules:
             begun += 1
             if not await self._is_here(each):
                 await self._begin(each, f"prefetch {rule.name}")
-        return not found.faults
+        return found.faults.keys()
 
     async def _has_body_part(self, study: Sourced, wanted: Sequence[str]) -> bool:
         keys = Attributes(StudyInstanceUID=study.values.text("StudyInstanceUID"))
@@ -154,7 +170,7 @@ class StudyRules:
         keys = Attributes(StudyDate=first if first == last else f"{first}-{last}")
         configuration = self._configuration()
         found: Searched = await self._search.search(configuration, rule.peers, keys, most=rule.most)
-        self._tell(rule, found.faults)
+        self._tell(rule, rule.peers, found.faults)
         if found.truncated:
             observation.warning(
                 "precache cut", rule=rule.name, peers=", ".join(found.truncated), most=rule.most
@@ -189,15 +205,18 @@ class StudyRules:
         uid = study.values.text("StudyInstanceUID")
         await self._fetches.begin(study.sources[0], uid, reason=reason)
 
-    def _tell(self, rule: Prefetch | Precache, faults: Mapping[str, str]) -> None:
+    def _tell(
+        self, rule: Prefetch | Precache, asked: Sequence[str], faults: Mapping[str, str]
+    ) -> None:
         """Each fault once, as long as it is the same."""
+        for peer in asked:
+            if peer not in faults:
+                self._faults.pop((rule.name, peer), None)
         for peer, fault in faults.items():
             if self._faults.get((rule.name, peer)) != fault:
                 observation.warning(
                     "studies not looked for", rule=rule.name, peer=peer or None, error=fault
                 )
-        for place in [each for each in self._faults if each[0] == rule.name]:
-            del self._faults[place]
         self._faults |= {(rule.name, peer): fault for peer, fault in faults.items()}
 
     @property
