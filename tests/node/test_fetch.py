@@ -280,3 +280,33 @@ def test_from_orthanc(tmp_path: Path) -> None:
             assert fetch(node, "MOVES", STUDY)["state"] == "COMPLETED"
             assert fetch(node, "GETS", OTHER)["state"] == "COMPLETED"
             assert stored(node, STUDY) | stored(node, OTHER) == {each.uid for each in OBJECTS}
+
+
+def peak(node: NodeProcess) -> int:
+    """The most memory that the node's process ever had, in KiB."""
+    assert node.process is not None
+    status = Path(f"/proc/{node.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["get", "move"])
+def test_ic_38_ten_thousand_instances_take_a_few_megabytes(tmp_path: Path, way: str) -> None:
+    study = f"{STUDY}.10000"
+    services = "".join(
+        f'[[entity.service]]\nname = "{name}"\n' for name in ("storage", "query", "get", "move")
+    )
+    near = NodeProcess(tmp_path / "near", accept='calling = "any"\nsolicited = true')
+    far = NodeProcess(
+        tmp_path / "far",
+        f'{services}[[peer]]\nname = "NEAR"\ntitle = "GANTRY"\n'
+        f'addresses = ["127.0.0.1:{near.port}"]\n',
+    )
+    near.write(source("FAR", far.port, f'"query", "{way}"', title="GANTRY"))
+    with far, near:
+        store(far.port, [Made(f"{study}.{n}", study, size=100) for n in range(10_000)], window=64)
+        before = peak(near)
+        (begun,) = near.ask("fetch-begin", peer="FAR", studies=[study])["items"]
+        done = over(near, begun["id"], seconds=110)
+        assert (done["state"], done["done"]) == ("COMPLETED", 10_000)
+        assert peak(near) - before < 12 * 1024
