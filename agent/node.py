@@ -33,7 +33,9 @@ from agent.support import NodeSupport, WakingKeeper
 from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.delivery import Delivery
+from agent.workflow.fetch_desk import FetchDesk
 from agent.workflow.intake import Intake
+from agent.workflow.inventory_desk import InventoryDesk
 from agent.workflow.media_desk import MediaDesk
 from agent.workflow.memory_watch import MemoryWatch
 from agent.workflow.record_retention import RecordRetention
@@ -47,7 +49,6 @@ from hal.watchdog import ServiceNotifier
 if TYPE_CHECKING:
     from agent.services.retrieval import Retrievals
     from agent.workflow.examination import Examinations
-    from agent.workflow.inventory_production import InventoryDesk
     from agent.workflow.media_watch import MediaWatch
     from agent.workflow.operator import Operator
     from hal.panel.base import Pattern
@@ -74,7 +75,6 @@ class Node:
         self._examinations: Examinations | None = None
         self._operator: Operator | None = None
         self.media: MediaWatch | None = None
-        self._inventories: InventoryDesk | None = None
         self._reloaded = Event()
         self._template = template
         self._load = load
@@ -90,6 +90,19 @@ class Node:
             template,
             pool,
             self.wake_errands,
+        )
+        self.inventories = InventoryDesk(
+            lambda: self.configuration, self.archives, pool, self.wake_errands
+        )
+        self.fetching = FetchDesk(
+            lambda: self.configuration,
+            self.archives,
+            self._resolve,
+            self._turns,
+            lambda: self.associations,
+            self.wake_errands,
+            self.worklist,
+            pool,
         )
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
@@ -176,7 +189,9 @@ class Node:
             ("exports", self.desk.run_exports),
             ("media", self._watch_media),
             ("media creation", self.desk.run_creation),
-            ("inventories", self._make_inventories),
+            ("inventories", self.inventories.run),
+            ("fetches", self.fetching.run),
+            ("study rules", self.fetching.run_rules),
         ):
             group.start(supervised(run, name), name)
 
@@ -215,26 +230,6 @@ class Node:
         self.media = MediaWatch(lambda: self.configuration, self._template, self.desk)
         await self.media.run()
 
-    async def _make_inventories(self) -> None:
-        """What makes inventories is imported when somebody may ask for them."""
-        while not any(
-            each.services_of("inventory-creation", "scp") for each in self.configuration.entities
-        ):
-            self._reloaded.clear()
-            await self._reloaded.wait()
-        await self.inventories.run()
-
-    @property
-    def inventories(self) -> InventoryDesk:
-        """Those that peers ask for."""
-        if self._inventories is None:
-            from agent.workflow.inventory_production import InventoryDesk
-
-            self._inventories = InventoryDesk(
-                lambda: self.configuration, self.archives, self.pool, self.wake_errands
-            )
-        return self._inventories
-
     async def _deliver(self, delivery: Delivery) -> None:
         await self.calendar.wait_until_set()
         await delivery.run()
@@ -269,7 +264,7 @@ class Node:
                 keeper = OnwardKeeper(
                     keeper, entity, peer, configuration, self._resolve, self._turns
                 )
-            keepers[entity.name] = keeper
+            keepers[entity.name] = self.fetching.keeper(keeper, entity, configuration)
         size = configuration.limits.object_size
         return NodeSupport(self, configuration, keepers, *implementation, size)
 
@@ -356,6 +351,7 @@ class Node:
         self.intake.reload(fresh)
         self.worklist.reload()
         self.desk.reload()
+        self.fetching.reload()
         self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()

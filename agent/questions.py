@@ -14,6 +14,7 @@ from agent.dataset import tags
 from agent.errors import LocalError
 from agent.loop import current_loop
 from agent.procedure_questions import procedure_answers
+from agent.retrieval_questions import retrieval_answers
 
 if TYPE_CHECKING:
     from agent.node import Node
@@ -43,6 +44,7 @@ def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
         "corrections": questions.corrections,
         "tidy": questions.tidy,
         **procedure_answers(node),
+        **retrieval_answers(node),
     }
 
 
@@ -86,7 +88,7 @@ class _Questions:
             "archives": found,
             "destinations": list(destinations.values()),
             "media": node.media.listing() if node.media is not None else [],
-            "work": node.desk.work(),
+            "work": node.desk.work() + node.fetching.work(),
             "lamps": dict(node.lamps),
             "clock": {"set": clock.set, "why_not": clock.reason},
             "loop": current_loop().lag.snapshot(),

@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
             "agent.front_door",
             "agent.questions",
             "agent.procedure_questions",
+            "agent.retrieval_questions",
             "agent.figures",
             "agent.vocabulary",
             "agent.control",

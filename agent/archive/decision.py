@@ -28,7 +28,8 @@ INVENTORY = "inventory"
 class Origin:
     """Where an object came from, and what the command said of it.
 
-    `source` is the way: "network", "folder", "capture", "import" or "local". `sop_class_uid` and
+    `source` is the way: "network", "folder", "capture", "import", "local" or "fetch" (we asked a
+    peer for it). `sop_class_uid` and
     `sop_instance_uid` are those of the C-STORE request ("" where there was none: not compared).
     `received` is the time of the clock in seconds; 0: now. Without `check` the data set may be of
     another class or instance than the request said.

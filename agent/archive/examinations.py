@@ -32,7 +32,9 @@ IMPORT = "import:"
 """The device of an import, which is a step like others; no device can be named so."""
 EXPORT = "export:"
 """The device of an export, which has no step; `studies` of its content are those that it needs."""
-_OF_OTHERS = f"device NOT IN ('{IMPORT}', '{EXPORT}')"
+FETCH = "fetch:"
+"""The device of a retrieval from a peer, which has no step either."""
+_OF_OTHERS = f"device NOT IN ('{IMPORT}', '{EXPORT}', '{FETCH}')"
 COLUMNS = "id, state, device, begun, changed, study_instance_uid, content"
 
 
@@ -62,10 +64,10 @@ def save(
 
 
 def unfinished_media(store: Store) -> frozenset[str]:
-    """Which of imports and exports there are in progress; asked when the archive is opened."""
+    """Of which kinds some are in progress that have no device; asked when the archive is opened."""
     rows = store.index.execute(
-        "SELECT DISTINCT device FROM examination WHERE state = ? AND device IN (?, ?)",
-        (IN_PROGRESS, IMPORT, EXPORT),
+        "SELECT DISTINCT device FROM examination WHERE state = ? AND device IN (?, ?, ?)",
+        (IN_PROGRESS, IMPORT, EXPORT, FETCH),
     )
     return frozenset(device for (device,) in rows)
 
@@ -94,7 +96,7 @@ def examinations(
     folder: str, state: str = "", limit: int = 100, kind: str = ""
 ) -> list[ExaminationRow]:
     """The last examinations, the last first; all, or those in a state. With `kind` (IMPORT,
-    EXPORT) those that are imports, or exports."""
+    EXPORT, FETCH) those that are imports, exports, or retrievals."""
     from agent.archive.reader_worker import ask
 
     where, values = ("device = ?", [kind]) if kind else (_OF_OTHERS, [])
@@ -109,12 +111,12 @@ def examinations(
 
 
 def examination(folder: str, number: int) -> ExaminationRow | None:
-    """One of them, or None; an import is one too, an export is not."""
+    """One of them, or None; an import is one too, an export and a retrieval are not."""
     from agent.archive.reader_worker import ask
 
     rows = ask(
         folder,
-        f"SELECT {COLUMNS} FROM examination WHERE id = ? AND device != ?",
-        (number, EXPORT),
+        f"SELECT {COLUMNS} FROM examination WHERE id = ? AND device NOT IN (?, ?)",
+        (number, EXPORT, FETCH),
     )
     return ExaminationRow(*rows[0]) if rows else None

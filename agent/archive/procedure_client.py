@@ -167,7 +167,7 @@ class ProcedureClient(CorrectionClient):
     async def examinations(
         self, state: str = "", limit: int = 100, *, kind: str = ""
     ) -> list[ExaminationRow]:
-        """The last examinations, or those of a `kind` (IMPORT, EXPORT), the last first."""
+        """The last examinations, or those of a `kind` (IMPORT, EXPORT, FETCH)."""
         found = await self._look("examinations", state, limit, kind)
         return cast("list[ExaminationRow]", found)
 

@@ -64,6 +64,12 @@ class Questions:
         `sop_instance_uid`, `after`, `limit`."""
         return cast("Page[Instance]", await self._ask("instances", **fields))
 
+    async def references(self, study_instance_uid: str) -> list[tuple[str, str, str]]:
+        """Study, series and instance of what the presentation states and key objects of a study
+        refer to, and is not here."""
+        found = await self._ask("references", study_instance_uid)
+        return cast("list[tuple[str, str, str]]", found)
+
     async def jobs(self, **fields: Any) -> Page[Job]:
         """Jobs that are not finished; fields `destination`, `state`, `kind`,
         `study_instance_uid`, `after`, `limit`."""

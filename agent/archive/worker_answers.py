@@ -18,7 +18,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What "open" answers. `unfinished` are imports and exports that are in progress, by kind."""
+    """What "open" answers. `unfinished`: imports, exports, retrievals in progress, by kind."""
 
     identity: str
     bytes: int

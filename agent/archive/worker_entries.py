@@ -27,6 +27,7 @@ _QUESTIONS = {
     "candidates": "agent.archive.candidates",
     "step": "agent.archive.procedure_steps",
     "steps": "agent.archive.procedure_steps",
+    "references": "agent.archive.references",
     "presence": "agent.archive.commitments",
     "examinations": "agent.archive.examinations",
     "examination": "agent.archive.examinations",

@@ -41,6 +41,9 @@ _ROWS = (
     Command("exam", THE_NODE, "examinations, from worklist entry to step", "agent.cli.exam"),
     Command("import", THE_NODE, "studies from a medium, reconciled", "agent.cli.import_studies"),
     Command("export", THE_NODE, "studies onto media, verified", "agent.cli.export_studies"),
+    Command("fetch", THE_NODE, "studies of a peer into the archive", "agent.cli.fetch"),
+    Command("transfer", THE_NODE, "studies from one peer to another", "agent.cli.transfer"),
+    Command("search", THE_NODE, "one query of all its peers, merged", "agent.cli.search"),
     Command("capture", THE_NODE, "capture a series from a device", "agent.cli.capture"),
     Command(
         "substances",

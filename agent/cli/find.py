@@ -38,7 +38,7 @@ _SWITCHES = {
     "multiple": "of several values all must be there",
 }
 
-_COLUMNS: dict[str, tuple[str, ...]] = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "PATIENT": ("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     "STUDY": (
         "StudyDate",
@@ -171,12 +171,13 @@ async def _find(options: argparse.Namespace, sop_class: str, keys: Attributes) -
         result = await find(association, sop_class, identifier, **how)
     await association.release()
     if not options.json:
-        print_table(result.matches, _columns(_COLUMNS[options.level], keys, sop_class))
+        columns = columns_of(COLUMNS[options.level], keys, sop_class)
+        print_table(result.matches, columns)
     return said(options, result)
 
 
-def _columns(columns: Sequence[str], keys: Attributes, sop_class: str) -> list[str]:
-    """The columns of the level, and the keys that were asked for besides."""
+def columns_of(columns: Sequence[str], keys: Attributes, sop_class: str) -> list[str]:
+    """Those of the level, and the keys that were asked for besides."""
     from agent.dataset import tags
 
     usual = {tags.from_text(each) for level in RETURN_KEYS.values() for each in level}

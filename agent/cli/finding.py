@@ -18,13 +18,17 @@ def print_line(match: Attributes) -> None:
     print(json.dumps(to_json(match), ensure_ascii=False))
 
 
-def print_table(matches: Sequence[Attributes], names: Sequence[str]) -> None:
-    """Matches as a table with these columns."""
+def print_table(
+    matches: Sequence[Attributes], names: Sequence[str], sources: Sequence[str] = ()
+) -> None:
+    """Matches as a table with these columns; with `sources`, of each where it can be had."""
     if not matches:
         return
     rows = [tuple(names)]
     rows += [tuple("\\".join(each.texts(name)) or "-" for name in names) for each in matches]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(names))]
+    if sources:
+        rows = [(*row, each) for row, each in zip(rows, ("From", *sources), strict=True)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for row in rows:
         print(
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

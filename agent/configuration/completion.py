@@ -187,6 +187,13 @@ class _Checks:
             found = entities[0]
         if found is None:
             return peer
+        if peer.fetch.entity:
+            self.known(
+                peer.fetch.entity,
+                [each.name for each in entities],
+                "entity",
+                ("peer", peer.name, "fetch", "entity"),
+            )
         return replace(peer, entity=found.name, calling_title=peer.calling_title or found.title)
 
     # Contradictions.

@@ -11,6 +11,7 @@ from agent.configuration.compression import ReceivedCompression
 from agent.configuration.deidentification import Deidentify
 from agent.configuration.delivery import Delivery
 from agent.configuration.entity import Entity
+from agent.configuration.fetching import Precache, Prefetch
 from agent.configuration.intake import Capture, Folder, Panel, Serial
 from agent.configuration.key import key, section
 from agent.configuration.kinds import Table, Tables, Text
@@ -95,6 +96,12 @@ class Configuration:
     )
     media_keys: MediaKeys = key(Table(MediaKeys), "keys of Secure DICOM files", default=MediaKeys())
     mail: Mail = key(Table(Mail), "mails with studies", default=Mail())
+    prefetches: tuple[Prefetch, ...] = key(
+        Tables(Prefetch), "prior studies of scheduled patients", default=(), name="prefetch"
+    )
+    precaches: tuple[Precache, ...] = key(
+        Tables(Precache), "studies of some days", default=(), name="precache"
+    )
     panel: Panel = key(Table(Panel), "lamps and buttons", default=Panel())
     origin: Origin = Origin()
 

@@ -37,6 +37,8 @@ FIRST_NAMES: dict[str, dict[str, str]] = {
     "capture": {"name": "video"},
     "serial": {"name": "scanner"},
     "media": {"name": "sticks"},
+    "prefetch": {"name": "priors", "peer": '["PACS"]'},
+    "precache": {"name": "today", "peer": '["PACS"]'},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.configuration.addresses import Address, address
 from agent.configuration.compression import Lossy
 from agent.configuration.connection import Retry, Socket, Timers, Tls
+from agent.configuration.fetching import Fetch
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     ApplicationEntityTitle,
@@ -142,6 +143,9 @@ class Peer:
         Table(Commitment), "whether it is asked to commit to what it was sent", default=Commitment()
     )
     window: Window = key(Table(Window), "how much is under way", default=Window())
+    fetch: Fetch = key(
+        Table(Fetch), "how objects are retrieved from it into our archives", default=Fetch()
+    )
     quirks: Quirks = key(Table(Quirks), "what is odd about it", default=Quirks())
     timers: Timers = key(Table(Timers), "how long to wait", default=Timers())
     socket: Socket = key(Table(Socket), "the TCP socket", default=Socket())

@@ -14,6 +14,13 @@ def named_peers(configuration: Configuration) -> Iterator[tuple[tuple[str, ...],
         yield ("steps", "peer"), name
     for name in configuration.steps.available:
         yield ("steps", "available"), name
+    for kind, rules in (
+        ("prefetch", configuration.prefetches),
+        ("precache", configuration.precaches),
+    ):
+        for rule in rules:
+            for name in rule.peers:
+                yield (kind, rule.name, "peer"), name
     for entity in configuration.entities:
         for name in entity.steps.forward:
             yield ("entity", entity.name, "steps", "forward"), name

@@ -52,12 +52,15 @@ class Condition:
         return next(each for each in TESTS if getattr(self, each) is not None)
 
 
+FETCHED = "fetch"
+"""The source of objects that we asked a peer for."""
 TESTS = ("equals", "one_of", "wildcard", "regex", "exists")
 
 
 @section
 class Match:
-    """What an object must be: all that is given must hold. Nothing given fits every object."""
+    """What an object must be: all that is given must hold. Nothing given fits every object but
+    those that we retrieved ourselves (`fetch`), which a route must name by `source`."""
 
     called: tuple[str, ...] = key(
         ListOf(ApplicationEntityTitle()), "the AE title that was called", default=()
@@ -72,8 +75,9 @@ class Match:
         ListOf(Text(64)), "the local entity that was called", default=(), name="entity"
     )
     sources: tuple[str, ...] = key(
-        ListOf(Choice("network", "folder", "capture", "import", "local")),
-        "the way by which it came",
+        ListOf(Choice("network", "folder", "capture", "import", "local", FETCHED)),
+        "the way by which it came; `fetch`: we had it retrieved from a peer, and no route has it "
+        "sent on, or back, that does not name this",
         default=(),
         name="source",
     )

@@ -54,11 +54,13 @@ async def c_find(
     enough = Event()
     faults: list[GantryError] = []
     count = 0
+    passed_over = False
 
     def take(response: Response) -> None:
-        nonlocal count
+        nonlocal count, passed_over
         if found.truncated or faults:
             # What was under way when we cancelled.
+            passed_over = True
             return
         found.optional_keys_ignored |= response.status == PENDING_WITH_WARNINGS
         data = response.data_set
@@ -91,7 +93,7 @@ async def c_find(
     if faults:
         raise faults[0]
     # A last match that came by itself is no truncation.
-    found.truncated = found.truncated and found.response.status != SUCCESS
+    found.truncated = found.truncated and (passed_over or found.response.status != SUCCESS)
     return found
 
 

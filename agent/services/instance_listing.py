@@ -6,6 +6,8 @@ SOP class of each instance.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.dataset.attributes import Attributes
@@ -46,30 +48,42 @@ async def list_instances(association: Association, keys: Attributes) -> dict[str
     )
     found: dict[str, Listed] = {}
     for study in filter(None, studies):
-        series = series_asked or tuple(
-            each.text("SeriesInstanceUID")
-            for each in await _find(
-                association, "SERIES", StudyInstanceUID=study, SeriesInstanceUID=""
-            )
-        )
+        series = series_asked or await list_series(association, study)
         for one in filter(None, series):
-            for each in await _find(
+
+            def take(each: Attributes, place: tuple[str, str] = (study, one)) -> bool:
+                # Only what is needed is kept: a series may have very many.
+                uid = each.text("SOPInstanceUID")
+                if uid and (not instances_asked or uid in instances_asked):
+                    found[uid] = Listed(*place, sys.intern(each.text("SOPClassUID")))
+                return True
+
+            await _find(
                 association,
                 "IMAGE",
+                take,
                 StudyInstanceUID=study,
                 SeriesInstanceUID=one,
                 SOPInstanceUID="",
                 SOPClassUID="",
-            ):
-                uid = each.text("SOPInstanceUID")
-                if uid and (not instances_asked or uid in instances_asked):
-                    found[uid] = Listed(study, one, each.text("SOPClassUID"))
+            )
     return found
 
 
-async def _find(association: Association, level: str, **keys: str) -> list[Attributes]:
+async def list_series(association: Association, study: str) -> tuple[str, ...]:
+    """The Series Instance UIDs of a study. Raises PeerError when the peer does not answer."""
+    found = await _find(association, "SERIES", StudyInstanceUID=study, SeriesInstanceUID="")
+    return tuple(each.text("SeriesInstanceUID") for each in found)
+
+
+async def _find(
+    association: Association,
+    level: str,
+    take: Callable[[Attributes], bool] | None = None,
+    **keys: str,
+) -> list[Attributes]:
     identifier = Attributes(QueryRetrieveLevel=level, **keys)
-    found = await c_find(association, STUDY_ROOT_FIND, identifier, name="queries")
+    found = await c_find(association, STUDY_ROOT_FIND, identifier, accept=take, name="queries")
     if found.response.status != SUCCESS:
         raise PeerError(
             f"the query at level {level} failed: {status_text(found.response.status)}"

@@ -80,8 +80,8 @@ class _ObjectSink(FileSink):
 class StorageProvider:
     """Performs C-STORE for one application entity (PS3.4 B.2.2, GG.4.2).
 
-    `object_size` bounds one object in bytes (0: what the keeper takes); `solicited` decides on
-    objects of an entity that takes only what it asked for.
+    `object_size` bounds one object in bytes (0: what the keeper takes). Whether an object was asked
+    for is known to the keeper.
     """
 
     def __init__(
@@ -120,8 +120,6 @@ class StorageProvider:
             )
         if not is_valid_uid(instance):
             raise _refused(statuses.unparsable, "SOP Instance UID is not valid", "PS3.5 9.1")
-        if self._entity.accept.solicited:
-            raise _refused(statuses.unsolicited, "Object was not asked for", "PS3.4 B.2.3")
         refusal = self._keeper.refusal()
         if refusal is not None:
             raise LocalError(refusal.comment or "no room", reaction=refusal)

@@ -62,7 +62,7 @@ _PARTIAL = "PARTIAL"
 _MINUTE = 60.0
 
 
-class InventoryDesk:
+class InventoryProduction:
     """All inventories of a node that are asked for, and who makes them."""
 
     def __init__(
@@ -122,7 +122,7 @@ class InventoryDesk:
 class Production:
     """One inventory; `asked` is what its peer wants to become of it."""
 
-    def __init__(self, desk: InventoryDesk, archive: Archive, state: InventoryState) -> None:
+    def __init__(self, desk: InventoryProduction, archive: Archive, state: InventoryState) -> None:
         self.state = state
         self.asked = ""
         self.retain = True
@@ -280,7 +280,7 @@ def _retrieve_title(entity: Entity) -> str:
 class EntityInventories:
     """The inventories that are asked of one entity; an `Inventories` of the service."""
 
-    def __init__(self, entity: Entity, desk: InventoryDesk) -> None:
+    def __init__(self, entity: Entity, desk: InventoryProduction) -> None:
         self._entity = entity
         self._desk = desk
 

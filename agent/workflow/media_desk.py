@@ -4,47 +4,20 @@ when there are some."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, IMPORT
 from agent.configuration.configuration import Configuration
 from agent.loop import Event
 from agent.loop.workers import Template, WorkerPool
+from agent.workflow.made_late import MadeLate
 from agent.workflow.worklist_watch import WorklistWatch
 
 if TYPE_CHECKING:
     from agent.workflow.export import Exports
     from agent.workflow.import_reconciliation import Imports
     from agent.workflow.media_creation import MediaCreation
-
-Thing = TypeVar("Thing")
-
-
-class MadeLate(Generic[Thing]):
-    """Something that is made when it is needed first."""
-
-    def __init__(self, make: Callable[[], Thing]) -> None:
-        self._make = make
-        self._made: Thing | None = None
-        self._is_needed = Event()
-
-    def get(self) -> Thing:
-        """It; whoever waits for it goes on."""
-        if self._made is None:
-            self._made = self._make()
-            self._is_needed.set()
-        return self._made
-
-    @property
-    def made(self) -> Thing | None:
-        """It, if it is there."""
-        return self._made
-
-    async def needed(self) -> Thing:
-        """It, as soon as anybody else needs it."""
-        await self._is_needed.wait()
-        return self.get()
 
 
 class MediaDesk:

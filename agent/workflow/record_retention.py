@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.decision import order_of
-from agent.archive.examinations import EXPORT
+from agent.archive.examinations import EXPORT, FETCH
 from agent.archive.forgetting import Period
 from agent.archive.worker_entries import forget_entries
 from agent.configuration.configuration import Configuration
@@ -110,8 +110,8 @@ class RecordRetention:
             rows = await archive.ended_examinations(period, after, _AT_ONCE)
             ended = []
             for row in rows:
-                # An export has no step that would be reported.
-                steps = [] if row.device == EXPORT else ExaminationRecord.of(row).steps
+                # An export or a retrieval has no step that would be reported.
+                steps = [] if row.device in (EXPORT, FETCH) else ExaminationRecord.of(row).steps
                 ended.append((row.id, tuple(order_of(each.uid) for each in steps)))
                 await turn()
             if ended:

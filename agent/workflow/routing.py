@@ -13,7 +13,7 @@ from agent.archive.decision import DELIVER, Decision, JobPlan, Origin
 from agent.archive.examinations import WAITS_FOR_REVIEW
 from agent.configuration.configuration import Configuration
 from agent.configuration.patterns import fits
-from agent.configuration.route import Condition, Match, Route
+from agent.configuration.route import FETCHED, Condition, Match, Route
 from agent.dataset import tags
 from agent.dataset.character_set import decode_text
 from agent.dataset.head import Head
@@ -63,6 +63,9 @@ def matches(match: Match, head: Head, origin: Origin) -> bool:
         (match.sources, origin.source),
     )
     if any(wanted and value not in wanted for wanted, value in named):
+        return False
+    if origin.source == FETCHED and FETCHED not in match.sources:
+        # It would go back to where it came from.
         return False
     if match.modalities and not set(match.modalities) & set(_texts(head, tags.MODALITY)):
         return False

@@ -48,9 +48,10 @@ from tests.checklists.retrieving import (
     number,
 )
 from tests.cli_of import ROOT
-from tests.node.running import free_port
+from tests.node.running import NodeProcess, free_port
 from tests.peers.dcmtk import DcmtkQueryRetrieveScp, DcmtkStoreScp
 from tests.peers.orthanc import Orthanc
+from tests.peers.process import wait_until
 from tests.peers.programs import Completed
 from tests.peers.pynetdicom_retrieval import RetrievalScp
 from tests.peers.raw_pdu import (
@@ -59,6 +60,7 @@ from tests.peers.raw_pdu import (
     associate_accept,
     c_store_request,
     command_set,
+    proposed_context,
     release_response,
     role_selection,
     user_information,
@@ -449,6 +451,83 @@ def test_ic_30_stores_before_the_first_pending_and_after_the_final_response_coun
             *("--to", "ME", "--listen", str(own_port), "--into", tmp_path),
         )
     assert "3 received" in done.check().output
+
+
+def test_ic_27_30_32_a_node_takes_what_its_move_is_about_and_refuses_the_rest(
+    tmp_path: Path,
+) -> None:
+    """The first move brings one of two, another study, and one whose originator is somebody else;
+    the second brings the other. The peer answers no queries for instances, and gets none."""
+    node = NodeProcess(tmp_path, accept='calling = "any"\nsolicited = true')
+    refused: list[int] = []
+
+    def offered(each: Made, originator: str = "") -> int:
+        with RawPeer.connect(node.port) as sender:
+            sender.associate(proposed_context(1, CT, EXPLICIT))
+            request = command_set(
+                {
+                    0x0002: CT,
+                    0x0100: 0x0001,
+                    0x0110: 7,
+                    0x0700: 0,
+                    0x0800: 1,
+                    **({0x1030: originator.encode(), 0x1031: 1} if originator else {}),
+                    0x1000: each.uid,
+                }
+            )
+            sender.send_message(1, request, each.data_set())
+            return retrieving.status(sender.receive_message())
+
+    def answer(peer: RawPeer, request: Message, count: int) -> None:
+        if count == 1:
+            refused.append(offered(Made(f"{OTHER}.7", OTHER)))
+            refused.append(offered(OBJECTS[0], "SOMEBODY"))
+            assert offered(OBJECTS[0], "GANTRY") == 0
+        else:
+            assert offered(OBJECTS[1]) == 0
+            assert offered(OBJECTS[0]) == 0
+        say(peer, request, 0, (None, 2, 0, 0))
+
+    with Script(answer) as script:
+        node.write(
+            f'[[peer]]\nname = "FAR"\naddresses = ["127.0.0.1:{script.port}"]\n'
+            'services = ["query", "move"]\n[peer.fetch]\ngrace = 0.2\ninstance_query = false\n'
+            "[peer.retry]\nfirst = 0.1\n"
+        )
+        with node:
+            assert offered(OBJECTS[0]) == 0x0124, "nothing is waited for"
+            node.ask("fetch-begin", peer="FAR", studies=[STUDY])
+            wait_until(
+                lambda: node.ask("fetch-list")["items"][0]["state"] == "COMPLETED", "complete"
+            )
+            assert offered(OBJECTS[2]) == 0x0124, "nothing is waited for any more"
+            said = node.ask("instances", study_instance_uid=STUDY)["items"]
+    assert refused == [0x0124, 0x0124] and len(script.requests) == 2
+    for each in script.requests:
+        assert number(each, 0x0100) == 0x0021 and b"STUDY" in each.data_set
+    assert sorted(uid for _, uid in said) == [each.uid for each in OBJECTS[:2]]
+
+
+def test_a_retrieval_of_a_node_that_is_stopped_is_cancelled_at_the_peer(tmp_path: Path) -> None:
+    def answer(peer: RawPeer, request: Message, count: int) -> None:
+        say(peer, request, 0xFF00, (9, 0, 0, 0))
+        node.ask("fetch-stop", id=1)
+        assert number(peer.receive_message(), 0x0100) == 0x0FFF
+        script.cancelled.set()
+        say(peer, request, 0xFE00, (9, 0, 0, 0))
+
+    node = NodeProcess(tmp_path)
+    with Script(answer) as script:
+        node.write(
+            f'[[peer]]\nname = "FAR"\naddresses = ["127.0.0.1:{script.port}"]\n'
+            'services = ["move"]\n'
+        )
+        with node:
+            node.ask("fetch-begin", peer="FAR", studies=[STUDY])
+            wait_until(
+                lambda: node.ask("fetch-list")["items"][0]["state"] == "DISCONTINUED", "stopped"
+            )
+            assert script.cancelled.is_set() and len(script.requests) == 1
 
 
 @pytest.mark.parametrize("status", [0xA701, 0xA702, 0xA801, 0xC001])
