@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -398,6 +398,15 @@ def test_what_main_raises_comes_out_after_what_is_left_has_ended() -> None:
     assert ended == [True]
 
 
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """SIGINT as a terminal has it: what a shell starts in the background is deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
 def test_an_interrupt_from_the_keyboard_ends_the_main_task_in_order() -> None:
     steps: list[str] = []
 
@@ -457,6 +466,7 @@ def _exit_code(pid: int, end: float) -> int:
     raise AssertionError("it goes on")
 
 
+@pytest.mark.usefixtures("heard_interrupts")
 def test_a_second_interrupt_ends_a_turn_that_never_ends() -> None:
     async def main() -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -79,7 +79,7 @@ def _made(source: Path, target_syntax: str, rule: Deidentify) -> tuple[str, Data
             "",
             b"",
             EncodeSettings(),
-            rule,
+            rule=rule,
             descriptors=[out],
         )
         data = os.pread(out, 1 << 24, 0)

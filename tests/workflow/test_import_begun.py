@@ -9,6 +9,7 @@ import pytest
 from agent.archive.examinations import ExaminationRow
 from agent.loop import Loop, TaskGroup, sleep
 from agent.media.contents import Patient, Series, Study
+from agent.workflow import import_reconciliation
 from agent.workflow.import_reconciliation import Imports
 from agent.workflow.import_record import ImportRecord
 from agent.workflow.import_survey import FoundStudy, Survey
@@ -50,8 +51,8 @@ def imports_into(archive: Archive) -> Any:
         Configuration,  # type: ignore[arg-type]
         {"main": archive},  # type: ignore[dict-item]
         None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
         Pool(),  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
         lambda _: None,
     )
 
@@ -80,7 +81,7 @@ def test_a_stick_that_goes_while_its_import_is_begun_leaves_none_that_nobody_doe
             running.cancel()
 
     monkeypatch.setattr(Imports, "_go_on", go_on)
-    monkeypatch.setattr(Imports, "_keys", lambda _: None)
+    monkeypatch.setattr(import_reconciliation, "media_keys_of", lambda _: None)
     Loop().run(main())
     assert done == [1]
 
@@ -99,6 +100,6 @@ def test_an_import_that_goes_on_is_not_begun_again_whatever_it_could_not_read(
         archive.rows[0] = record.row()
         found.append(await imports.begin_all("/stick", match=False))
 
-    monkeypatch.setattr(Imports, "_keys", lambda _: None)
+    monkeypatch.setattr(import_reconciliation, "media_keys_of", lambda _: None)
     Loop().run(main())
     assert found == [([1], [])]
