@@ -36,7 +36,7 @@ def imports_of(box: Box, after: int) -> list[dict[str, Any]]:
 def let_out(box: Box) -> None:
     until(
         lambda: seen(box).get("state") == "safe to remove",
-        lambda: f"{seen(box)}\n{imports_of(box, 0)[:2]}\n{box.log[-2000:]}",
+        lambda: f"{box.log[-2500:]}\n{seen(box)}\n{imports_of(box, 0)[:2]}",
     )
 
 
@@ -134,7 +134,7 @@ def test_pulled_while_it_is_imported(tmp_path: Path) -> None:
                 line |= work.disturbed(moment, file_system, seconds, fails_at)
             except AssertionError as error:
                 wrong.append(f"{line}: {error}")
-                line |= {"wrong": str(error)[:5000], "kernel": kernel()}
+                line |= {"wrong": str(error)[:8000], "kernel": kernel()}
             report("import", **line)
             if wrong:
                 break

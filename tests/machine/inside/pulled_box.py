@@ -76,7 +76,7 @@ def pull_count() -> int:
 def kernel() -> str:
     """What it said last of file systems and disks."""
     done = subprocess.run(["dmesg"], capture_output=True, text=True)
-    return "\n".join(done.stdout.splitlines()[-25:])
+    return "\n".join(done.stdout.splitlines()[-80:])
 
 
 class Box(NodeProcess):
