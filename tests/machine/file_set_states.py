@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -70,14 +71,14 @@ def digest_of_data_set(path: Path) -> str:
 
 
 def digests_of_files(folder: Path) -> dict[str, str]:
-    """Of all files below a folder, by name; what cannot be read has none."""
+    """Of all files below a folder, by name; what cannot be read or listed has none."""
     found = {}
-    for path in sorted(folder.rglob("*")):
-        try:
-            if path.is_file() and path.suffix != SALVAGED:
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names if not name.endswith(SALVAGED)):
+            try:
                 found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError:
-            continue
+            except OSError:
+                continue
     return found
 
 
