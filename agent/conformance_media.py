@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_sections import section
 from agent.media.application_profiles import PROFILES, secure_name
 from agent.security.cms import CIPHERS, DIGESTS
 from agent.services.data_sets import LARGEST_DATA_SET
@@ -48,7 +49,7 @@ def media_storage(configuration: Configuration) -> Iterator[str]:
 
 def _media_storage_services(configuration: Configuration) -> Iterator[str]:
     pages = configuration.media_pages
-    yield from _section(
+    yield from section(
         "Media storage",
         (
             ("SOP classes", "those of PS3.4 B.5 and GG.3 that have a Directory Record (PS3.3 F.4)"),
@@ -101,7 +102,7 @@ def media(entity: Entity, configuration: Configuration) -> Iterator[str]:
     if entity.services_of("media-creation", "scp"):
         yield from _creation_scp(entity, configuration)
     if entity.services_of("media-creation", "scu"):
-        yield from _section(
+        yield from section(
             "Media Creation Management as SCU (PS3.4 S.4.1)",
             (
                 ("When", "a person says so (gantry media request); instances are stored first"),
@@ -113,16 +114,6 @@ def media(entity: Entity, configuration: Configuration) -> Iterator[str]:
                 ("Failed requests", "shown with the reasons; not repeated by itself"),
             ),
         )
-
-
-def _section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield ""
-    yield f"### {title}"
-    yield ""
-    yield "| item | value |"
-    yield "|---|---|"
-    for item, value in rows:
-        yield f"| {item} | {value} |"
 
 
 def _time(seconds: float) -> str:
@@ -138,7 +129,7 @@ def _creation_scp(entity: Entity, configuration: Configuration) -> Iterator[str]
     retention = "until a person deletes them"
     if archive is not None and archive.retention.delete != "never":
         retention = f"{archive.retention.delete}, whatever becomes of the request"
-    yield from _section(
+    yield from section(
         "Media Creation Management as SCP (PS3.4 S.4.2)",
         (
             ("N-CREATE", "kept on stable storage, then answered; instances are looked for later"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from agent.archive.object_keys import COMBINED, ObjectKey, object_keys
 from agent.archive.object_models import OBJECT_MODEL_NAMES
 from agent.configuration.entity import Entity
+from agent.conformance_sections import section
 
 _MATCHING = (
     ("Search method", '"Worklist": one response for each instance'),
@@ -73,12 +74,12 @@ _CREATION = (
 def objects(entity: Entity) -> Iterator[str]:
     """The sections that an entity has reason for, as lines of Markdown."""
     if entity.services_of("non-patient-query", "scp"):
-        yield from _section("Non-patient objects as SCP (PS3.4 U, X, BB, HH, II, JJ)", _MATCHING)
+        yield from section("Non-patient objects as SCP (PS3.4 U, X, BB, HH, II, JJ)", _MATCHING)
         yield from _models()
     if entity.services_of("repository-query", "scp"):
-        yield from _section("Repository Query as SCP (PS3.4 C.6.4.6.2)", _repository(entity))
+        yield from section("Repository Query as SCP (PS3.4 C.6.4.6.2)", _repository(entity))
     if entity.services_of("inventory-creation", "scp"):
-        yield from _section("Inventory Creation as SCP (PS3.4 KK.2.4.2, GG.6.6.1)", _CREATION)
+        yield from section("Inventory Creation as SCP (PS3.4 KK.2.4.2, GG.6.6.1)", _CREATION)
 
 
 def _models() -> Iterator[str]:
@@ -106,16 +107,6 @@ def _repository(entity: Entity) -> Iterable[tuple[str, str]]:
         )
     else:
         yield "File Set Access, File Access", "not supported"
-
-
-def _section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield ""
-    yield f"### {title}"
-    yield ""
-    yield "| item | value |"
-    yield "|---|---|"
-    for item, value in rows:
-        yield f"| {item} | {value} |"
 
 
 def _listed(keys: Mapping[int, ObjectKey], *, matched: bool) -> str:

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_sections import section
 from agent.services.event_logging_table import STATUSES, status_words
 from agent.services.modality_worklist import RETURN_KEYS
 from agent.services.performed_procedure_step_table import ROWS, StepRow
-
-_HEAD = ("| item | value |", "|---|---|")
 
 
 def procedures(entity: Entity, configuration: Configuration) -> Iterator[str]:
@@ -43,15 +42,6 @@ def procedures(entity: Entity, configuration: Configuration) -> Iterator[str]:
         yield from _events_scu()
 
 
-def _section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield ""
-    yield f"### {title}"
-    yield ""
-    yield from _HEAD
-    for item, value in rows:
-        yield f"| {item} | {value} |"
-
-
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(words) or "none"
 
@@ -64,7 +54,7 @@ def _keys() -> str:
 
 
 def _worklist_scp() -> Iterator[str]:
-    yield from _section(
+    yield from section(
         "Modality Worklist as SCP (PS3.4 K.6.1.3.2)",
         (
             ("Matching keys", "every attribute of an entry, at the top and in its sequences"),
@@ -93,7 +83,7 @@ def _worklist_scu(configuration: Configuration) -> Iterator[str]:
         if table.any_day
         else f"{table.days_before} days before to {table.days_after} after"
     )
-    yield from _section(
+    yield from section(
         "Modality Worklist as SCU (PS3.4 K.6.1.3.1)",
         (
             ("Asked", f"{table.peer}, each {table.every:g} s" if table.every else table.peer),
@@ -114,7 +104,7 @@ def _attributes(rows: Iterable[StepRow]) -> str:
 
 def _steps_scp(entity: Entity) -> Iterator[str]:
     steps = entity.steps
-    yield from _section(
+    yield from section(
         "Modality Performed Procedure Step as SCP (PS3.4 F.7.4.2)",
         (
             ("N-CREATE", "any attribute of the IOD; those of type 1 of Table F.7.2-1 are demanded"),
@@ -137,7 +127,7 @@ def _steps_scp(entity: Entity) -> Iterator[str]:
 
 
 def _steps_scu(configuration: Configuration) -> Iterator[str]:
-    yield from _section(
+    yield from section(
         "Modality Performed Procedure Step as SCU (PS3.4 F.7.4.1)",
         (
             ("Reported to", _listed(configuration.steps.peers)),
@@ -160,7 +150,7 @@ def _retention(entity: Entity, configuration: Configuration) -> str:
 
 
 def _commitment_scp(entity: Entity, configuration: Configuration) -> Iterator[str]:
-    yield from _section(
+    yield from section(
         "Storage Commitment Push Model as SCP (PS3.4 J.3.6.2)",
         (
             ("N-ACTION", "kept on stable storage, then answered 0000H"),
@@ -185,7 +175,7 @@ def _commitment_scu(configuration: Configuration) -> Iterator[str]:
         if table.each == "never":
             continue
         failed = "sent again" if table.failure == "deliver" else "held for a person"
-        yield from _section(
+        yield from section(
             f"Storage Commitment Push Model as SCU, of {table.peer or peer.name} (PS3.4 J.3.6.1)",
             (
                 ("Asked", f"for each {table.each} that was delivered, {table.gather:g} s after it"),
@@ -206,7 +196,7 @@ def _commitment_scu(configuration: Configuration) -> Iterator[str]:
 
 
 def _availability_scp() -> Iterator[str]:
-    yield from _section(
+    yield from section(
         "Instance Availability Notification as SCP (PS3.4 R.3.4.2)",
         (
             ("N-CREATE", "checked against Table R.3.2-1 and logged; nothing follows from it"),
@@ -216,7 +206,7 @@ def _availability_scp() -> Iterator[str]:
 
 
 def _availability_scu(configuration: Configuration) -> Iterator[str]:
-    yield from _section(
+    yield from section(
         "Instance Availability Notification as SCU (PS3.4 R.3.4.1)",
         (
             ("Notified", _listed(configuration.steps.available)),
@@ -238,7 +228,7 @@ def _events_scp(entity: Entity) -> Iterator[str]:
             "logged in the one current study of this Patient ID and Study ID (B102H), else refused "
             "(C101H)"
         )
-    yield from _section(
+    yield from section(
         "Procedural Event Logging as SCP (PS3.4 P.2.5.2)",
         (
             (
@@ -275,7 +265,7 @@ def _events_scp(entity: Entity) -> Iterator[str]:
 def _administrations_scp(entity: Entity) -> Iterator[str]:
     events = entity.events
     patients = "any" if events.unknown_patients else "those that archive or worklist know (C110H)"
-    yield from _section(
+    yield from section(
         "Substance Administration Logging as SCP (PS3.4 P.3.5.2)",
         (
             ("Administrations", "all attributes go into a journal, answered when it is durable"),
@@ -288,7 +278,7 @@ def _administrations_scp(entity: Entity) -> Iterator[str]:
 
 
 def _events_scu() -> Iterator[str]:
-    yield from _section(
+    yield from section(
         "Application Event Logging as SCU (PS3.4 P.2.5.1, P.3.5.1)",
         (
             ("N-ACTION", "when a person says so (gantry log-event)"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_sections import section
 from agent.services.retrieval_services import SERVICES
 
 _MOVES = ("move", "instance-move")
@@ -18,13 +19,8 @@ def retrieval(entity: Entity, configuration: Configuration) -> Iterator[str]:
     offered = {each.name for each in SERVICES if entity.services_of(each.name, "scp")}
     if not offered:
         return
-    yield ""
-    yield "### Retrieval as SCP (PS3.4 C.4.2.3, C.4.3.3)"
-    yield ""
-    yield "| item | value |"
-    yield "|---|---|"
-    for item, value in _rows(entity, configuration, offered):
-        yield f"| {item} | {value} |"
+    rows = _rows(entity, configuration, offered)
+    yield from section("Retrieval as SCP (PS3.4 C.4.2.3, C.4.3.3)", rows)
     yield ""
     yield "| status | meaning |"
     yield "|---|---|"

@@ -34,6 +34,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
             "agent.conformance",
             "agent.conformance_procedures",
             "agent.conformance_retrieval",
+            "agent.conformance_sections",
             "agent.conformance_media",
             "agent.conformance_objects",
             "agent.conformance_query",
