@@ -329,12 +329,7 @@ class FrameExtraction:
             table = ()
         writer.begin_fragments(table)
         for stream in streams:
-            writer.begin_fragment(stream.length)
-            position = 0
-            while piece := stream.read(position, _PIECE):
-                writer.fragment_data(piece)
-                position += len(piece)
-            writer.end_fragment()
+            stream.write_to(writer)
         writer.end_fragments()
 
 

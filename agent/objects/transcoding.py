@@ -39,7 +39,6 @@ from agent.objects.pixels import LONGEST_NATIVE_PIXEL_DATA
 from agent.objects.stored_image import StoredImage
 
 _HELD = 1 << 20
-_PIECE = 1 << 16
 _FRAGMENT = 1 << 20
 _ONE_FRAGMENT = frozenset((RLE_LOSSLESS, DEFLATED_IMAGE_FRAME))
 """PS3.5 A.4.2 and A.4.13: each frame in one fragment and one only."""
@@ -250,13 +249,7 @@ class _KeptFrames:
     def __call__(self, element: Element, writer: DataSetWriter) -> None:
         writer.begin_fragments()
         for number in range(self._image.frames):
-            stream = self._image.compressed_frame(number)
-            writer.begin_fragment(stream.length)
-            position = 0
-            while piece := stream.read(position, _PIECE):
-                writer.fragment_data(piece)
-                position += len(piece)
-            writer.end_fragment()
+            self._image.compressed_frame(number).write_to(writer)
         writer.end_fragments()
 
 
