@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socketserver
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,18 +27,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # The full counts take what they take.
     if config.getoption("--long") or config.getoption("--fuzz"):
         config.option.timeout = config.option.timeout or 4 * 3600
-    _keep_bytecode(config)
+    # Our programs are started a thousand times, and an installed Python has them compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The servers of pynetdicom look so often whether they are to end; every half second else.
     socketserver.BaseServer.serve_forever.__defaults__ = (0.1,)
-
-
-def _keep_bytecode(config: pytest.Config) -> None:
-    """Our programs are started a thousand times, and an installed Python has them compiled: where
-    nothing may be written beside the sources, it is kept in a folder of this run."""
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        folder = tempfile.mkdtemp(prefix="gantry-bytecode-")
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-        os.environ["PYTHONPYCACHEPREFIX"] = folder
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -78,7 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="gantry-start-") as folder:
         # An installed Python has its programs compiled; the first start compiles ours.
         ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)
-        ENVIRONMENT["PYTHONPYCACHEPREFIX"] = f"{folder}/bytecode"
         measure(NodeProcess(Path(folder, "first")), 1)
         for number in (0, options.objects):
             node = NodeProcess(Path(folder, str(number)))
