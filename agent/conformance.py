@@ -8,12 +8,17 @@ from agent import __version__
 from agent.codecs.registry import is_available
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.conformance_access import access
+from agent.conformance_audit import audit, secure_use
 from agent.conformance_confidentiality import confidentiality
+from agent.conformance_fetching import fetching
 from agent.conformance_media import media, media_storage
 from agent.conformance_objects import objects
 from agent.conformance_procedures import procedures
 from agent.conformance_query import queries
 from agent.conformance_retrieval import retrieval
+from agent.conformance_signatures import signatures
+from agent.conformance_transport import secure_transport, transport
 from agent.dataset.sop_classes import NON_PATIENT, name_of
 from agent.dataset.transfer_syntaxes import name_of as syntax_name
 from agent.network.negotiation import AcceptorOffer
@@ -41,8 +46,12 @@ def _lines(configuration: Configuration) -> Iterator[str]:
     yield f"| Implementation Version Name | {version_name} |"
     for entity in configuration.entities:
         yield from _entity(entity, offer_of(entity, configuration), configuration)
+    yield from secure_transport(configuration)
     yield from media_storage(configuration)
     yield from confidentiality(configuration)
+    yield from signatures(configuration)
+    yield from secure_use(configuration)
+    yield from audit(configuration)
 
 
 def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) -> Iterator[str]:
@@ -54,8 +63,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     yield ""
     yield "| policy | value |"
     yield "|---|---|"
-    yield f"| Port | {entity.port or 'opens associations only'} |"
-    yield f"| Transport | {'TLS' if entity.tls else 'TCP'} |"
+    yield f"| Port | {transport(entity)} |"
     yield f"| Maximum PDU received | {entity.maximum_pdu or 'unlimited'} |"
     yield f"| Associations accepted at once | {limits.associations or 'as the node allows'} |"
     yield f"| Operations performed at once | {limits.operations_performed or 'unlimited'} |"
@@ -64,6 +72,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     yield f"| Transfer syntax chosen by | the {entity.prefer}'s order |"
     yield f"| ARTIM and association timer | {timers.association:g} s |"
     yield f"| Idle time | {timers.idle:g} s |"
+    yield from access(entity, configuration)
     yield ""
     yield "### Presentation contexts accepted (role SCP)"
     yield ""
@@ -90,6 +99,7 @@ def _entity(entity: Entity, offer: AcceptorOffer, configuration: Configuration) 
     yield from queries(entity)
     yield from objects(entity)
     yield from retrieval(entity, configuration)
+    yield from fetching(entity, configuration)
     yield from procedures(entity, configuration)
     yield from media(entity, configuration)
 
@@ -105,7 +115,7 @@ def _storage_scp(
     yield "| item | value |"
     yield "|---|---|"
     yield f"| Level of Storage Support | {behaviour.level} |"
-    yield f"| Level of Digital Signature Support | {behaviour.signature_level} |"
+    yield f"| Level of Digital Signature Support | {behaviour.negotiated_signature_level} |"
     yield f"| Extended Negotiation | {_EXTENDED[entity.extended_negotiation]} |"
     yield "| Optional attributes discarded | none |"
     policy = behaviour.unknown_sop_classes if behaviour.level == 2 else "refuse"
@@ -160,6 +170,8 @@ def _refusals(entity: Entity) -> dict[int, list[tuple[str, str]]]:
     ]
     if entity.accept.solicited:
         rows.append((status.unsolicited, "the object was not asked for", "none"))
+    if entity.storage.signatures in ("refuse", "require"):
+        rows.append((status.signature, "a digital signature is not as we want it", _CORRECT))
     if entity.storage.onward:
         rows.append((status.onward_silent, "the server behind us does not answer", _LATER))
         rows.append((status.onward_refused, "the server behind us refuses us", "tell its keeper"))

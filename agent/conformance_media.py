@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
+from agent.configuration.mail import Mail
 from agent.conformance_sections import section
-from agent.media.application_profiles import PROFILES, secure_name
+from agent.media.application_profiles import MAIL_PROFILES, PROFILES, secure_name
 from agent.security.cms import CIPHERS, DIGESTS
 from agent.services.data_sets import LARGEST_DATA_SET
 from agent.services.media_creation_table import (
@@ -44,7 +45,47 @@ def media_storage(configuration: Configuration) -> Iterator[str]:
             f"| {profile.name} | {profile.clause} | {profile.medium} | {roles} | {icon} "
             f"| {secure} |"
         )
+    for profile in MAIL_PROFILES.values():
+        sealed = "always (PS3.15 B.8)" if profile.sealed else "none"
+        yield (
+            f"| {profile.name} | {profile.clause} | {profile.medium} | FSC, FSR | on request "
+            f"| {sealed} |"
+        )
     yield from _media_storage_services(configuration)
+    yield from _mails(configuration.mail)
+
+
+def _mails(mail: Mail) -> Iterator[str]:
+    security = {
+        "starttls": "STARTTLS (RFC 3207), the certificate of the server is checked",
+        "implicit": "implicit TLS (RFC 8314), the certificate of the server is checked",
+        "none": "none",
+    }
+    limit = f"{mail.largest} bytes, more becomes several" if mail.largest else "none"
+    yield from section(
+        "File-sets by e-mail (PS3.11 G, L)",
+        (
+            (
+                "Read",
+                "ZIP files and mails in files, gantry import and media; mails are not fetched",
+            ),
+            (
+                "Mail server (SMTP)",
+                f"{mail.host}:{mail.port or 'its port'}" if mail.host else "none",
+            ),
+            ("Security of its connection", security[mail.security]),
+            ("Recipients", ", ".join(mail.recipients)),
+            ("Application profile for which none is named", mail.profile),
+            ("Length of a mail", limit),
+            (
+                "Secured mails (PS3.15 B.8)",
+                "signed with RSA and SHA-256, encrypted by AES-256 for each recipient's certificate"
+                if mail.signing_key
+                else "not sent, as no signing key is configured",
+            ),
+            ("A mail whose answer was lost", "sent again under the same Message-ID"),
+        ),
+    )
 
 
 def _media_storage_services(configuration: Configuration) -> Iterator[str]:

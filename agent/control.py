@@ -2,7 +2,7 @@
 
 A request is `{"do": NAME, ...}`; the answer is one line, `{"ok": true, "answer": ...}` or
 `{"ok": false, "error": TEXT, "way_out": TEXT}`. Who may connect is decided by the permissions of
-the socket's file.
+the socket's file; who asks is told to the answers (`by`), as the kernel knows it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import dataclasses
 import json
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from agent import observation
+from agent.control_request import LONGEST_REQUEST, request_of
 from agent.errors import ConfigurationError, GantryError, UnreachableError
 from agent.loop import (
     Limit,
@@ -26,14 +28,18 @@ from agent.loop import (
     readable,
     sleep,
     timeout,
-    writable,
 )
+from agent.loop.socket_bytes import receive, send_all
+from agent.security.operators import Person
 
-_LONGEST_REQUEST = 1 << 16
 _PATIENCE = 30.0
 _LONGEST_ANSWER = 3600.0
 _AT_ONCE = 32
 _AFTER_A_FAULT = 0.5
+
+# SO_PEERGROUPS (socket(7)), which Python has no name for.
+_PEER_GROUPS = 59
+_MOST_GROUPS = 256  # what getsockopt of Python takes
 
 Answer = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -46,6 +52,20 @@ def _plain(value: object) -> Any:
     if isinstance(value, (set, frozenset, tuple)):
         return list(value)
     return str(value)
+
+
+def _person_at(end: socket.socket) -> Person:
+    """The process at the other end, as it was when it connected. Raises OSError."""
+    size = struct.calcsize("3i")
+    _, user, group = struct.unpack(
+        "3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    )
+    groups = {group}
+    # A kernel before 4.13 does not tell: the first group it is then.
+    with contextlib.suppress(OSError):
+        told = end.getsockopt(socket.SOL_SOCKET, _PEER_GROUPS, 4 * _MOST_GROUPS)
+        groups.update(struct.unpack(f"{len(told) // 4}I", told))
+    return Person(user, frozenset(groups))
 
 
 def _give_to(path: Path, group: str) -> None:
@@ -115,9 +135,9 @@ class ControlSocket:
             with timeout(_PATIENCE):
                 request = await _read_line(end)
             if request:
-                said = await self._answer(request)
+                said = await self._answer(request, _person_at(end))
                 with timeout(_PATIENCE):
-                    await _write(end, said)
+                    await send_all(end, said)
         except (GantryError, TimedOut, OSError):
             pass
         finally:
@@ -125,9 +145,10 @@ class ControlSocket:
             current_loop().forget(end)
             end.close()
 
-    async def _answer(self, line: bytes) -> bytes:
+    async def _answer(self, line: bytes, person: Person) -> bytes:
         try:
-            request = json.loads(line)
+            request = request_of(line)
+            request["by"] = person
             answer = self._answers[request["do"]]
             said: dict[str, Any] = {"ok": True, "answer": await answer(request)}
         except (ValueError, KeyError, TypeError) as error:
@@ -143,25 +164,12 @@ class ControlSocket:
 
 async def _read_line(end: socket.socket) -> bytes:
     line = bytearray()
-    while not line.endswith(b"\n") and len(line) < _LONGEST_REQUEST:
-        try:
-            data = end.recv(65536)
-        except BlockingIOError:
-            await readable(end)
-            continue
+    while not line.endswith(b"\n") and len(line) < LONGEST_REQUEST:
+        data = await receive(end)
         if not data:
             break
         line += data
     return bytes(line)
-
-
-async def _write(end: socket.socket, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[end.send(view) :]
-        except BlockingIOError:
-            await writable(end)
 
 
 def ask(path: Path, do: str, **fields: Any) -> Any:

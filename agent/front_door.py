@@ -1,4 +1,4 @@
-"""The front door: where associations come in, and what each caller is offered.
+"""The front door: where associations come in; `agent.admittance` says what each caller is offered.
 
 It follows the configuration: after a reload, addresses that went are closed and new ones opened,
 associations go on, and new ones are admitted by the new rules.
@@ -6,25 +6,26 @@ associations go on, and new ones are admitted by the new rules.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agent import observation
+from agent.admittance import Admittance
 from agent.configuration.configuration import Configuration
 from agent.configuration.connection import Socket, Timers, Tls
 from agent.configuration.entity import Entity
 from agent.errors import ConfigurationError, GantryError
 from agent.network.association import Association
-from agent.network.exchange import ServiceProvider
 from agent.network.limits import UpperLayerLimits
-from agent.network.negotiation import AcceptorOffer
-from agent.network.pdu import AssociateReject, AssociateRequest
-from agent.network.rejection import LOCAL_LIMIT_EXCEEDED
-from agent.network.tls import server_context
-from agent.network.transport import Admission, Caller, Listener, ListenerLimits
-from agent.security.access import Access
-from agent.services.offer import abstract_syntaxes_of, offer_of, providers_of
+from agent.network.tls import ServerContexts
+from agent.network.transport import Listener, ListenerLimits
 from agent.services.service import Support
+
+if TYPE_CHECKING:
+    from agent.network.handed_sockets import HandedSockets
+    from agent.security.identity_verification import Call
 
 # What decides how an address listens: where two entities share one, these are the same.
 _Listening = tuple[Socket, Tls | None, Timers]
@@ -37,18 +38,18 @@ class FrontDoor:
         self,
         configuration: Configuration,
         support: Callable[[Configuration], Support],
-        is_short_of_memory: Callable[[], bool] = lambda: False,
+        is_short_of_memory: Callable[[], bool],
+        call: Call,
     ) -> None:
         self.ports: dict[str, int] = {}
         self._configuration = configuration
-        self._support = support
-        self._is_short_of_memory = is_short_of_memory
-        self._access = Access(configuration)
         self._bound: dict[tuple[str, int], _Listening] = {}
-        self._offers: dict[tuple[str, frozenset[str]], AcceptorOffer] = {}
-        self._providers: dict[str, Mapping[str, ServiceProvider]] = {}
-        self.listener = Listener(self._admit, limits=_limits_of(configuration))
-        self._prepare()
+        self.admittance = Admittance(
+            configuration, support, lambda: self.associations, is_short_of_memory, call
+        )
+        self.listener = Listener(self.admittance.admit, limits=_limits_of(configuration))
+        self.listener.lets_in = self.admittance.lets_in
+        self.listener.failed = self.admittance.failed
 
     @property
     def associations(self) -> set[Association]:
@@ -57,23 +58,35 @@ class FrontDoor:
 
     def open(self) -> None:
         """Listen on every address. Raises ConfigurationError when one cannot be had."""
+        handed = self._take_what_is_handed_over()
         for (address, port), entity in self._wanted().items():
             self._bind(entity, address, port)
+        if handed is not None:
+            handed.refuse_the_rest()
+
+    def _take_what_is_handed_over(self) -> HandedSockets | None:
+        if "LISTEN_FDS" not in os.environ:
+            return None
+        from agent.network.handed_sockets import HandedSockets
+        from hal.activation import handed_over
+
+        handed = HandedSockets(handed_over())
+        self.listener.sockets = handed
+        return handed
 
     def follow(self, configuration: Configuration) -> None:
         """Go by another configuration; an address that cannot be had is logged, not raised."""
         self._configuration = configuration
-        self._access = Access(configuration)
+        self.admittance.follow(configuration)
         self.listener.limits = _limits_of(configuration)
-        self._prepare()
         wanted = self._wanted()
         for place, listening in list(self._bound.items()):
             entity = wanted.get(place)
-            if entity is None or _listening_of(entity) != listening:
+            if entity is None or _listening_of(entity, place[1]) != listening:
                 self.listener.unbind(*place)
                 del self._bound[place]
                 observation.notice("no longer listening", address=place[0], port=place[1])
-        self.ports = {e.name: e.port for e in configuration.entities if e.port}
+        self.ports = {_place(e, port): port for e in configuration.entities for port in e.ports}
         for (address, port), entity in wanted.items():
             if (address, port) not in self._bound:
                 try:
@@ -88,17 +101,23 @@ class FrontDoor:
     def _wanted(self) -> dict[tuple[str, int], Entity]:
         found: dict[tuple[str, int], Entity] = {}
         for entity in self._configuration.entities:
-            for address in entity.bind_addresses if entity.port else ():
-                found.setdefault((address, entity.port), entity)
+            for port in entity.ports:
+                addresses = entity.bind_addresses
+                # One socket that systemd has bound may be for all addresses of both versions.
+                both = "::" in addresses and self.listener.sockets.serves_both(port)
+                for address in addresses:
+                    if address != "0.0.0.0" or not both:
+                        found.setdefault((address, port), entity)
         return found
 
     def _bind(self, entity: Entity, address: str, port: int) -> None:
+        tls = entity.ports[port]
         try:
             self.listener.bind(
                 address,
                 port,
                 socket=entity.socket,
-                ssl_context=server_context(entity.tls),
+                secured=ServerContexts(tls) if tls is not None else None,
                 timers=entity.timers,
             )
         except OSError as error:
@@ -106,83 +125,21 @@ class FrontDoor:
                 return  # a kernel without IPv6
             raise ConfigurationError(
                 f"{entity.name} cannot listen on {address} port {port}: {error.strerror}",
-                way_out="Give it another port, or stop what listens there.",
+                way_out="Have systemd open ports below 1024: add it to gantry.socket."
+                if error.errno == errno.EACCES
+                else "Give it another port, or stop what listens there.",
             ) from error
-        self._bound[address, port] = _listening_of(entity)
-        self.ports[entity.name] = port
-
-    def _prepare(self) -> None:
-        support = self._support(self._configuration)
-        self._offers.clear()
-        self._providers = {
-            entity.name: providers_of(entity, support) for entity in self._configuration.entities
-        }
-
-    # Admission.
-
-    def _admit(self, request: AssociateRequest, caller: Caller) -> Admission | AssociateReject:
-        if self._is_short_of_memory():
-            return LOCAL_LIMIT_EXCEEDED
-        found = self._access.decide(request, caller.address, caller.local_port, self._counted)
-        if isinstance(found, AssociateReject):
-            return found
-        entity, peer = found
-        wanted = {each.abstract_syntax for each in request.presentation_contexts}
-        open_to_caller = self._access.services(request, caller.address, entity)
-        window = entity.limits.operations_performed
-        for table in open_to_caller:
-            if not (table.associations or table.operations):
-                continue
-            if not wanted & abstract_syntaxes_of(entity, table):
-                continue
-            if table.associations and self._using(entity, table.name) >= table.associations:
-                # Transient: another time there is room, and a sender tries again.
-                return LOCAL_LIMIT_EXCEEDED
-            if table.operations:
-                window = min(window or table.operations, table.operations)
-        names = frozenset(each.name for each in open_to_caller)
-        offer = self._offer(entity, names)
-        if window != entity.limits.operations_performed:
-            invoked = offer.asynchronous_operations_window[1]
-            offer = dataclasses.replace(offer, asynchronous_operations_window=(window, invoked))
-        return Admission(
-            offer,
-            self._providers[entity.name],
-            entity.timers,
-            entity=entity.name,
-            peer=peer.name if peer is not None else "",
-            quick_acknowledge=True if peer is not None and peer.quirks.nagles else None,
-        )
-
-    def _offer(self, entity: Entity, services: frozenset[str]) -> AcceptorOffer:
-        """What the entity offers with these of its services."""
-        found = self._offers.get((entity.name, services))
-        if found is None:
-            open_services = tuple(each for each in entity.services if each.name in services)
-            narrowed = dataclasses.replace(entity, services=open_services)
-            found = self._offers[entity.name, services] = offer_of(narrowed, self._configuration)
-        return found
-
-    def _using(self, entity: Entity, service: str) -> int:
-        """Associations with this entity on which a class of this service was accepted."""
-        table = next(each for each in entity.services if each.name == service)
-        classes = abstract_syntaxes_of(entity, table)
-        return sum(
-            each.entity == entity.name
-            and any(context.abstract_syntax in classes for context in each.contexts.values())
-            for each in self.associations
-        )
-
-    def _counted(self, entity: str, calling: str, address: str) -> int:
-        return sum(
-            each.entity == entity
-            and (not calling or (each.calling_ae_title == calling and each.address == address))
-            for each in self.associations
-        )
+        self._bound[address, port] = _listening_of(entity, port)
+        self.ports[_place(entity, port)] = port
 
 
-def _listening_of(entity: Entity) -> _Listening:
-    return entity.socket, entity.tls, entity.timers
+def _listening_of(entity: Entity, port: int) -> _Listening:
+    return entity.socket, entity.ports[port], entity.timers
+
+
+def _place(entity: Entity, port: int) -> str:
+    """By which name `ports` tells of it."""
+    return entity.name if port == entity.port else f"{entity.name}_tls"
 
 
 def _limits_of(configuration: Configuration) -> ListenerLimits:

@@ -21,19 +21,23 @@ from agent.configuration.entity import Entity
 from agent.control import ControlSocket
 from agent.errors import LocalError
 from agent.front_door import FrontDoor
-from agent.loop import Event, Limit, Signals, TaskGroup, current_loop, sleep
+from agent.keepers import keepers_of
+from agent.loop import Event, Limit, Signals, TaskGroup, current_loop, now, sleep
 from agent.loop.memory import give_back
 from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
 from agent.network.resolution import SocketAddress, look_up
 from agent.questions import answers_of
-from agent.services.keeping import Keeper
 from agent.services.offer import implementation_of
-from agent.support import NodeSupport, WakingKeeper
-from agent.workflow.archive_tables import archive_folder, archive_settings
+from agent.support import NodeSupport
+from agent.workflow.alerting import Alerting
+from agent.workflow.archive_tables import archive_folder, archive_settings, check_restored
+from agent.workflow.auditing import AuditedNode, Auditing
 from agent.workflow.calendar_watch import CalendarWatch
+from agent.workflow.certificate_watch import CertificateWatch
 from agent.workflow.delivery import Delivery
 from agent.workflow.fetch_desk import FetchDesk
+from agent.workflow.health import Health
 from agent.workflow.intake import Intake
 from agent.workflow.inventory_desk import InventoryDesk
 from agent.workflow.media_desk import MediaDesk
@@ -77,7 +81,9 @@ class Node:
         self.media: MediaWatch | None = None
         self._reloaded = Event()
         self._template = template
+        self.certificates = CertificateWatch(lambda: self.configuration, template, pool)
         self._load = load
+        self.health = Health(lambda: self.configuration, pool)
         self._memory = MemoryWatch(configuration.limits.memory)
         self.retentions: dict[str, Retention] = {}
         self.records = RecordRetention(
@@ -104,11 +110,15 @@ class Node:
             self.worklist,
             pool,
         )
+        self.audit = Auditing(
+            AuditedNode(lambda: self.configuration, self.archives, pool, self._resolve)
+        )
         self._notifier = ServiceNotifier()
         self._reloading = Limit(1)
         self.pool = pool
+        self.alerting = Alerting(self, self._resolve)
         # More than are meant to run: who has a slow peer shall not keep others waiting.
-        self._codecs = WorkerPool(
+        self.codecs = WorkerPool(
             template, "codec", 64, configuration.workers.idle, kill_abandoned=True
         )
 
@@ -118,7 +128,8 @@ class Node:
         Raises ConfigurationError and StorageError for what keeps the node from starting.
         """
         async with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            self._prepare_for_tls(self.configuration)
+            self.certificates.prepare(self.configuration)
+            check_restored(self.configuration)
             for table in self.configuration.archives:
                 await self._open_archive(table)
             try:
@@ -128,20 +139,15 @@ class Node:
                     self._notifier.ready("listening")
                     observation.notice("ready", version=__version__, **self._where())
                     give_back()
+                    current_loop().measure_anew()
                     while await signals.receive() == signal.SIGHUP:
                         await self.reload()
                     await self._drain()
                     group.cancel()
             finally:
-                self._codecs.close()
+                self.codecs.close()
                 for archive in self.archives.values():
                     await archive.close()
-
-    def _prepare_for_tls(self, configuration: Configuration) -> None:
-        if any(each.tls for each in configuration.entities) or any(
-            each.tls for each in configuration.peers
-        ):
-            self._template.stay()
 
     async def _open_archive(self, table: ArchiveTable) -> None:
         folder = archive_folder(self.configuration, table)
@@ -161,10 +167,10 @@ class Node:
             configuration,
             self.archives,
             resolve=self._resolve,
-            pool=self._codecs,
+            pool=self.codecs,
             turns=self._turns,
         )
-        self.intake = Intake(configuration, self.archives, self._template, self._wake)
+        self.intake = Intake(configuration, self.archives, self._template, self.codecs, self._wake)
         group.start(self._deliver(self.delivery), "delivery")
         group.start(self.intake.run(), "intake")
         group.start(self._operate(), "operator")
@@ -180,6 +186,7 @@ class Node:
             group.start(control.run(), "control")
         for name, run in (
             ("clock", self.calendar.run),
+            ("certificates", self.certificates.run),
             ("memory", self._memory.run),
             ("worklist", self.worklist.run),
             ("record retention", self.records.run),
@@ -192,6 +199,8 @@ class Node:
             ("inventories", self.inventories.run),
             ("fetches", self.fetching.run),
             ("study rules", self.fetching.run_rules),
+            ("audit", self.audit.run),
+            ("alerts", self.alerting.run),
         ):
             group.start(supervised(run, name), name)
 
@@ -206,7 +215,8 @@ class Node:
             lambda: self.configuration,
             lambda: self.examinations,
             self._template,
-            self._follow_media,
+            {"media": self._follow_media, "certificates": self.certificates.follow}
+            | self.health.lamps,
         )
         await self._operator.run()
 
@@ -240,31 +250,25 @@ class Node:
         group.start(supervised(retention.run, "retention", archive=table.name), "retention")
 
     def _listen(self) -> None:
-        self.door = FrontDoor(self.configuration, self._support, lambda: self._memory.is_short)
+        self.door = FrontDoor(
+            self.configuration,
+            self._support,
+            lambda: self._memory.is_short or self.audit.is_full,
+            self.pool.call,
+        )
         self.door.open()
 
     def _support(self, configuration: Configuration) -> NodeSupport:
-        keepers: dict[str, Keeper] = {}
+        keepers = keepers_of(
+            configuration,
+            self.archives,
+            self._wake,
+            self.codecs,
+            self._resolve,
+            self._turns,
+            self.fetching,
+        )
         implementation = implementation_of(configuration)
-        for entity in configuration.entities:
-            archive = self.archives.get(entity.archive)
-            if archive is None:
-                continue
-            keeper: Keeper = WakingKeeper(archive, self._wake)
-            if configuration.compressions:
-                from agent.workflow.compressing_keeper import CompressingKeeper
-
-                keeper = CompressingKeeper(
-                    keeper, configuration.compressions, self._codecs, implementation
-                )
-            peer = configuration.peer(entity.storage.onward)
-            if peer is not None:
-                from agent.workflow.onward import OnwardKeeper
-
-                keeper = OnwardKeeper(
-                    keeper, entity, peer, configuration, self._resolve, self._turns
-                )
-            keepers[entity.name] = self.fetching.keeper(keeper, entity, configuration)
         size = configuration.limits.object_size
         return NodeSupport(self, configuration, keepers, *implementation, size)
 
@@ -272,12 +276,13 @@ class Node:
         """Who performs what is retrieved from an entity; imported where there may be something."""
         from agent.workflow.retrieval import EntityRetrievals
 
-        shared = (self._resolve, self._turns, self._codecs)
-        return EntityRetrievals(entity, configuration, self.archives[entity.archive], *shared)
+        archive = self.archives[entity.archive]
+        return EntityRetrievals(
+            entity, configuration, archive, self._resolve, self._turns, self.codecs
+        )
 
     def _wake(self) -> None:
-        if self.delivery is not None:
-            self.delivery.wake()
+        self.wake_errands("")
 
     def wake_errands(self, peer: str) -> None:
         """There are messages for this peer, or, of "", objects for any."""
@@ -320,7 +325,7 @@ class Node:
             fresh = await self._load()
             differ = differences(self.configuration, fresh)
             self._say_what_waits(differ)
-            self._prepare_for_tls(fresh)
+            self.certificates.prepare(fresh)
             self.configuration = fresh
             for table in fresh.archives:
                 if table.name in differ.archives.added and table.name not in self.archives:
@@ -352,6 +357,7 @@ class Node:
         self.worklist.reload()
         self.desk.reload()
         self.fetching.reload()
+        self.alerting.reload()
         self._reloaded.set()
         if self._operator is not None:
             self._operator.reload()
@@ -377,8 +383,7 @@ class Node:
             self._notifier.beat()
             self._template.tidy()
             deadline = self._notifier.deadline()
-            loop = current_loop()
-            await sleep(max(0.05, deadline - loop.clock.now()) if deadline is not None else 60.0)
+            await sleep(max(0.05, deadline - now()) if deadline is not None else 60.0)
 
     async def _keep_metrics(self) -> None:
         await figures.keep(lambda: self.configuration.metrics, self.archives, self.started)

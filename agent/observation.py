@@ -25,6 +25,8 @@ class Level(IntEnum):
     DEBUG = 7
 
 
+Watcher = Callable[[str, Mapping[str, object]], None]
+"""Is told of every event, whatever the level that is shown: its name and its fields."""
 Format = Callable[[Level, str, Mapping[str, object]], str]
 
 # What could start a new line, colour a terminal or fake a field is shown, not obeyed.
@@ -67,6 +69,9 @@ class Log:
 
     def __init__(self) -> None:
         self.level = Level.INFO
+        self.watcher: Watcher | None = None
+        self.is_audited = False
+        """Whether the watcher wants to hear of occasions too."""
         self._format: Format = _as_text
         self._prefix = False
         self._write: Callable[[str], object] = _write_to_standard_error
@@ -88,6 +93,8 @@ class Log:
         self._write = write if write is not None else _write_to_standard_error
 
     def emit(self, level: Level, event: str, fields: Mapping[str, object]) -> None:
+        if self.watcher is not None:
+            self.watcher(event, fields)
         if level > self.level:
             return
         line = self._format(level, event, fields)
@@ -131,6 +138,15 @@ def debug(event: str, /, **fields: object) -> None:
     log.emit(Level.DEBUG, event, fields)
 
 
+def occasion(event: str, /, **fields: object) -> None:
+    """Something that the audit trail tells of, whose fields may name patients: it is never logged.
+
+    On a hot path, ask `log.is_audited` first.
+    """
+    if log.is_audited and log.watcher is not None:
+        log.watcher(event, fields)
+
+
 class Metric:
     """One value of a family: a counter or a gauge."""
 
@@ -168,6 +184,10 @@ class Family:
     def forget(self, *label_values: str) -> None:
         """Drop the value of a thing that is gone (a peer removed by a reload)."""
         self._values.pop(label_values, None)
+
+    def values(self) -> Mapping[tuple[str, ...], float]:
+        """The values by their labels."""
+        return {labels: metric.value for labels, metric in self._values.items()}
 
     def lines(self) -> Iterable[str]:
         yield f"# HELP {self.name} {self.meaning}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, figures
+from agent import __version__, figures, observation
 from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER, JobPlan
 from agent.archive.records import JobState
@@ -15,6 +15,7 @@ from agent.errors import LocalError
 from agent.loop import current_loop
 from agent.procedure_questions import procedure_answers
 from agent.retrieval_questions import retrieval_answers
+from agent.security.operators import Operators
 
 if TYPE_CHECKING:
     from agent.node import Node
@@ -23,9 +24,9 @@ Request = dict[str, Any]
 
 
 def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
-    """The questions by name."""
+    """The questions by name, each for those who may ask it."""
     questions = _Questions(node)
-    return {
+    answers = {
         "status": questions.status,
         "queue": questions.queue,
         "retry": questions.retry,
@@ -43,9 +44,14 @@ def answers_of(node: Node) -> dict[str, Callable[[Request], Awaitable[Any]]]:
         "re-identify": questions.reidentify,
         "corrections": questions.corrections,
         "tidy": questions.tidy,
+        "certificates": questions.certificates,
+        "audit": node.audit.answer,
+        "health": node.health.answer,
         **procedure_answers(node),
         **retrieval_answers(node),
     }
+    operators = Operators(lambda: node.configuration.access.operators, node.pool.call)
+    return operators.guard(answers)
 
 
 class _Questions:
@@ -81,17 +87,28 @@ class _Questions:
                     "entity": each.entity,
                     "calling": each.calling_ae_title,
                     "address": each.address,
+                    "user": each.user,
                     "received": each.bytes_received,
                 }
                 for each in node.associations
             ],
+            "locked_out": node.door.admittance.locked_out() if node.door is not None else [],
             "archives": found,
             "destinations": list(destinations.values()),
             "media": node.media.listing() if node.media is not None else [],
             "work": node.desk.work() + node.fetching.work(),
             "lamps": dict(node.lamps),
-            "clock": {"set": clock.set, "why_not": clock.reason},
-            "loop": current_loop().lag.snapshot(),
+            "certificates": node.certificates.listing(),
+            "alerts": node.alerting.listing(),
+            "health": await node.health.look(),
+            "clock": {
+                "set": clock.set,
+                "why_not": clock.reason,
+                "synchronised": clock.synchronised,
+                "maximum_error": clock.maximum_error,
+                "says": clock.words,
+            },
+            "loop": {**current_loop().lag.snapshot(), "tasks": current_loop().tasks},
         }
 
     def _deliveries(self) -> list[dict[str, Any]]:
@@ -107,17 +124,20 @@ class _Questions:
         )
 
     async def retry(self, request: Request) -> Any:
+        await self._tell_of_jobs(request, "tried again now")
         done = await self._archive(request).again([int(each) for each in request["jobs"]])
         self._wake()
         return done
 
     async def hold(self, request: Request) -> Any:
         archive = self._archive(request)
+        await self._tell_of_jobs(request, "held")
         held = [await archive.hold(int(each), "held by a person") for each in request["jobs"]]
         return sum(held)
 
     async def drop(self, request: Request) -> Any:
         jobs = [int(each) for each in request["jobs"]]
+        await self._tell_of_jobs(request, "dropped")
         return await self._archive(request).drop(jobs, "dropped by a person")
 
     async def pause(self, request: Request) -> Any:
@@ -191,9 +211,23 @@ class _Questions:
         await self._node.records.tidy()
         return {}
 
+    async def certificates(self, request: Request) -> Any:
+        """Look at the certificates now, instead of when it is due."""
+        return await self._node.certificates.look()
+
     async def corrections(self, request: Request) -> Any:
         limit = min(int(request.get("limit", 100)), 1000)
         return await self._archive(request).corrections(request.get("before"), limit)
+
+    async def _tell_of_jobs(self, request: Request, how: str) -> None:
+        """Have the audit trail know whose objects they are about; those that go are gone after."""
+        if not observation.log.is_audited:
+            return
+        archive = self._archive(request)
+        for number in map(int, request["jobs"]):
+            for job in (await archive.jobs(after=number - 1, limit=1)).items:
+                if job.id == number and job.instance_id:
+                    observation.occasion("delivery", archive=archive.name, job=job, how=how)
 
     def _wake(self) -> None:
         if self._node.delivery is not None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.archive.archive import Archive
-from agent.archive.decision import Origin
-from agent.archive.reception import Reception
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
-from agent.errors import StatusReaction
 from agent.loop import Limit
 from agent.services.event_logging import EventLogs
 from agent.services.instance_availability import Availabilities
-from agent.services.keeping import Keeper, Verdict
+from agent.services.keeping import Keeper
 from agent.services.media_creation import MediaRequests
 from agent.services.modality_worklist import Worklist
 from agent.services.performed_procedure_step import Steps
@@ -33,26 +29,6 @@ if TYPE_CHECKING:
     from agent.services.inventory_creation import Inventories
     from agent.services.query import Queries
     from agent.services.retrieval import Retrievals
-
-
-class WakingKeeper:
-    """An archive that wakes delivery when an object has made jobs."""
-
-    def __init__(self, archive: Archive, wake: Callable[[], None]) -> None:
-        self._archive = archive
-        self._wake = wake
-
-    def refusal(self) -> StatusReaction | None:
-        return self._archive.refusal()
-
-    def receive(self, file_meta: bytes) -> Reception:
-        return self._archive.receive(file_meta)
-
-    async def commit(self, reception: Reception, origin: Origin) -> Verdict:
-        verdict = await self._archive.commit(reception, origin)
-        if verdict.jobs:
-            self._wake()
-        return verdict
 
 
 @dataclass(frozen=True, slots=True)

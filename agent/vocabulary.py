@@ -9,6 +9,8 @@ from agent.dataset import tags
 from agent.dataset.sop_classes import SOP_CLASSES, storage_sop_classes
 from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES, UNCOMPRESSED
 from agent.media.application_profiles import PROFILES
+from agent.network import tls_profiles
+from agent.security.operators import QUESTION_WORDS
 from agent.services.catalogue import services
 from hal.capture import base as capture
 from hal.panel import base as panel
@@ -49,6 +51,13 @@ def vocabulary() -> Vocabulary:
         media_kinds=tuple(removable.DRIVERS),
         panel_kinds=tuple(panel.DRIVERS),
         media_profiles=tuple(PROFILES),
+        tls_profiles=tuple(tls_profiles.PROFILES),
+        unavailable={
+            name: each.unavailable
+            for name, each in tls_profiles.PROFILES.items()
+            if each.unavailable
+        },
+        questions=QUESTION_WORDS,
     )
 
 

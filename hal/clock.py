@@ -54,13 +54,18 @@ class _Timex(ctypes.Structure):
     )
 
 
+_SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
+"""Touched by systemd-timesyncd each time that it has heard its server."""
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarState:
     """How far the calendar clock may be believed.
 
     `plausible`: not before this software existed. `synchronised`: the kernel holds it to be
     disciplined by a time server (adjtimex without STA_UNSYNC); None where that cannot be asked.
-    `battery`: a hardware clock is there, so that the time outlives a power cut.
+    `battery`: a hardware clock is there, so that the time outlives a power cut. `needs_server`: a
+    battery is not enough (IHE Consistent Time asks for a median error below one second).
     """
 
     plausible: bool
@@ -68,11 +73,13 @@ class CalendarState:
     battery: bool
     maximum_error: float | None = None
     """Seconds, as the kernel estimates it; None when not synchronised."""
+    needs_server: bool = False
 
     @property
     def set(self) -> bool:
         """Dates may be written into objects without a remark."""
-        return self.plausible and (self.synchronised is True or self.battery)
+        enough = self.battery and not self.needs_server
+        return self.plausible and (self.synchronised is True or enough)
 
     @property
     def reason(self) -> str:
@@ -81,26 +88,45 @@ class CalendarState:
             return ""
         if not self.plausible:
             return "the clock shows a date before this software was made"
+        if self.battery:
+            return "no time server has been reached, and a battery clock is not enough here"
         return "no time server has been reached and there is no battery clock"
+
+    @property
+    def words(self) -> str:
+        """What is known of it, for a person; never empty."""
+        if not self.set:
+            return self.reason
+        if self.synchronised is not True:
+            return "set by a battery clock; no time server has been reached"
+        within = f", within {self.maximum_error:.3f} s" if self.maximum_error is not None else ""
+        return f"set by a time server{within}"
 
 
 def calendar(
     *,
     earliest: float = _EARLIEST,
+    needs_server: bool = False,
     wall: float | None = None,
     device_folder: Path = Path("/dev"),
+    mark: Path = _SYNCHRONISED,
 ) -> CalendarState:
     """Look at the calendar clock now. Never blocks, never raises.
 
-    `earliest` is the build date of the installed image in seconds since 1970, where known.
+    `earliest` is the build date of the installed image in seconds since 1970, where known. Where
+    the kernel does not let itself be asked, as in some sandboxes, the mark of systemd-timesyncd
+    says whether a server has been heard since the system started.
     """
     seconds = time.time() if wall is None else wall
     synchronised, maximum_error = _kernel_state()
+    if synchronised is None and mark.exists():
+        synchronised = True
     return CalendarState(
         plausible=seconds >= earliest,
         synchronised=synchronised,
         battery=any((device_folder / name).exists() for name in ("rtc0", "rtc")),
         maximum_error=maximum_error,
+        needs_server=needs_server,
     )
 
 

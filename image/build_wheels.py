@@ -1,16 +1,18 @@
-"""Cross-build the wheels for 64-bit and 32-bit ARM, C kernels included.
+"""Build the wheels for PCs and for 64-bit and 32-bit ARM, C kernels included.
 
-    .venv/bin/python -m image.build_wheels [--into FOLDER] [aarch64] [armv7l]
+    .venv/bin/python -m image.build_wheels [--into FOLDER] [x86_64] [aarch64] [armv7l]
 
 The kernels use the limited API, so that one wheel of an architecture serves every Python from 3.11
-on. They are compiled with Debian's cross compilers and with the headers of Debian's Python of that
-architecture (pyconfig.h differs). What was built is then looked at: a wheel without its kernel, one
-for another processor, or one that asks for a newer C library than its name says is not kept.
+on. They are compiled with Debian's (cross) compilers and with the headers of Debian's Python of
+that architecture (pyconfig.h differs). What was built is then looked at: a wheel without its
+kernel, one for another processor, or one that asks for a newer C library than its name says is not
+kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import re
 import shlex
 import shutil
@@ -50,13 +52,7 @@ def platform_tag(architecture: Architecture) -> str:
 def build(architecture: Architecture, into: Path) -> Path:
     """The path of the new wheel. Raises ForeignDebianError."""
     compiler = f"{architecture.triplet}-gcc"
-    libc = Path("/usr") / architecture.triplet
-    ensure_host_packages(
-        {
-            compiler: f"gcc-{architecture.triplet}",
-            str(libc / "include" / "stdio.h"): f"libc6-dev-{architecture.debian}-cross",
-        }
-    )
+    ensure_host_packages(_compiler_packages(architecture))
     headers = unpacked(architecture, HEADERS) / "usr" / "include"
     folders = (headers / "python3.11", headers)
     environment = {
@@ -82,6 +78,17 @@ def build(architecture: Architecture, into: Path) -> Path:
         check(wheel, architecture)
         into.mkdir(parents=True, exist_ok=True)
         return Path(shutil.move(wheel, into / wheel.name))
+
+
+def _compiler_packages(architecture: Architecture) -> dict[str, str]:
+    """What must be here to compile for it: program or file, and its Debian package."""
+    triplet = architecture.triplet
+    if architecture.machine == platform.machine():
+        return {f"{triplet}-gcc": "gcc", "/usr/include/stdio.h": "libc6-dev"}
+    return {
+        f"{triplet}-gcc": f"gcc-{triplet.replace('_', '-')}",
+        f"/usr/{triplet}/include/stdio.h": f"libc6-dev-{architecture.debian}-cross",
+    }
 
 
 def _copy_sources(to: Path) -> None:
@@ -123,7 +130,7 @@ def check(wheel: Path, architecture: Architecture) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="image.build_wheels", description="Cross-build the wheels for ARM, kernels included."
+        prog="image.build_wheels", description="Build the wheels, kernels included."
     )
     parser.add_argument("--into", type=Path, default=ROOT / "dist", help="folder (default: dist)")
     parser.add_argument(

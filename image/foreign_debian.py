@@ -1,4 +1,4 @@
-"""Debian 12 of another architecture, unpacked into a folder: its headers, its Python.
+"""Debian 12 of any architecture, unpacked into a folder: its headers, its Python.
 
 apt works with a state of its own, so that nothing of the system changes and no root is needed;
 it checks signatures as always. Packages are unpacked and not configured. What is unpacked is kept
@@ -55,6 +55,10 @@ class Architecture(NamedTuple):
 ARCHITECTURES: Mapping[str, Architecture] = {
     each.machine: each
     for each in (
+        Architecture(
+            *("x86_64", "amd64", "x86_64-linux-gnu", "qemu-x86_64-static"),
+            "Advanced Micro Devices X86-64",
+        ),
         Architecture("aarch64", "arm64", "aarch64-linux-gnu", "qemu-aarch64-static", "AArch64"),
         Architecture("armv7l", "armhf", "arm-linux-gnueabihf", "qemu-arm-static", "ARM"),
     )

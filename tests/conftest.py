@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.peers.fixtures"]
 
@@ -27,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # The full counts take what they take.
     if config.getoption("--long") or config.getoption("--fuzz"):
         config.option.timeout = config.option.timeout or 4 * 3600
+    # How long an example takes says how much other work there is.
+    settings.register_profile("gantry", deadline=None)
+    settings.load_profile("gantry")
     # Our programs are started a thousand times, and an installed Python has them compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The servers of pynetdicom look so often whether they are to end; every half second else.

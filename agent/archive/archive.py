@@ -7,6 +7,7 @@ died; what was not answered by then was not promised.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from agent import observation
@@ -40,6 +41,8 @@ class Archive(ProcedureClient, Questions):
         Questions.__init__(self, folder, pool)
         self.pool = pool
         self.open_receptions = 0
+        self.before_deletion: Callable[[Sequence[int]], Awaitable[None]] | None = None
+        """Awaited with their numbers before objects go, where there is an audit trail."""
 
     @classmethod
     async def open(
@@ -124,6 +127,32 @@ class Archive(ProcedureClient, Questions):
         self.space.held = stored.bytes
         verdict: Verdict = stored.verdict
         return verdict
+
+    async def _delete(
+        self, numbers: Sequence[int], force: bool, originals: bool = False
+    ) -> tuple[int, int, int]:
+        if not observation.log.is_audited or not numbers or self._pool is None:
+            return await super()._delete(numbers, force, originals)
+        from agent.archive.audit_records import NumberRanges
+
+        # Whose they were can only be asked before.
+        if self.before_deletion is not None:
+            await self.before_deletion(numbers)
+        ranges = NumberRanges(numbers).ranges
+        before = await self.audited_studies(ranges)
+        result = await super()._delete(numbers, force, originals)
+        left = await self.audited_studies(ranges) if result[1] else []
+        observation.occasion("objects deleted", archive=self, before=before, left=left)
+        return result
+
+    async def note(
+        self, action: str, level: str, uid: str, who: str, count: int, detail: Mapping[str, object]
+    ) -> None:
+        await super().note(action, level, uid, who, count, detail)
+        if observation.log.is_audited:
+            observation.occasion(
+                "correction", archive=self, action=action, level=level, uid=uid, who=who
+            )
 
     def adopt(self, settings: ArchiveSettings) -> None:
         """Go by other limits from now on; statuses and retries of the worker change with its next

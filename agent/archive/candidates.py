@@ -1,6 +1,6 @@
 """What retention may delete: asked in a reader worker, in pages by key.
 
-An object with an unfinished job is never a candidate.
+An object with an unfinished job is never a candidate, nor is an original (PS3.15 A.1.1 c).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from agent.archive.records import (
     RECEIVED,
     Candidate,
     Conditions,
+    Flag,
 )
 
 _CONDITIONS = {
@@ -25,6 +26,7 @@ _CONDITIONS = {
 }
 
 _NOT_NEEDED = (
+    f" AND instance.flags & {int(Flag.ORIGINAL)} = 0"
     " AND NOT EXISTS (SELECT 1 FROM job WHERE job.instance = instance.id)"
     # The step that is reported at the end names the objects that are there.
     " AND coalesce(study_instance_uid, '') NOT IN"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.archive.decision import JobPlan
 from agent.archive.queue_client import QueueClient
+from agent.dataset import tags
 
 _DELETED_AT_ONCE = 200
 _SWAPPED_AT_ONCE = 100
@@ -20,12 +21,13 @@ class CorrectionClient(QueueClient):
     """
 
     async def delete(
-        self, level: str, uid: str, *, who: str, force: bool = False
+        self, level: str, uid: str, *, who: str, force: bool = False, originals: bool = False
     ) -> tuple[int, int]:
         """Delete a study, series or instance; returns how many were deleted, and how many stay
-        because their jobs are not finished (none with `force`, which drops the jobs)."""
+        because their jobs are not finished (none with `force`, which drops the jobs), or because
+        they are originals (PS3.15 A.1.1 c; none with `originals`)."""
         numbers = await self._numbers(level, uid)
-        deleted, kept, freed = await self._delete(numbers, force)
+        deleted, kept, freed = await self._delete(numbers, force, originals)
         await self.note("delete", level, uid, who, deleted, {"kept": kept, "bytes": freed})
         return deleted, kept
 
@@ -73,6 +75,28 @@ class CorrectionClient(QueueClient):
         await self.note("send again", level, uid, who, made, {"destination": plan.destination})
         return made
 
+    async def hand_over(self, peer: str = "", uids: Sequence[str] = ()) -> int:
+        """The peer has committed to these: what are originals here are copies from now on, AC where
+        they were authorized and NS else (PS3.15 A.1.1 d 5); returns how many. Without arguments,
+        what a crash left undone."""
+        if uids:
+            await self._call("mark_handed_over", peer, tuple(uids))
+        changed = 0
+        while found := await self._call("handed_over", _SWAPPED_AT_ONCE):
+            for number, is_authorized in found:
+                status = {tags.SOP_INSTANCE_STATUS: "AC" if is_authorized else "NS"}
+                new: int = await self._call("stage", number, status, "secure use")
+                await self._call("exchange_status", number, new)
+                changed += 1
+        if changed:
+            await self._sweep()
+        return changed
+
+    async def confirm_originals(self, uids: Sequence[str]) -> int:
+        """Their sender knows that these are kept here: they may go out from now on."""
+        released: int = await self._call("confirm_originals", tuple(uids))
+        return released
+
     async def touch(self, studies: Sequence[int]) -> None:
         """Somebody used these studies (by `id`): they are deleted later than others."""
         await self._call("touch", tuple(studies), time.time())
@@ -81,10 +105,13 @@ class CorrectionClient(QueueClient):
         numbers: list[int] = await self._call("numbers_of", level, uid)
         return numbers
 
-    async def _delete(self, numbers: Sequence[int], force: bool) -> tuple[int, int, int]:
+    async def _delete(
+        self, numbers: Sequence[int], force: bool, originals: bool = False
+    ) -> tuple[int, int, int]:
         deleted = kept = freed = 0
         for start in range(0, len(numbers), _DELETED_AT_ONCE):
-            result = await self._call("delete", numbers[start : start + _DELETED_AT_ONCE], force)
+            some = numbers[start : start + _DELETED_AT_ONCE]
+            result = await self._call("delete", some, force, originals)
             deleted += len(result.deleted)
             kept += len(result.kept)
             freed += result.bytes

@@ -38,7 +38,7 @@ _NEVER_CHANGED = frozenset((tags.SOP_CLASS_UID, tags.SOP_INSTANCE_UID, tags.SPEC
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What was deleted, and what was not because its jobs are not finished."""
+    """What was deleted, and what was not: its jobs are not finished, or it is an original."""
 
     deleted: tuple[int, ...]
     kept: tuple[int, ...]
@@ -60,14 +60,20 @@ def numbers_of(store: Store, level: str, uid: str) -> list[int]:
     return [number for (number,) in rows]
 
 
-def delete(store: Store, numbers: Iterable[int], force: bool) -> Deletion:
+def delete(store: Store, numbers: Iterable[int], force: bool, originals: bool = False) -> Deletion:
     """Take objects out; in a transaction. Those with unfinished jobs stay, unless forced.
+
+    Originals stay in any case (PS3.15 A.1.1 c), but for those that turned out to be none: that is
+    what `originals` says.
 
     The files are deleted by `Store.sweep`, after the transaction.
     """
     gone: list[int] = []
     kept: list[int] = []
     for number in numbers:
+        if not originals and store.rows.flags_of(number) & Flag.ORIGINAL:
+            kept.append(number)
+            continue
         if force:
             store.queue.drop_of_instance(number, "its object was deleted")
         elif store.queue.count_of_instance(number):
@@ -76,7 +82,7 @@ def delete(store: Store, numbers: Iterable[int], force: bool) -> Deletion:
         gone.append(number)
     freed = store.rows.remove(gone)
     store.bytes -= freed
-    store.expect_doomed()
+    store.sweeping.expect()
     return Deletion(tuple(gone), tuple(kept), freed)
 
 
@@ -145,7 +151,7 @@ def stage_changed(
     try:
         with store.index.transaction():
             store.rows.doom((new_number,))
-        store.staged.add(new_number)
+        store.sweeping.staged.add(new_number)
         descriptor = store.spool.open_object(number)
         try:
             meta = read_file_meta(descriptor)
@@ -164,6 +170,7 @@ def stage_changed(
                 change_record,
                 settings.statuses,
                 value_representations or {},
+                settings.sign_anew,
             )
         finally:
             os.close(descriptor)
@@ -174,7 +181,7 @@ def stage_changed(
         finally:
             new.discard(store.folder)
     except Exception as error:
-        store.abandon((new_number,))
+        store.sweeping.abandon((new_number,))
         raise index_failure.of_any(error, "re-identify the object", settings.statuses) from error
     return new_number
 
@@ -231,8 +238,8 @@ def swap(store: Store, pairs: Sequence[tuple[int, int]]) -> int:
         store.rows.undoom((new,))
         swapped += 1
     store.bytes += grown
-    store.expect_doomed()
-    store.staged.difference_update(new for _, new in pairs)
+    store.sweeping.expect()
+    store.sweeping.staged.difference_update(new for _, new in pairs)
     return swapped
 
 

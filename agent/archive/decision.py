@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.dataset.head import Head
 from agent.errors import StatusReaction
@@ -24,8 +24,7 @@ PRINT = "print"
 INVENTORY = "inventory"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an object came from, and what the command said of it.
 
     `source` is the way: "network", "folder", "capture", "import", "local" or "fetch" (we asked a
@@ -113,8 +112,7 @@ class KeepAll:
         return Decision()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of a reception: the DIMSE status and what explains it.
 
     `instance_id` is the object's number, also for a duplicate (that of the copy that was there);

@@ -49,7 +49,7 @@ def create(folder: Path, statuses: StorageStatuses = _DEFAULT) -> IncomingFile:
 
     Raises StorageError with the status that the C-STORE gets.
     """
-    place = folder / INCOMING
+    place = f"{folder}/{INCOMING}"
     flags = os.O_RDWR | os.O_CLOEXEC
     try:
         try:
@@ -58,6 +58,6 @@ def create(folder: Path, statuses: StorageStatuses = _DEFAULT) -> IncomingFile:
             if error.errno not in _NO_NAMELESS_FILES:
                 raise
         name = f".{os.urandom(12).hex()}"
-        return IncomingFile(os.open(place / name, flags | os.O_CREAT | os.O_EXCL, _MODE), name)
+        return IncomingFile(os.open(f"{place}/{name}", flags | os.O_CREAT | os.O_EXCL, _MODE), name)
     except OSError as error:
         raise failure.of_system(error, "make a file for the object", statuses) from error

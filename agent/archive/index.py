@@ -35,6 +35,7 @@ class Index:
         self.fate_is_open = False
         """Whether the transaction that failed last may yet be found in the log after a crash."""
         self._statuses = statuses
+        self._is_synced = True
 
     @classmethod
     def open(cls, folder: Path, statuses: StorageStatuses = _DEFAULT) -> Index:
@@ -77,9 +78,15 @@ class Index:
         self.connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; durable when the block has ended. Raises sqlite3.Error."""
+    def transaction(self, *, is_synced: bool = True) -> Iterator[None]:
+        """All or nothing; durable when the block has ended. Raises sqlite3.Error.
+
+        Without `is_synced` it is durable when the caller has synced the file system after it.
+        """
         self.fate_is_open = False
+        if is_synced != self._is_synced:
+            self.execute(f"PRAGMA synchronous = {'FULL' if is_synced else 'NORMAL'}")
+            self._is_synced = is_synced
         self.execute("BEGIN IMMEDIATE")
         try:
             yield

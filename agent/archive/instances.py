@@ -71,6 +71,11 @@ class InstanceRows:
         row = self._execute("SELECT study FROM instance WHERE id = ?", (number,)).fetchone()
         return 0 if row is None else row[0] or 0
 
+    def flags_of(self, number: int) -> int:
+        """The bits of `Flag`, 0 for an object that there is not."""
+        row = self._execute("SELECT flags FROM instance WHERE id = ?", (number,)).fetchone()
+        return int(row[0]) if row is not None else 0
+
     def add(self, new: NewInstance) -> int:
         """Add an object; returns the number of its study's row, 0 for an object without a study."""
         keys = new.keys

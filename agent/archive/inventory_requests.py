@@ -31,11 +31,14 @@ class Part(NamedTuple):
 class InventoryState(NamedTuple):
     """A transaction, and how far it is.
 
-    `scope` and `identifier` are packed attributes in hexadecimal. `place` is how far the query of
-    studies came, None at its end; `written` is how many bytes of records wait for the next
-    instance, `waiting` how many records these are, `next_uid` what that instance will be called.
-    `root` is the instance on which the others hang, at the end; `announced` says that the peer is
-    told of the end. Times are seconds since 1970; `interval` is seconds between reports, 0: none.
+    `scope`, `identifier` and `below` are packed attributes in hexadecimal: what the inventory says
+    of its studies, the query for them, and what is asked below them, empty where nothing is.
+    `mechanisms` are those agreed on, `timezone` is our own offset from UTC in minutes for them.
+    `place` is how far the query of studies came, None at its end; `written` is how many bytes of
+    records wait for the next instance, `waiting` how many records these are, `next_uid` what that
+    instance will be called. `root` is the instance on which the others hang, at the end;
+    `announced` says that the peer is told of the end. Times are seconds since 1970; `interval` is
+    seconds between reports, 0: none.
     """
 
     transaction: str
@@ -56,6 +59,9 @@ class InventoryState(NamedTuple):
     comment: str = ""
     root: str = ""
     announced: bool = False
+    below: str = ""
+    mechanisms: tuple[str, ...] = ()
+    timezone: int = 0
 
     @property
     def records(self) -> int:
@@ -120,6 +126,7 @@ def _read(path: Path) -> InventoryState | None:
     try:
         kept = json.loads(path.read_bytes())
         kept["parts"] = tuple(Part(*each) for each in kept["parts"])
+        kept["mechanisms"] = tuple(kept.get("mechanisms", ()))
         kept["place"] = None if kept["place"] is None else tuple(kept["place"])
         return InventoryState(**kept)
     except (FileNotFoundError, ValueError, TypeError, KeyError):

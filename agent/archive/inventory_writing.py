@@ -17,13 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.archive import failure, index_failure
-from agent.archive.information_model import STUDY_ROOT
 from agent.archive.inventory_requests import INVENTORIES, InventoryState, records_path
-from agent.archive.matching_rules import MatchingRules
+from agent.archive.inventory_studies import InventoryStudies
 from agent.archive.object_models import INVENTORY
-from agent.archive.query_keys import RECORD_KEY
-from agent.archive.query_records import Question
-from agent.archive.query_worker import query_page
 from agent.archive.reader_worker import forget_connection, open_connection
 from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import decode_attributes, encode_attributes
@@ -73,17 +69,18 @@ _STUDY: tuple[Field, ...] = (
 _OF_SERIES: tuple[Field, ...] = (
     (0x00080021, "DA", "series_date", False),
     (0x00080031, "TM", "series_time", False),
-    (0x00080060, "CS", "modality", False),
+    # Type 1: of what does not say it, it is another one.
+    (0x00080060, "CS", "CASE modality WHEN '' THEN 'OT' ELSE modality END", False),
     (0x0008103E, "LO", "series_description", True),
     (0x00180015, "CS", "body_part_examined", False),
     (0x0020000E, "UI", "series_instance_uid", False),
     (0x00200011, "IS", "series_number", False),
-    (0x00201209, "IS", "series.instances", False),
 )
 _OF_INSTANCE: tuple[Field, ...] = (
     (0x00080016, "UI", "sop_class_uid", False),
     (0x00080018, "UI", "sop_instance_uid", False),
-    (0x00083002, "UI", "transfer_syntax_uid", False),
+    (0x00080023, "DA", "content_date", False),
+    (0x00080033, "TM", "content_time", False),
     (0x00200013, "IS", "instance_number", False),
     (0x00280008, "IS", "number_of_frames", False),
 )
@@ -107,15 +104,7 @@ def append_records(
 
     Raises PeerError for an identifier that no query can have, and StorageError.
     """
-    question = Question(
-        STUDY_ROOT.find,
-        bytes.fromhex(state.identifier),
-        EXPLICIT_VR_LITTLE_ENDIAN,
-        retrieve_title,
-        MatchingRules(),
-        ordered=True,
-        record_keys=True,
-    )
+    studies = InventoryStudies(folder, state, retrieve_title)
     end = time.monotonic() + _SECONDS
     try:
         (Path(folder) / INVENTORIES).mkdir(mode=0o750, exist_ok=True)
@@ -126,16 +115,12 @@ def append_records(
             file.truncate(state.written)
             file.seek(0, os.SEEK_END)
             while state.place is not None and time.monotonic() < end and state.written < largest:
-                page = query_page(folder, question, state.place, _STUDIES)
-                for match in page.matches:
-                    key = decode_attributes(match, _SYNTAX)[RECORD_KEY].values[0]
-                    assert isinstance(key, bytes)
-                    study = int(key.partition(b":")[0])
-                    _Records(folder, retrieve_title, file.write).study(study, state.level)
+                found, place = studies.page(state.place, _STUDIES)
+                records = _Records(folder, retrieve_title, file.write)
+                for study in found:
+                    records.study(study, state.level)
                 state = state._replace(
-                    place=page.next,
-                    written=file.tell(),
-                    waiting=state.waiting + len(page.matches),
+                    place=place, written=file.tell(), waiting=state.waiting + len(found)
                 )
             file.flush()
             os.fdatasync(file.fileno())
@@ -163,6 +148,8 @@ class _Records:
         for row in rows:
             fields = self._fields(_STUDY, row[2:], row[1], row[0])
             fields[_RETRIEVE_AE_TITLE] = _element(_RETRIEVE_AE_TITLE, "AE", self._title)
+            moment = date_time(time.time()).encode()
+            fields[_ITEM_INVENTORY_DATE_TIME] = _element(_ITEM_INVENTORY_DATE_TIME, "DT", moment)
             below = None if level == "STUDY" else lambda: self._series(number, level)
             self._item(fields, _SERIES, below)
 
@@ -208,11 +195,7 @@ class _Records:
     def _fields(
         self, fields: tuple[Field, ...], row: Any, charset: bytes, of_patient: bytes = b""
     ) -> dict[int, bytes]:
-        found = {
-            _ITEM_INVENTORY_DATE_TIME: _element(
-                _ITEM_INVENTORY_DATE_TIME, "DT", date_time(time.time()).encode()
-            )
-        }
+        found = {}
         for (tag, vr, _, is_text), value in zip(fields, row, strict=True):
             raw = value if isinstance(value, bytes) else b""
             if is_text and (not raw.isascii() or b"\x1b" in raw):
@@ -322,16 +305,17 @@ def inventory_head(
         TransactionUID=state.transaction,
         SoftwareVersions=version,
     )
-    if is_root and state.parts:
-        head.set(
-            "IncorporatedInventoryInstanceSequence",
-            [
-                Attributes(
-                    RetrieveAETitle=retrieve_title,
-                    ReferencedSOPClassUID=sop_class_uid,
-                    ReferencedSOPInstanceUID=each.sop_instance_uid,
-                )
-                for each in state.parts
-            ],
-        )
+    head.set(
+        "IncorporatedInventoryInstanceSequence",
+        [
+            Attributes(
+                InventoryAccessEndPointsSequence=[Attributes(RetrieveAETitle=retrieve_title)],
+                ReferencedSOPClassUID=sop_class_uid,
+                ReferencedSOPInstanceUID=each.sop_instance_uid,
+            )
+            for each in state.parts
+        ]
+        if is_root and state.parts
+        else None,
+    )
     return head

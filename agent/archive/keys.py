@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.dataset import tags
 from agent.dataset.head import Head
@@ -43,8 +43,7 @@ _LONGEST_TEXT = 1024
 _LONGEST_CODE = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """Values without their padding: bytes where the character set governs them, else text."""
 
     sop_class_uid: str
@@ -88,10 +87,12 @@ def keys_of(head: Head) -> Keys:
     values = head.values
 
     def text(tag: int) -> bytes:
-        return values.get(tag, b"").strip(b" \0")[:_LONGEST_TEXT]
+        value = values.get(tag)
+        return value.strip(b" \0")[:_LONGEST_TEXT] if value else b""
 
     def code(tag: int) -> str:
-        return values.get(tag, b"").strip(b" \0")[:_LONGEST_CODE].decode("ascii", "replace")
+        value = values.get(tag)
+        return value.strip(b" \0")[:_LONGEST_CODE].decode("ascii", "replace") if value else ""
 
     return Keys(
         sop_class_uid=code(tags.SOP_CLASS_UID),

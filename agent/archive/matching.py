@@ -15,7 +15,9 @@ from agent.archive.matching_names import fuzzy_name, person_name
 from agent.archive.matching_rules import MatchingRules
 from agent.dataset.attributes import Attribute, Attributes
 from agent.dataset.tags import SPECIFIC_CHARACTER_SET
+from agent.errors import PeerError, StatusReaction
 
+OUT_OF_RESOURCES = 0xA700
 TIMEZONE_OFFSET_FROM_UTC = 0x00080201
 QUERY_RETRIEVE_LEVEL = 0x00080052
 QUERY_RETRIEVE_VIEW = 0x00080053
@@ -31,6 +33,10 @@ EMPTY_VALUES = frozenset(
 """VRs in which two quotation marks ask for what has no value (C.2.2.2.7)."""
 MULTIPLE_VALUES = frozenset(("AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"))
 """VRs in which all of several values have to be there (C.2.2.2.8)."""
+
+MOST_TEXT = 1 << 15
+"""Characters of all keys of an identifier, but for UIDs, of which a list may be long: what is
+matched by more than equality costs time for each character of a key, and for each entity again."""
 
 
 class Condition(NamedTuple):
@@ -48,7 +54,10 @@ class Matching:
     """An identifier made ready to be asked about many entities."""
 
     def __init__(self, identifier: Attributes, rules: MatchingRules) -> None:
+        """Raises PeerError with A700H for an identifier with more than `MOST_TEXT`."""
         self.identifier = identifier
+        self._text = 0
+        self._inner: dict[int, tuple[Condition, ...]] = {}
         self._rules = rules
         self._shift = shift_of(identifier.text(TIMEZONE_OFFSET_FROM_UTC), rules.timezone)
         self.has_keys = any(tag not in NEVER_KEYS for tag in identifier)
@@ -83,11 +92,28 @@ class Matching:
                 if holds is not None:
                     found.append(Condition((tag,), holds))
             elif not is_universal(key):
+                self._count(tag, key)
                 found.append(Condition((tag,), self._attribute(tag, key)))
         return tuple(found)
 
+    def _count(self, tag: int, key: Attribute) -> None:
+        if key.vr == "UI":
+            return
+        # Each value is a test of its own, however short it is.
+        self._text += sum(len(str(each)) + 1 for each in key.values)
+        if self._text > MOST_TEXT:
+            raise PeerError(
+                "the keys of the identifier are longer than any that can match",
+                clause="PS3.4 C.2.2.2",
+                value=self._text,
+                limit=MOST_TEXT,
+                reaction=StatusReaction(
+                    OUT_OF_RESOURCES, "Keys longer than allowed", offending_elements=(tag,)
+                ),
+            )
+
     def _sequence(self, items: Sequence[Attributes]) -> Callable[..., bool] | None:
-        conditions = self._compile(items[0]) if items else ()
+        conditions = self._inner_conditions(items[0]) if items else ()
         if not conditions:
             return None
         unknown = self._rules.unknown_matches
@@ -133,6 +159,13 @@ class Matching:
             return values.wild(key)
         return values.number(key) if vr in ("DS", "IS") else values.exactly(key)
 
+    def _inner_conditions(self, item: Attributes) -> tuple[Condition, ...]:
+        """Those of an item of a key, which are the same for every entity."""
+        made = self._inner.get(id(item))
+        if made is None:
+            made = self._inner[id(item)] = self._compile(item)
+        return made
+
     def _returned(self, wanted: Attributes, entity: Attributes) -> Attributes:
         answer = Attributes()
         for tag in wanted:
@@ -144,7 +177,7 @@ class Matching:
                 continue
             asked = wanted.items_of(tag)
             if key.vr == "SQ" and asked and len(asked[0]):
-                conditions = self._compile(asked[0])
+                conditions = self._inner_conditions(asked[0])
                 items = tuple(
                     self._returned(asked[0], item)
                     for item in entity.items_of(tag)

@@ -18,6 +18,8 @@ WILD_CARDS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "U
 RANGES = frozenset(("DA", "TM", "DT"))
 """VRs in whose keys `-` makes a range (C.2.2.2.5)."""
 
+_LONGEST_RANGE = 2 * 26 + 9
+"""Characters of two moments of DT (PS3.5 6.2), the dash between them and blanks."""
 _EARLIEST = datetime.datetime(1, 1, 1)
 
 Interval = date_time.Interval
@@ -109,6 +111,8 @@ def interval(vr: str, text: str, *, single: bool = False) -> Interval | None:
 
 def _split_date_times(text: str) -> list[str]:
     """The two ends of a range of DT; one element where it is none (C.2.2.2.5.3)."""
+    if len(text) > _LONGEST_RANGE:
+        return [text]
     for match in re.finditer("-", text):
         before, after = text[: match.start()].strip(), text[match.end() :].strip()
         if (not before or _moments("DT", before)) and (not after or _moments("DT", after)):

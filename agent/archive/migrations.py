@@ -13,7 +13,12 @@ from agent.archive import schema
 from agent.archive.index_failure import REBUILD
 from agent.errors import StorageError
 
-STEPS: Mapping[int, str] = {1: schema.PROCEDURES, 2: schema.QUERIES}
+STEPS: Mapping[int, str] = {
+    1: schema.PROCEDURES,
+    2: schema.QUERIES,
+    3: schema.DATES,
+    4: schema.UNCONFIRMED,
+}
 """From version N to N+1, by N."""
 
 

@@ -8,11 +8,12 @@ that is at no level of the query is an optional key that we do not support (PS3.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from agent.archive.information_model import InformationModel
+from agent.archive.matching_rules import Combination, MatchingRules
 from agent.dataset import tags
 
 PATIENT, STUDY, SERIES, INSTANCE = range(4)
@@ -196,6 +197,19 @@ def read_from_objects() -> Mapping[int, int]:
 def date_times() -> tuple[tuple[int, int], ...]:
     """The tags of `DATE_TIMES`."""
     return tuple((tags.from_text(date), tags.from_text(time)) for date, time in DATE_TIMES)
+
+
+def agreed_rules(agreed: Collection[str], timezone: int | None) -> MatchingRules:
+    """How keys are matched where these mechanisms are agreed on, by the names that
+    `agent.configuration.query` has for them; `timezone` is our own offset in minutes."""
+    return MatchingRules(
+        date_times=date_times(),
+        combination=Combination.SAME_FORM if "date_time" in agreed else Combination.NEVER,
+        fuzzy_names="fuzzy" in agreed,
+        empty_values="empty" in agreed,
+        multiple_values="multiple" in agreed,
+        timezone=timezone if "timezone" in agreed else None,
+    )
 
 
 def table_of(tag: int, vr: str, table: int) -> int | None:

@@ -56,6 +56,8 @@ class TablePlan:
     filters: list[Filter] = field(default_factory=list)
     uids: tuple[str, ...] = ()
     """The values that its unique key may have, where they are UIDs and the query names them."""
+    dates: tuple[str, str] | None = None
+    """Between which days, of a study, where the query says it."""
     selection: str = ""
 
     def position_of(self, column: Column) -> int:
@@ -120,6 +122,8 @@ def plan_of(question: Question) -> QueryPlan:
             made = filter_of(column, key) if is_asked and key is not None else None
             if made is not None:
                 plan.filters.append(made)
+                if column.tag == tags.STUDY_DATE:
+                    plan.dates = made[1]
     for table in _UIDS:
         key = supported.get(keys.UNIQUE[table])
         if table <= identifier.table and key is not None and not is_universal(key):

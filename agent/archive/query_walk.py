@@ -20,6 +20,8 @@ _ROWS = 400
 """Rows that one statement gives."""
 _SCANNED = 20_000
 """Rows that one statement looks at where nothing but their order leads to them."""
+_FEW_STUDIES = 2000
+"""Studies of some days that are looked up by their date; of more the table is walked through."""
 _REMEMBERED = 1024
 _FROM_EACH = 64
 
@@ -37,6 +39,10 @@ _PATIENTS_NAMED = (
     "patient.id IN (SELECT id FROM patient WHERE patient_id IN (?, x'') UNION ALL SELECT id FROM"
     " patient INDEXED BY patient_read_otherwise WHERE instr(patient_id, x'5C') > 0"
     " OR instr(patient_id, x'1B') > 0)"
+)
+_STUDIES_OF_DAYS = (
+    "SELECT id FROM study INDEXED BY study_date WHERE study_date BETWEEN ? AND ?"
+    " UNION ALL SELECT id FROM study INDEXED BY study_read_otherwise WHERE length(study_date) <> 8"
 )
 
 
@@ -125,6 +131,9 @@ class Walk:
         elif table == PATIENT and self._plan.patient_id is not None:
             conditions.insert(0, _PATIENTS_NAMED)
             given.append(self._plan.patient_id.encode())
+        elif plan.dates is not None and self._are_few(plan.dates):
+            conditions.insert(0, f"study.id IN ({_STUDIES_OF_DAYS})")
+            given += plan.dates
         else:
             window = _SCANNED
         for condition, values in plan.filters:
@@ -151,6 +160,11 @@ class Walk:
                 return
             count = _ROWS
             yield after
+
+    def _are_few(self, dates: tuple[str, str]) -> bool:
+        count = f"SELECT count(*) FROM (SELECT 1 FROM ({_STUDIES_OF_DAYS}) LIMIT ?)"
+        (found,) = self._execute(count, (*dates, _FEW_STUDIES + 1)).fetchone()
+        return bool(found <= _FEW_STUDIES)
 
     def _last(self, name: str) -> int:
         (found,) = self._execute(f"SELECT max(id) FROM {name}").fetchone()

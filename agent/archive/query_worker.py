@@ -8,6 +8,7 @@ begins at the place where the page ended.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES
 _SECONDS = 0.05
 _BYTES = 96 << 10
 _KEPT = 4
+_PLANS = 16
+"""Plans of questions that were asked last: who looks for what is new asks the same again."""
 
 
 class _Query:
@@ -33,13 +36,14 @@ class _Query:
 
     def __init__(self, folder: str, question: Question, after: Place) -> None:
         self.question = question
-        self.plan: QueryPlan = plan_of(question)
+        self.plan: QueryPlan = _plan_of(question)
         self.place = after
         self.connection = open_connection(folder)
         self.folder = FilePath(folder)
         self._steps: Iterator[tuple[Place, Path | None]] = Walk(self.connection, self.plan).matches(
             after
         )
+        self._next: tuple[Place, Path | None] | None = None
         self._responses = Responses(
             self.plan,
             TRANSFER_SYNTAXES[question.transfer_syntax_uid],
@@ -50,18 +54,30 @@ class _Query:
     def page(self, most: int) -> QueryPage:
         found: list[bytes] = []
         size = 0
+        complete = self.plan.identifier.complete
         end = time.monotonic() + _SECONDS
-        if self.plan.has_keys:
-            for place, path in self._steps:
-                self.place = place
-                if path is not None:
-                    made = self._response(path)
-                    if made is not None:
-                        found.append(made)
-                        size += len(made)
-                if len(found) >= most or size >= _BYTES or time.monotonic() >= end:
-                    return QueryPage(tuple(found), place, self.plan.identifier.complete)
-        return QueryPage(tuple(found), None, self.plan.identifier.complete)
+        while (step := self._step()) is not None:
+            place, path = step
+            # A full page is the last one if no match comes behind it.
+            if path is not None and (len(found) >= most or size >= _BYTES):
+                self._next = step
+                return QueryPage(tuple(found), self.place, complete)
+            self.place = place
+            if path is not None:
+                made = self._response(path)
+                if made is not None:
+                    found.append(made)
+                    size += len(made)
+            if time.monotonic() >= end:
+                return QueryPage(tuple(found), place, complete)
+        return QueryPage(tuple(found), None, complete)
+
+    def _step(self) -> tuple[Place, Path | None] | None:
+        """The next place, and what matches there; None at the end."""
+        if self._next is not None:
+            step, self._next = self._next, None
+            return step
+        return next(self._steps, None) if self.plan.has_keys else None
 
     def _response(self, path: Path) -> bytes | None:
         plan = self.plan
@@ -76,6 +92,7 @@ class _Query:
         return self._responses.with_object(path, held)
 
 
+_plan_of = functools.lru_cache(maxsize=_PLANS)(plan_of)
 _under_way: dict[tuple[str, Question, Place], _Query] = {}
 
 
@@ -91,7 +108,12 @@ def query_page(folder: str, question: Question, after: Place = (), most: int = 5
         connection = open_connection(folder)
         if query is None or query.connection is not connection:
             query = _Query(folder, question, after)
-        page = query.page(most)
+        # One transaction for the page: SQLite would lock and unlock for each patient on its way.
+        connection.execute("BEGIN")
+        try:
+            page = query.page(most)
+        finally:
+            connection.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
         forget_connection(folder)
         raise index_failure.of_any(error, "read the index") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,7 @@ from agent.errors import LocalError
 from agent.loop.workers import WorkerPool
 
 if TYPE_CHECKING:
+    from agent.archive.audit_records import AuditedStudy
     from agent.archive.query_records import Place as QueryPlace
     from agent.archive.query_records import QueryPage, Question
     from agent.archive.selection import Place, Selected, SelectedPage, Selection
@@ -96,6 +98,20 @@ class Questions:
     ) -> list[Candidate]:
         """Objects that retention may delete, first those that should go first."""
         return cast("list[Candidate]", await self._ask("candidates", conditions, limit, skip))
+
+    async def audited_studies(
+        self, ranges: Sequence[tuple[int, int]] = (), *, level: str = "", uid: str = ""
+    ) -> list[AuditedStudy]:
+        """Whose the objects in these ranges of numbers are, or those of one study, series or
+        instance; what is gone is left out."""
+        found = await self._ask("audited_studies", tuple(ranges), level=level, uid=uid)
+        return cast("list[AuditedStudy]", found)
+
+    async def unaudited_objects(self, after: int) -> dict[str, list[tuple[int, int]]]:
+        """Objects of patients above this number, as ranges, by what the index says of their
+        source."""
+        found = await self._ask("unaudited_objects", after)
+        return cast("dict[str, list[tuple[int, int]]]", found)
 
     async def query_page(self, question: Question, after: QueryPlace, most: int) -> QueryPage:
         """The matches of a query behind a place. Raises PeerError for its identifier."""

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from agent.archive import incoming
-from agent.archive.settings import StorageStatuses
+from agent.archive.settings import SignAnew, StorageStatuses
 from agent.dataset import tags
+from agent.dataset.broken_signatures import without_broken_signatures
 from agent.dataset.byte_source import ByteSource, FileBytes, decoded
 from agent.dataset.element_encoding import encode_element, item_header
 from agent.dataset.file_meta import PREAMBLE_LENGTH, FileMeta
@@ -77,11 +78,12 @@ def rewrite(
     record: ChangeRecord,
     statuses: StorageStatuses,
     value_representations: Mapping[int, str] = MappingProxyType({}),
+    sign_anew: SignAnew | None = None,
 ) -> incoming.IncomingFile:
     """A new nameless file in the archive's `folder`: the object with `changes` of its top level.
 
-    The preamble is zeros. Memory and errors as `write_changed`; StorageError where the archive's
-    disk fails.
+    The preamble is zeros. By `sign_anew` it is signed again where signatures were lost. Memory and
+    errors as `write_changed`; StorageError where the archive's disk fails.
     """
     group_2 = os.pread(descriptor, meta.data_set_offset, 0)
     if meta.has_preamble:
@@ -91,6 +93,9 @@ def rewrite(
         write = partial(write_whole, new.descriptor)
         write(group_2)
         write_changed(write, descriptor, meta, changes, record, value_representations)
+        if sign_anew is not None:
+            changed = (*changes, tags.ORIGINAL_ATTRIBUTES_SEQUENCE)
+            sign_anew(descriptor, new.descriptor, changed, record.date_time)
     except BaseException:
         new.discard(folder)
         raise
@@ -115,6 +120,9 @@ def write_changed(
     syntax = meta.encoding
     source = decoded(FileBytes(descriptor, meta.data_set_offset), syntax)
     plain = encoding_of(EXPLICIT_VR_LITTLE_ENDIAN) if syntax.deflated else syntax
+    # What was signed and is changed has no right signature any more (PS3.15 A.2).
+    touched = {*changes, *unrecorded, tags.ORIGINAL_ATTRIBUTES_SEQUENCE}
+    source = without_broken_signatures(source, plain, touched)
     head = scan_head(source, plain, frozenset(changes))
     vrs = {**value_representations, **head.vrs}
     recorded = _record(source, plain, head.values, vrs, changes, record) if changes else None

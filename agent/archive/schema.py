@@ -9,7 +9,7 @@ that the one writer needs no character tables. UIDs, dates, times and code strin
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 5
 
 # "gan1": so that `file` and a person can tell whose database this is.
 APPLICATION_ID = 0x67616E31
@@ -211,4 +211,18 @@ CREATE INDEX instance_study ON instance (study, sop_class_uid);
 """Since version 3: indexes for queries. A Patient ID with a backslash or an escape sequence may be
 other text than its bytes say."""
 
-TABLES = _FIRST + PROCEDURES + QUERIES
+DATES = """
+CREATE INDEX study_read_otherwise ON study (id) WHERE length(study_date) <> 8;
+"""
+"""Since version 4: studies that the order of `study_date` does not find, empty ones among them."""
+
+UNCONFIRMED = """
+CREATE TABLE unconfirmed (
+    id INTEGER PRIMARY KEY,
+    checksum INTEGER NOT NULL
+);
+"""
+"""Since version 5: the objects whose rows came with their files, which were not synced before; with
+the CRC-32 of each file. The next transaction empties it: by then all of them are durable."""
+
+TABLES = _FIRST + PROCEDURES + QUERIES + DATES + UNCONFIRMED

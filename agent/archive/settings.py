@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,14 @@ class StorageStatuses:
     """The disk or the index fails: out of resources is what makes senders try again."""
     does_not_match: int = 0xA900
     cannot_understand: int = 0xC000
+
+
+class SignAnew(Protocol):
+    """Puts a signature of ours in the place of those that a change broke (PS3.15 A.2)."""
+
+    def __call__(self, before: int, after: int, changed: Collection[int], at: str = "") -> None:
+        """`before` and `after` are open DICOM files, `changed` the attributes with other values,
+        `at` is the time (DT). Raises a GantryError where it cannot be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +71,7 @@ class ArchiveSettings:
     """
     modifying_system: str = "GANTRY"
     """Modifying System (0400,0563) of objects whose values this archive changes."""
+    sign_anew: SignAnew | None = None
+    """What is done where values that were signed are changed; None: their signatures go."""
     lock_patience: float = 5.0
     """Seconds to wait for the lock of a predecessor that is ending."""

@@ -1,8 +1,9 @@
 """The spool: the one writer's hold on the folder of Part 10 files.
 
-An object gets its name when it is whole and synced, by a link to the nameless file; then its folder
-is synced. So a name is proof of a whole object, and after a crash there can be names without rows,
-but only above the highest number that was ever committed.
+An object gets its name when it is whole, by a link to the nameless file. Where it was synced before
+its name is proof of a whole object. Where both are synced at once it is not, after a power cut, and
+`agent.archive.confirmation` looks. After a crash there can be names without rows, but only above
+the highest number that was ever committed.
 
 All here may block, and is called in the storage worker only.
 """
@@ -16,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from agent.archive import failure, identity, layout
+from agent.archive import failure, file_system, identity, layout
 from agent.archive.settings import ArchiveSettings
 from agent.dataset.whole_write import sync_folder
 from agent.errors import StorageError
@@ -76,7 +77,7 @@ class Spool:
         return os.open(self.path(number), os.O_RDONLY | os.O_CLOEXEC)
 
     def link(self, descriptor: int, number: int) -> None:
-        """Give the file behind `descriptor` its name. It must be synced before.
+        """Give the file behind `descriptor` its name. It was synced before, or is by `sync_whole`.
 
         The name is durable after `sync`. Raises OSError; FileExistsError when the number is taken.
         """
@@ -97,10 +98,20 @@ class Spool:
             for name in self._unsynced:
                 os.fsync(self._open_folders[name])
         finally:
-            self._unsynced.clear()
-            # The counter only grows: of the folders only the last is needed again.
-            for name in sorted(self._open_folders)[:-1]:
-                os.close(self._open_folders.pop(name))
+            self._settle()
+
+    def sync_whole(self) -> None:
+        """Make names, objects and the log of the index durable, all at once. Raises OSError."""
+        try:
+            file_system.synchronise(self._lock)
+        finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._unsynced.clear()
+        # The counter only grows: of the folders only the last is needed again.
+        for name in sorted(self._open_folders)[:-1]:
+            os.close(self._open_folders.pop(name))
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Delete objects, durably; those that are gone already are no error. Raises OSError."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from agent.archive import corrections, examinations, index_failure, recovery
 from agent.archive.arrival import Arrival
 from agent.archive.change import Change
+from agent.archive.confirmation import confirm
 from agent.archive.decision import Receiver
 from agent.archive.settings import ArchiveSettings
 from agent.archive.store import Store
@@ -84,6 +85,8 @@ class StorageWorker:
         """Carry out a group of calls and answer each."""
         try:
             store = self._opened()
+            if store.whole_sync.doubt is not None:
+                self._confirm(store)
         except Exception as error:
             for call in group:
                 call.fail(error)
@@ -101,6 +104,13 @@ class StorageWorker:
         for call in large:
             _serve_together(store, [call])
 
+    def _confirm(self, store: Store) -> None:
+        try:
+            confirm(store)
+        except Exception as error:
+            step = "see what is on the disk"
+            raise index_failure.of_any(error, step, self._settings.statuses) from error
+
     def _serve_alone(self, store: Store, call: Call) -> None:
         try:
             if call.name == "open":
@@ -111,16 +121,17 @@ class StorageWorker:
                 store.receiver = self._receiver
                 call.reply(None)
             elif call.name == "statistics":
-                call.reply({**store.statistics, "bytes": store.bytes})
+                sweep = store.sweeping.seconds
+                call.reply({**store.statistics, "sweep": sweep, "bytes": store.bytes})
             elif call.name == "sweep":
-                call.reply(store.sweep())
+                call.reply(store.sweeping.run())
             elif call.name == "stage":
                 call.reply(corrections.stage(store, *call.arguments))
             elif call.name == "restage":
                 reconciliation = import_module("agent.archive.reconciliation")
                 call.reply(reconciliation.stage(store, *call.arguments))
             elif call.name == "abandon":
-                store.abandon(*call.arguments)
+                store.sweeping.abandon(*call.arguments)
                 call.reply(None)
             else:
                 store.index.check()
@@ -223,6 +234,10 @@ CHANGES: dict[str, Callable[..., Any]] = {
     "save_examination": _later("examinations", "save"),
     "reconcile": _later("reconciliation", "reconcile"),
     "release_of_study": _later("examinations", "release_of_study"),
+    "mark_handed_over": _later("originals", "mark_handed_over"),
+    "handed_over": _later("originals", "handed_over"),
+    "exchange_status": _later("originals", "exchange_status"),
+    "confirm_originals": _later("originals", "confirm"),
     "delete": corrections.delete,
     "numbers_of": corrections.numbers_of,
     "record": corrections.record,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.archive.decision import Verdict
 
 
 @dataclass(slots=True)
 class Recovery:
-    """What was put right: objects indexed, files set aside, jobs that were being tried."""
+    """What was put right: objects indexed, files set aside, jobs that were being tried; and objects
+    taken back that are not whole, of which nobody was told."""
 
     indexed: int = 0
     set_aside: int = 0
     released_jobs: int = 0
+    taken_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,7 @@ class Opened:
     unfinished: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What "commit" answers: the verdict, and the bytes that the archive holds now."""
 
     verdict: Verdict

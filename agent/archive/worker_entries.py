@@ -25,6 +25,8 @@ _QUESTIONS = {
     "repository_page": "agent.archive.repository_query",
     "object_query_page": "agent.archive.object_query",
     "candidates": "agent.archive.candidates",
+    "audited_studies": "agent.archive.audited_studies",
+    "unaudited_objects": "agent.archive.audited_studies",
     "step": "agent.archive.procedure_steps",
     "steps": "agent.archive.procedure_steps",
     "references": "agent.archive.references",

@@ -17,6 +17,7 @@ from agent.archive.worklist_entry import STEP, STEP_STATUS
 from agent.archive.worklist_store import LOCK_FILE, entries_of, files_in
 from agent.dataset.attributes import Attributes
 from agent.errors import StorageError
+from hal.beneath import open_beneath
 
 _OWN = re.compile(r"[0-9a-f]{32}\.json")
 _OPEN = frozenset(("IN PROGRESS", "STARTED"))
@@ -87,7 +88,7 @@ def _end_of_day(entry: Attributes) -> float:
 def _alone(lock: Path) -> Iterator[bool]:
     """Whether nobody else uses the folder; for as long as this lasts nobody who asks does."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_beneath(lock.parent, lock.name)
     except OSError:
         yield True
         return

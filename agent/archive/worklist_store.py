@@ -14,6 +14,8 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,15 +40,20 @@ from agent.dataset.json_model import from_json, to_json
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, LocalError, StorageError
+from hal.beneath import open_beneath
 
 LOCK_FILE = "lockfile"
 LARGEST_FILE = 1 << 20
 MOST_ENTRIES = 20_000
+MOST_BYTES = 32 << 20
+"""Of files that are remembered: their attributes take some ten times as much."""
 
+_PATIENCE = 5.0
 _FINAL = frozenset(("COMPLETED", "DISCONTINUED"))
 _SYNTAX = TRANSFER_SYNTAXES[EXPLICIT_VR_LITTLE_ENDIAN]
 
 
+_bytes_read = 0
 _read: dict[str, tuple[tuple[int, int], list[Attributes], tuple[str, ...]]] = {}
 
 
@@ -151,7 +158,9 @@ def _name_of(entry: Attributes) -> str:
 
 def _write(path: Path, entry: Attributes) -> None:
     fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
+    # Others write to this folder too: what has that name already may be a link to anywhere.
+    fresh.unlink(missing_ok=True)
+    with fresh.open("x", encoding="utf-8") as file:
         json.dump(to_json(entry), file, ensure_ascii=False, indent=1)
         file.flush()
         os.fsync(file.fileno())
@@ -182,23 +191,34 @@ def files_in(place: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _shared(lock: Path) -> Iterator[None]:
-    """Where a writer uses a lock file, as for wlmscpfs, wait for it."""
+    """Where a writer uses a lock file, as for wlmscpfs, wait for it; but not for one who died or
+    means harm: his entries are read as they are."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_beneath(lock.parent, lock.name)
     except OSError:
         yield
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        end = time.monotonic() + _PATIENCE
+        while not _is_locked(descriptor) and time.monotonic() < end:
+            time.sleep(0.02)
         yield
     finally:
         os.close(descriptor)
 
 
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
     """The entries of a file, one for each step, and what is wrong with others."""
     try:
-        status = path.stat()
+        status = path.lstat()
     except OSError:
         return [], ()
     stamp = (status.st_mtime_ns, status.st_size)
@@ -222,20 +242,39 @@ def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
                     entries.append(entry)
     except (GantryError, OSError, ValueError) as error:
         remarks += (f"{path.name}: {error}",)
-    if len(_read) >= MOST_ENTRIES:
-        _read.clear()
-    _read[str(path)] = (stamp, entries, remarks)
+    _remember(str(path), stamp, entries, remarks)
     return entries, remarks
 
 
+def _remember(
+    path: str, stamp: tuple[int, int], entries: list[Attributes], remarks: tuple[str, ...]
+) -> None:
+    global _bytes_read
+    if len(_read) >= MOST_ENTRIES or _bytes_read > MOST_BYTES:
+        _read.clear()
+        _bytes_read = 0
+    _bytes_read += stamp[1]
+    _read[path] = (stamp, entries, remarks)
+
+
 def _parse(path: Path) -> list[Attributes]:
-    if path.suffix == ".json":
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return [from_json(each) for each in (data if isinstance(data, list) else [data])]
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # Whoever writes entries may have made a link, a pipe or a device.
+    descriptor = open_beneath(path.parent, path.name)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise LocalError("It is no file.")
+        if path.suffix == ".json":
+            return _entries_in_json(os.pread(descriptor, LARGEST_FILE, 0))
         meta = read_file_meta(descriptor, tolerate=True)
         data = os.pread(descriptor, LARGEST_FILE, meta.data_set_offset)
+        return [decode_attributes(data, meta.encoding)]
     finally:
         os.close(descriptor)
-    return [decode_attributes(data, meta.encoding)]
+
+
+def _entries_in_json(data: bytes) -> list[Attributes]:
+    try:
+        found = json.loads(data)
+        return [from_json(each) for each in (found if isinstance(found, list) else [found])]
+    except RecursionError:
+        raise LocalError("It is nested too deeply.", clause="PS3.18 F") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -101,9 +101,24 @@ def _command_parser(command: Command, module: Any, before: argparse.Namespace) -
     )
     _add_log_options(parser)
     module.add_arguments(parser)
+    if command.audited:
+        from agent.cli.audited import add_audit_option
+
+        for each in _ends_of(parser):
+            add_audit_option(each)
     # What was said before the command holds unless it is said again behind it.
     parser.set_defaults(log_level=before.log_level, log_format=before.log_format)
     return parser
+
+
+def _ends_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser, or those of its acts, however deep they are."""
+    below = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for each in below:
+        for act in each.choices.values():
+            yield from _ends_of(act)
 
 
 def _parsed(
@@ -183,7 +198,12 @@ def _run(arguments: Sequence[str]) -> int:
         level=observation.Level[(chosen.log_level or command.log_level).upper()],
         style=chosen.log_format or "text",
     )
-    return int(module.run(chosen))
+    if not command.audited:
+        return int(module.run(chosen))
+    from agent.cli.audited import audited
+
+    with audited(name, chosen):
+        return int(module.run(chosen))
 
 
 def _leave_quietly() -> int:

@@ -25,6 +25,8 @@ class Command:
     """A node logs what it does; a command that a person types says only what went wrong."""
     passes_on: bool = False
     """Arguments that the command does not know are left in `options.passed_on`, in order."""
+    audited: bool = False
+    """Whether it shows or changes what is of a patient, or keys, without the node."""
 
 
 THE_NODE = "the node"
@@ -51,18 +53,48 @@ _ROWS = (
         "substances that were reported as administered",
         "agent.cli.substances",
     ),
+    Command("audit", THE_NODE, "the audit trail: what waits, what it says", "agent.cli.audit"),
     Command("echo", ONE_ACT, "ask a peer whether it is there (C-ECHO)", "agent.cli.echo"),
-    Command("send", ONE_ACT, "send files and folders to a peer (C-STORE)", "agent.cli.send"),
     Command(
-        "listen", ONE_ACT, "receive objects into a folder", "agent.cli.listen", log_level="info"
+        "send",
+        ONE_ACT,
+        "send files and folders to a peer (C-STORE)",
+        "agent.cli.send",
+        audited=True,
     ),
     Command(
-        "get", ONE_ACT, "have objects sent to us over one association (C-GET)", "agent.cli.get"
+        "listen",
+        ONE_ACT,
+        "receive objects into a folder",
+        "agent.cli.listen",
+        log_level="info",
+        audited=True,
     ),
-    Command("move", ONE_ACT, "have objects sent to somebody (C-MOVE)", "agent.cli.move"),
-    Command("worklist", ONE_ACT, "what is scheduled (C-FIND)", "agent.cli.worklist"),
-    Command("find", ONE_ACT, "patients, studies, series, instances (C-FIND)", "agent.cli.find"),
-    Command("mpps", ONE_ACT, "report a performed procedure step, or read one", "agent.cli.mpps"),
+    Command(
+        "get",
+        ONE_ACT,
+        "have objects sent to us over one association (C-GET)",
+        "agent.cli.get",
+        audited=True,
+    ),
+    Command(
+        "move", ONE_ACT, "have objects sent to somebody (C-MOVE)", "agent.cli.move", audited=True
+    ),
+    Command("worklist", ONE_ACT, "what is scheduled (C-FIND)", "agent.cli.worklist", audited=True),
+    Command(
+        "find",
+        ONE_ACT,
+        "patients, studies, series, instances (C-FIND)",
+        "agent.cli.find",
+        audited=True,
+    ),
+    Command(
+        "mpps",
+        ONE_ACT,
+        "report a performed procedure step, or read one",
+        "agent.cli.mpps",
+        audited=True,
+    ),
     Command("commit", ONE_ACT, "ask a peer to commit to objects", "agent.cli.commit"),
     Command("inventory", ONE_ACT, "have a peer make an inventory of itself", "agent.cli.inventory"),
     Command(
@@ -71,12 +103,40 @@ _ROWS = (
         "report an event of a procedure, or a substance administered",
         "agent.cli.log_event",
     ),
-    Command("dump", FILES, "show the elements of a file", "agent.cli.dump"),
-    Command("media", FILES, "file-sets with a DICOMDIR", "agent.cli.media"),
+    Command("dump", FILES, "show the elements of a file", "agent.cli.dump", audited=True),
+    Command("media", FILES, "file-sets with a DICOMDIR", "agent.cli.media", audited=True),
     Command("convert", FILES, "files into another transfer syntax", "agent.cli.convert"),
-    Command("deidentify", FILES, "files without what identifies a patient", "agent.cli.deidentify"),
+    Command(
+        "deidentify",
+        FILES,
+        "files without what identifies a patient",
+        "agent.cli.deidentify",
+        audited=True,
+    ),
+    Command("signature", FILES, "digital signatures of objects", "agent.cli.signature"),
     Command("config", CONFIGURATION, "show, check or begin a configuration", "agent.cli.config"),
+    Command(
+        "access", CONFIGURATION, "try who may do what; passcodes", "agent.cli.access", audited=True
+    ),
+    Command(
+        "keys",
+        CONFIGURATION,
+        "keys, certificates, and whom we trust",
+        "agent.cli.keys",
+        audited=True,
+    ),
+    Command(
+        "first-boot",
+        CONFIGURATION,
+        "set up a fresh box from gantry.conf",
+        "agent.cli.first_boot",
+    ),
+    Command(
+        "firewall", CONFIGURATION, "rules for nftables: what we listen on", "agent.cli.firewall"
+    ),
     Command("doctor", CONFIGURATION, "check this machine and put it right", "agent.cli.doctor"),
+    Command("backup", CONFIGURATION, "all of a box, encrypted, while it runs", "agent.cli.backup"),
+    Command("restore", CONFIGURATION, "put a backup in place", "agent.cli.restore"),
     Command(
         "conformance",
         CONFIGURATION,

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from agent import observation
 from agent.cli.files_below import files_below
 from agent.configuration.deidentification import OPTIONS, Deidentify, NewValue
 from agent.configuration.secrets import Secret
@@ -85,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         raise StorageError(f"{options.source} is not there")
     carry_out = _reidentifying(options) if options.reidentify else _deidentifying(options)
     done = failed = passed_over = 0
+    what = "re-identified" if options.reidentify else "de-identified"
     for source, target in _files(options):
         if target.exists() and not options.force:
             failed += 1
@@ -102,10 +104,12 @@ def run(options: argparse.Namespace) -> int:
             _say(f"{error.filename or target}: {error.strerror}")
         else:
             done += 1
+            # Where the person is named who it is about: in what was, or in what is now.
+            named = target if options.reidentify else source
+            observation.occasion("file", act=what, file=named)
             for remark in remarks:
                 _say(f"{target}: {remark}")
     passed = f", {passed_over} passed over" if passed_over else ""
-    what = "re-identified" if options.reidentify else "de-identified"
     print(f"{done} {what}, {failed} failed{passed}")
     return 1 if failed or not done else 0
 

@@ -23,8 +23,8 @@ def mail(configuration: Configuration, *, offline: bool) -> Iterator[Finding]:
 
 def _secured(table: Mail) -> Iterator[Finding]:
     if table.signing_key or table.signing_certificate:
-        from agent.media.signatures import Signer
         from agent.security.credentials import KeyFile
+        from agent.security.signed_data import Signer
 
         key = KeyFile(table.signing_key, table.signing_passphrase)
         try:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from agent import observation
 from agent.cli.options import add_json_option
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.dump import as_json, as_text, dump
@@ -26,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
         descriptor = os.open(options.path, os.O_RDONLY)
     except OSError as error:
         raise StorageError(f"{options.path} cannot be read: {error.strerror}") from error
+    observation.occasion("file", act="shown", file=descriptor)
     try:
         meta = read_file_meta(descriptor)
         for remark in meta.remarks:

@@ -102,6 +102,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unfiltered", action="store_true", help="show also answers that do not match the keys"
     )
     parser.add_argument(
+        "--exactly",
+        action="store_true",
+        help="ask for the keys that are named and unique ones, and for no others",
+    )
+    parser.add_argument(
         "--character-set",
         metavar="TERM",
         default="ISO_IR 192",
@@ -116,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
         put_key(keys, word)
     if model in OBJECT_MODEL_NAMES:
         return _run(find_and_print(options, keys))
-    for keyword in RETURN_KEYS[options.level]:
+    for keyword in () if options.exactly else RETURN_KEYS[options.level]:
         # Below the patients of a Patient Root these are keys of a higher level.
         is_above = model not in ("study", "repository") and keyword in RETURN_KEYS["PATIENT"]
         if keyword not in keys and (options.level == "PATIENT" or not is_above):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 
+from agent.archive.matching import EMPTY_VALUE
 from agent.cli.attribute_words import put_key
 from agent.cli.options import add_peer_options, seconds
 from agent.cli.options import port as port_number
 from agent.cli.requestor import associate
-from agent.dataset.attributes import Attributes
+from agent.dataset.attributes import Attribute, Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.dataset.json_model import to_json
 from agent.dataset.sop_classes import INVENTORY_CREATION
@@ -36,7 +38,17 @@ from agent.services.inventory_creation import (
     act,
     inventory_need,
 )
-from agent.services.inventory_scope import GENERAL, RANGE, UIDS
+from agent.services.inventory_scope import (
+    EMPTY,
+    GENERAL,
+    MATCHING_LEVELS,
+    MECHANISMS,
+    RANGE,
+    RELATIONAL,
+    TIMEZONE,
+    TIMEZONE_ADJUST,
+    UIDS,
+)
 from agent.services.storage import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _TIMES = frozenset(("DA", "DT", "TM"))
@@ -56,6 +68,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--level", choices=LEVELS, type=str.upper, default="INSTANCE", help="(default %(default)s)"
+    )
+    parser.add_argument(
+        "--mechanism",
+        metavar="TERM",
+        action="append",
+        type=str.upper,
+        default=[],
+        help="a value of Extended Matching Mechanisms, such as RELATIONAL or TIMEZONE_ADJUST; may"
+        " be given several times (needed for Keyword='\"\"', which finds what has no value)",
+    )
+    parser.add_argument(
+        "--matching-level",
+        choices=MATCHING_LEVELS,
+        type=str.upper,
+        help="with RELATIONAL: the lowest level that keys are of",
     )
     parser.add_argument("--purpose", metavar="TEXT", default="", help="what it is for")
     parser.add_argument(
@@ -90,6 +117,11 @@ class _Following:
         self._transaction = options.transaction or ""
         if self._action == INITIATE:
             self._transaction = self._transaction or new_uid()
+            if (RELATIONAL in options.mechanism) != (options.matching_level is not None):
+                raise ConfigurationError(
+                    f"--mechanism {RELATIONAL} and --matching-level go together",
+                    way_out="Give both or neither.",
+                )
         elif options.keys:
             raise ConfigurationError("keys belong to initiate", value=options.keys[0])
         if not is_valid_uid(self._transaction):
@@ -143,13 +175,21 @@ class _Following:
             put_key(keys, word)
         scope = Attributes()
         for tag in keys:
-            vr, values = keys[tag]
+            vr, values = key = keys[tag]
             sequence = UIDS if vr == "UI" else GENERAL
-            if vr in _TIMES and any("-" in str(each) for each in values):
+            if values == (EMPTY_VALUE,):
+                sequence, key = EMPTY, Attribute(vr, ())
+            elif vr in _TIMES and any("-" in str(each) for each in values):
                 sequence = RANGE
             item = scope.item_of(sequence)
-            item.put(tag, keys[tag])
+            item.put(tag, key)
             scope.set(sequence, [item])
+        if self._options.mechanism:
+            scope.set(MECHANISMS, self._options.mechanism)
+        if TIMEZONE_ADJUST in self._options.mechanism:
+            scope.set(TIMEZONE, time.strftime("%z"))
+        if self._options.matching_level:
+            scope.set("QueryRetrieveLevel", self._options.matching_level)
         return with_character_set(scope)
 
     def _say(self, response: Response) -> bool:

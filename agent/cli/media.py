@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from agent import observation
 from agent.cli import media_request
 from agent.cli.exit_status import ExitStatus, explain
 from agent.cli.files_below import files_below
@@ -314,6 +315,7 @@ def _write(options: argparse.Namespace) -> int:
             try:
                 if file_id := writer.add(path):
                     added += 1
+                    observation.occasion("file", act="written", file=path, address=options.folder)
                     if pages is not None:
                         pages.add(path, file_id)
                 else:

@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from agent import observation
 from agent.cli.attribute_words import attributes_of, print_attributes, print_json
 from agent.cli.options import add_peer_options
 from agent.cli.requestor import associate
@@ -63,24 +64,27 @@ async def _act(options: argparse.Namespace) -> int:
     )
     response: Response
     if options.act == "get":
-        response, found = await get_step(association, uid, words)
+        response, about = await get_step(association, uid, words)
         await association.release()
         if options.json:
-            print_json([found])
+            print_json([about])
         else:
-            print_attributes(found)
+            print_attributes(about)
     elif options.act == "create":
-        step = _begun(attributes_of(words, options.file), options.calling)
-        response = await create_step(association, uid, with_character_set(step))
+        about = _begun(attributes_of(words, options.file), options.calling)
+        response = await create_step(association, uid, with_character_set(about))
         await association.release()
     else:
-        modification = _ended(attributes_of(words, options.file))
-        response = await set_step(association, uid, with_character_set(modification))
+        about = _ended(attributes_of(words, options.file))
+        response = await set_step(association, uid, with_character_set(about))
         await association.release()
+    done = response.category in (Category.SUCCESS, Category.WARNING)
+    action = {"get": "R", "create": "C", "set": "U"}[options.act]
+    observation.occasion("step here", step=about, action=action, failed=not done)
     said = " ".join(each for each in (status_text(response.status), response.comment) if each)
     if not options.json:
         print(f"{options.called}: {said}, {uid}")
-    return 0 if response.category in (Category.SUCCESS, Category.WARNING) else 1
+    return 0 if done else 1
 
 
 def _begun(step: Attributes, calling: str) -> Attributes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,8 +18,11 @@ from agent.errors import ConfigurationError
 if TYPE_CHECKING:
     import ssl
 
+    from agent.configuration.connection import Tls
+
 _Value = TypeVar("_Value")
 
+_TLS_OPTIONS = ("ca", "certificate", "key", "tls-profile", "fingerprint", "crl")
 CALLED, CALLING = "ANY-SCP", "GANTRY"
 # Default Character Repertoire without backslash and control characters (PS3.5 Table 6.2-1).
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
@@ -62,6 +66,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _fingerprint(text: str) -> str:
+    from agent.configuration.certificate import fingerprint_of
+
+    return fingerprint_of(text)
+
+
 address = _as_argument(_address, "HOST:PORT")
 """`type=` of an argument: `host:port`, `192.0.2.1:104` or `[2001:db8::1]:104` -> (host, port)."""
 
@@ -70,6 +80,9 @@ ae_title = _as_argument(_ae_title, "AE title")
 
 port = _as_argument(_port, "port")
 """`type=` of an argument: a TCP port, 0 for one that the kernel gives."""
+
+fingerprint = _as_argument(_fingerprint, "SHA-256 fingerprint")
+"""`type=` of an argument: 64 hexadecimal digits, with colons or without."""
 
 seconds = _as_argument(_seconds, "number of seconds")
 """`type=` of an argument: a time limit."""
@@ -104,8 +117,23 @@ def add_one_act_options(parser: argparse.ArgumentParser, *, calling: str = CALLI
         default=30.0,
         help="longest wait for the peer, at each step (default %(default)g)",
     )
+    add_identity_options(parser)
     add_tls_options(parser)
     add_json_option(parser)
+
+
+def add_identity_options(parser: argparse.ArgumentParser) -> None:
+    """`user`, `secret` and `identity`; see `agent.cli.requestor.identity_of`."""
+    group = parser.add_argument_group("user identity (PS3.7 D.3.3.7)")
+    group.add_argument("--user", metavar="NAME", help="the user name")
+    group.add_argument(
+        "--secret", metavar="FILE", type=Path, help="holds the passcode, ticket, assertion or token"
+    )
+    group.add_argument(
+        "--identity",
+        choices=("kerberos", "saml", "jwt"),
+        help="what the secret is (default: the passcode of the user)",
+    )
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +142,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_tls_options(parser: argparse.ArgumentParser) -> None:
-    """`tls`, `ca`, `certificate` and `key`; see `client_context` and `server_context`."""
+    """What TLS needs, and `tls` for TLS itself; see `client_context` and `server_context`."""
     group = parser.add_argument_group("TLS")
     group.add_argument("--tls", action="store_true", help="speak TLS (PS3.15 B)")
     group.add_argument(
@@ -122,6 +150,18 @@ def add_tls_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--certificate", metavar="FILE", type=Path, help="our own certificate (PEM)")
     group.add_argument("--key", metavar="FILE", type=Path, help="the private key of it (PEM)")
+    group.add_argument(
+        "--tls-profile",
+        metavar="NAME",
+        help='profile of PS3.15 B (default "BCP 195 RFC 8996, 9325"; "AES" for old peers)',
+    )
+    group.add_argument(
+        "--fingerprint",
+        metavar="SHA256",
+        type=fingerprint,
+        help="of the only certificate that the peer may show, whatever its name",
+    )
+    group.add_argument("--crl", metavar="FILE", type=Path, help="revocation lists to check (PEM)")
 
 
 def add_configuration_options(parser: argparse.ArgumentParser) -> None:
@@ -149,63 +189,61 @@ def client_context(options: argparse.Namespace) -> ssl.SSLContext | None:
 
     Raises ConfigurationError for files that cannot be used, and for such files without `--tls`.
     """
-    if not _wants_tls(options):
-        return None
-    import ssl
+    from agent.network.tls import context_here
 
-    def load() -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=_text(options.ca))
-        if options.certificate:
-            context.load_cert_chain(options.certificate, options.key)
-        return context
-
-    return _loaded(load, options)
+    tls = _tls(options)
+    return None if tls is None else context_here(tls, server_side=False)
 
 
-def server_context(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """The TLS context of a listening command; None without `--tls`.
+def server_contexts(options: argparse.Namespace) -> Callable[[], ssl.SSLContext] | None:
+    """What gives the TLS contexts of a listening command; None without `--tls`.
 
     With `--ca` the peer must show a certificate that it has signed. Raises ConfigurationError.
     """
-    if not _wants_tls(options):
+    from agent.network.tls import FreshContext
+
+    tls = _tls(options)
+    if tls is None:
         return None
-    if options.certificate is None:
+    if not tls.certificate:
         raise ConfigurationError(
             "a listener with TLS needs a certificate", way_out="Give --certificate and --key."
         )
-    import ssl
-
-    def load() -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=_text(options.ca))
-        context.load_cert_chain(options.certificate, options.key)
-        context.verify_mode = ssl.CERT_REQUIRED if options.ca else ssl.CERT_NONE
-        return context
-
-    return _loaded(load, options)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _wants_tls(options: argparse.Namespace) -> bool:
-    if options.tls:
-        return True
-    for name in ("ca", "certificate", "key"):
-        if getattr(options, name) is not None:
-            # Never speak plainly where somebody has clearly meant not to.
-            raise ConfigurationError(f"--{name} has no meaning without --tls", way_out="Add --tls.")
-    return False
-
-
-def _loaded(load: Callable[[], ssl.SSLContext], options: argparse.Namespace) -> ssl.SSLContext:
-    try:
-        return load()
-    except OSError as error:
-        # ssl.SSLError is an OSError: what it says of a bad PEM file names no file.
-        files = [str(path) for path in (options.ca, options.certificate, options.key) if path]
+    if not options.ca and (options.fingerprint or options.crl):
         raise ConfigurationError(
-            f"cannot use {', '.join(files) or 'the certificates of the system'} for TLS:"
-            f" {error.strerror or error}",
-            way_out="They must be PEM files, and the key that of the certificate.",
-        ) from error
+            "--fingerprint and --crl are about certificates, and without --ca a listener asks for"
+            " none",
+            way_out="Add --ca with what signs the peers' certificates.",
+        )
+    asked = replace(tls, peer_certificate="required" if options.ca else "none")
+    return FreshContext(asked, server_side=True)
+
+
+def _tls(options: argparse.Namespace) -> Tls | None:
+    """The options as the table that a configuration has for them."""
+    from agent.configuration.connection import Tls
+
+    if not options.tls:
+        for name in _TLS_OPTIONS:
+            if getattr(options, name.replace("-", "_")) is not None:
+                # Never speak plainly where somebody has clearly meant not to.
+                raise ConfigurationError(
+                    f"--{name} has no meaning without --tls", way_out="Add --tls."
+                )
+        return None
+    return Tls(
+        certificate=_text(options.certificate),
+        private_key=_text(options.key),
+        trust=_list(options.ca),
+        profile=options.tls_profile or "",
+        fingerprints=(options.fingerprint,) if options.fingerprint else (),
+        crl=_list(options.crl),
+    )
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path)
+
+
+def _list(path: Path | None) -> tuple[str, ...]:
+    return () if path is None else (str(path),)

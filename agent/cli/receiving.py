@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from agent.archive.decision import Origin
-from agent.cli.options import server_context
+from agent.cli.options import server_contexts
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity, EntityLimits, StorageBehaviour
 from agent.configuration.entity import Service as ServiceTable
@@ -87,4 +87,4 @@ def listening(
         return Admission(offer, providers, entity=entity.name)
 
     listener = Listener(admit)
-    return listener, listener.bind(options.address, port, ssl_context=server_context(options))
+    return listener, listener.bind(options.address, port, secured=server_contexts(options))

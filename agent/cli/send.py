@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agent import observation
 from agent.cli.files_below import files_below
 from agent.cli.options import add_peer_options
 from agent.cli.requestor import associate
@@ -78,10 +79,11 @@ def look_into(path: Path) -> Found:
 class _Report:
     """Counts, and says what is worth saying."""
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.as_json = options.json
+        self.to = {"title": options.called, "address": options.peer[0]}
         self.sent = self.warnings = self.failed = self.passed_over = 0
-        self._progress = sys.stderr.isatty() and not as_json
+        self._progress = sys.stderr.isatty() and not options.json
 
     def outcome(self, found: Found, status: int | None, comment: str) -> None:
         if status is not None and category(status) is Category.SUCCESS:
@@ -91,6 +93,12 @@ class _Report:
             self.warnings += 1
         else:
             self.failed += 1
+        said = comment if status is None else f"{status_text(status)} {comment}".strip()
+        if observation.log.is_audited:
+            is_sent = status is not None and category(status) is not Category.FAILURE
+            observation.occasion(
+                "file", act="sent", file=found.path, reason="" if is_sent else said, **self.to
+            )
         if self.as_json:
             line = {
                 "path": str(found.path),
@@ -100,7 +108,6 @@ class _Report:
             }
             print(json.dumps(line))
         elif status != 0:
-            said = comment if status is None else f"{status_text(status)} {comment}".strip()
             print(f"{found.path}: {said}", file=sys.stderr)
         if self._progress:
             print(f"\r{self.sent} sent, {self.failed} failed", end="", file=sys.stderr)
@@ -159,7 +166,7 @@ class _Scan:
 
 
 async def _send(options: argparse.Namespace) -> int:
-    report = _Report(options.json)
+    report = _Report(options)
     scan = _Scan(options.path, report)
     async with TaskGroup() as group:
         group.start(scan.run(), "scan")

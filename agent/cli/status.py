@@ -29,11 +29,20 @@ def run(options: argparse.Namespace) -> int:
 def _show(said: dict[str, Any]) -> None:
     profile = said["profile"] or "none"
     print(f"gantry {said['version']}, profile {profile}, up {said['up_seconds']} s")
-    if not said["clock"]["set"]:
-        print(f"clock: {said['clock']['why_not']}")
+    print(f"clock: {said['clock']['says']}")
+    if said["health"] is not None:
+        _show_health(said["health"])
+    for each in said["certificates"]:
+        if each["mood"] != "good" or each["renewal"]:
+            print(_certificate(each))
+    for each in said["alerts"]:
+        print(f"alert: {each['text']}")
     print(f"associations: {len(said['associations'])}")
     for each in said["associations"]:
-        print(f"  {each['calling']} at {each['address']} with {each['entity']}")
+        user = f", user {each['user']}" if each["user"] else ""
+        print(f"  {each['calling']} at {each['address']} with {each['entity']}{user}")
+    for each in said["locked_out"]:
+        print(f"locked out: {each['kind']} {each['who']}, {each['seconds']} s more")
     for archive in said["archives"]:
         counts, usage = archive["counts"], archive["usage"]
         print(
@@ -54,6 +63,26 @@ def _show(said: dict[str, Any]) -> None:
             f"to {each['peer']}: {queue.get('waiting', 0)} waiting, {queue.get('held', 0)} held,"
             f" {each.get('delivered', 0)} delivered since start; {mood}"
         )
+
+
+def _show_health(said: dict[str, Any]) -> None:
+    """What `gantry doctor --keep` found when it looked last."""
+    faults = said["faults"]
+    hours = said["age"] / 3600
+    when = f"{hours:.0f} h ago" if hours >= 1 else f"{said['age'] // 60} min ago"
+    late = ", which is long: is gantry-doctor.timer on?" if said["old"] else ""
+    count = f"{len(faults)} fault{'s' * (len(faults) != 1)}" if faults else "no faults"
+    print(f"health: {count}, looked {when}{late}")
+    for each in faults:
+        print(f"  {each}")
+
+
+def _certificate(each: dict[str, Any]) -> str:
+    if each["problem"]:
+        return f"certificate {each['file']}: {each['problem']}"
+    when = "has expired" if each["days"] <= 0 else f"expires in {each['days']:g} days"
+    why = f"; it was not renewed: {each['renewal']}" if each["renewal"] else ""
+    return f"certificate {each['file']} of {each['subject']} {when}{why}"
 
 
 def _work(each: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.contradictions import contradictions
 from agent.configuration.entity import Entity, Service
 from agent.configuration.intake import Capture, Folder
+from agent.configuration.keys import with_folder, with_stored_key
 from agent.configuration.kinds import ApplicationEntityTitle
 from agent.configuration.media import Media
 from agent.configuration.names import Attribute, Names
@@ -46,11 +47,13 @@ def complete(configuration: Configuration, reading: Reading) -> Configuration:
     peers = tuple(
         checks.calls_as(checks.titled(each, "peer"), entities) for each in configuration.peers
     )
+    keys = tuple(with_folder(each, configuration.node.state) for each in configuration.keys)
     completed = replace(
         configuration,
+        keys=keys,
         archives=archives,
-        entities=entities,
-        peers=peers,
+        entities=tuple(replace(e, tls=with_stored_key(e.tls, keys)) for e in entities),
+        peers=tuple(replace(each, tls=with_stored_key(each.tls, keys)) for each in peers),
         folders=tuple(checks.archive_of(e, "folder", names) for e in configuration.folders),
         captures=tuple(checks.archive_of(e, "capture", names) for e in configuration.captures),
         media=tuple(checks.archive_of(e, "media", names) for e in configuration.media),
@@ -258,7 +261,8 @@ class _Checks:
         if entity.port and not entity.services and not self.told((*key, "service")):
             # More often a name that was mistyped in a `--set` than meant.
             self.report((*key, "service"), "is missing: it would listen and offer nothing")
-        if entity.tls is not None and entity.port and not entity.tls.certificate:
+        tls = entity.tls
+        if tls is not None and entity.port and not (tls.certificate or tls.key_name):
             self.report(
                 (*key, "tls", "certificate"), "is missing: a server must show a certificate"
             )
@@ -277,19 +281,17 @@ class _Checks:
     def ports(self, entities: Sequence[Entity]) -> None:
         for index, entity in enumerate(entities):
             for other in entities[:index]:
-                if not entity.port or entity.port != other.port:
-                    continue
-                if not set(entity.bind_addresses) & set(other.bind_addresses):
-                    continue
-                self._share(entity, other)
+                if set(entity.bind_addresses) & set(other.bind_addresses):
+                    for port in entity.ports.keys() & other.ports.keys():
+                        self._share(entity, other, port)
 
-    def _share(self, entity: Entity, other: Entity) -> None:
+    def _share(self, entity: Entity, other: Entity, port: int) -> None:
         key = ("entity", entity.name)
-        where = f"port {entity.port} with entity {other.name!r}"
+        where = f"port {port} with entity {other.name!r}"
         if entity.title == other.title:
             self.report((*key, "title"), f"is {entity.title!r} twice: it shares {where}")
         # Nothing is known of the called title yet while TLS is being set up, or before accept().
-        if entity.tls != other.tls:
+        if entity.ports[port] != other.ports[port]:
             self.report((*key, "tls"), f"differs, and it shares {where}")
         if entity.socket != other.socket:
             self.report((*key, "socket"), f"differs, and it shares {where}")

@@ -6,14 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from agent.configuration.access import Access
+from agent.configuration.alerts import Alerts
 from agent.configuration.archive import Archive
+from agent.configuration.audit import Audit
 from agent.configuration.compression import ReceivedCompression
 from agent.configuration.deidentification import Deidentify
 from agent.configuration.delivery import Delivery
 from agent.configuration.entity import Entity
 from agent.configuration.fetching import Precache, Prefetch
+from agent.configuration.identity import Identity
 from agent.configuration.intake import Capture, Folder, Panel, Serial
 from agent.configuration.key import key, section
+from agent.configuration.keys import NamedKey
 from agent.configuration.kinds import Table, Tables, Text
 from agent.configuration.mail import Mail
 from agent.configuration.media import Media, MediaKeys, MediaPages
@@ -21,6 +26,8 @@ from agent.configuration.node import Clock, Limits, Log, LoopBudget, Metrics, No
 from agent.configuration.peer import Peer
 from agent.configuration.procedure import Steps, Worklist
 from agent.configuration.route import Route
+from agent.configuration.secure_use import SecureUse
+from agent.configuration.signatures import Signatures
 
 
 class _Named(Protocol):
@@ -52,9 +59,18 @@ class Configuration:
     workers: Workers = key(Table(Workers), "worker processes", default=Workers())
     clock: Clock = key(Table(Clock), "the clock", default=Clock())
     limits: Limits = key(Table(Limits), "limits of the node", default=Limits())
+    access: Access = key(Table(Access), "who may do what", default=Access())
+    identity: Identity = key(
+        Table(Identity), "how user identities are verified", default=Identity()
+    )
     delivery: Delivery = key(Table(Delivery), "delivery", default=Delivery())
+    audit: Audit = key(Table(Audit), "the audit trail", default=Audit())
+    secure_use: SecureUse = key(
+        Table(SecureUse), "secure use of what is stored", default=SecureUse()
+    )
     worklist: Worklist = key(Table(Worklist), "the worklist that is asked for", default=Worklist())
     steps: Steps = key(Table(Steps), "the steps that we perform", default=Steps())
+    keys: tuple[NamedKey, ...] = key(Tables(NamedKey), "our own keys", default=(), name="key")
     archives: tuple[Archive, ...] = key(
         Tables(Archive), "archives", default=(), default_text="one, `main`", name="archive"
     )
@@ -95,7 +111,11 @@ class Configuration:
         Table(MediaPages), "pages for a web browser on media", default=MediaPages()
     )
     media_keys: MediaKeys = key(Table(MediaKeys), "keys of Secure DICOM files", default=MediaKeys())
+    signatures: Signatures = key(
+        Table(Signatures), "digital signatures of objects", default=Signatures()
+    )
     mail: Mail = key(Table(Mail), "mails with studies", default=Mail())
+    alerts: Alerts = key(Table(Alerts), "alerts by mail and syslog", default=Alerts())
     prefetches: tuple[Prefetch, ...] = key(
         Tables(Prefetch), "prior studies of scheduled patients", default=(), name="prefetch"
     )
@@ -110,6 +130,9 @@ class Configuration:
 
     def peer(self, name: str) -> Peer | None:
         return _by_name(self.peers, name)
+
+    def named_key(self, name: str) -> NamedKey | None:
+        return _by_name(self.keys, name)
 
     def archive(self, name: str) -> Archive | None:
         return _by_name(self.archives, name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from agent.configuration.certificate import Fingerprint
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     Amount,
@@ -17,6 +20,9 @@ from agent.configuration.kinds import (
 )
 from agent.configuration.names import Term
 from agent.configuration.secrets import Secret, SecretPlace
+
+if TYPE_CHECKING:
+    from agent.configuration.keys import NamedKey
 
 DAY = 86400.0
 
@@ -107,8 +113,16 @@ class Socket:
 
 @section
 class Tls:
-    """TLS with certificates from files (PEM)."""
+    """TLS with certificates from files (PEM), or with a key that has a name."""
 
+    key_name: str = key(
+        Text(64),
+        "the `[[key]]` whose private key and certificate are used, wherever it is kept",
+        default="",
+        default_text="none: `certificate` and `private_key` name files",
+        name="key",
+        example='"box"',
+    )
     certificate: str = key(
         Path(), "our certificate, with its chain", default="", example='"/etc/gantry/own.crt"'
     )
@@ -138,6 +152,27 @@ class Tls:
         "whether the other side must show a certificate that the trusted authorities signed",
         default="required",
     )
+    fingerprints: tuple[str, ...] = key(
+        ListOf(Fingerprint()),
+        "SHA-256 fingerprints of the only certificates that the other side may show besides; a "
+        "server that is known so may have any name",
+        default=(),
+        default_text="any certificate that is accepted otherwise",
+        example='["9F:86:D0:...:0A:08"]',
+    )
+    crl: tuple[str, ...] = key(
+        ListOf(Path(optional=False)),
+        "files or folders with the revocation lists (CRL, PEM) of the authorities; then a "
+        "certificate whose authority has no current list there is refused",
+        default=(),
+        default_text="revocation is not checked",
+        example='["/etc/gantry/authority.crl"]',
+    )
+    crl_of_authorities: bool = key(
+        Flag(),
+        "authorities between must not be revoked either, and each needs its revocation list",
+        default=False,
+    )
     server_name: str = key(
         Text(253),
         "as client, the name that the server's certificate must bear",
@@ -150,6 +185,28 @@ class Tls:
         default="",
         default_text="BCP 195 RFC 8996, 9325 (PS3.15 B.12)",
     )
+    ocsp: str = key(
+        Choice("off", "when-reachable", "required"),
+        "whether an OCSP responder (RFC 6960) is asked about the other side's certificate; one "
+        "that was revoked is refused, and with `required` one of which that is not known, too; "
+        "stapled answers are not looked at, for Python's `ssl` has none",
+        default="off",
+    )
+    ocsp_of_authorities: bool = key(
+        Flag(),
+        "with `ocsp`: it is asked about the authorities between the other side and whom we trust, "
+        "too",
+        default=False,
+    )
+    ocsp_responder: str = key(
+        Text(1024, pattern=r"(http://.+)?", what="an http:// URL"),
+        "the OCSP responder",
+        default="",
+        default_text="the one that the certificate names",
+        example='"http://ocsp.clinic.example"',
+    )
+    stored: NamedKey | None = None
+    """The table of the key that `key` names."""
 
 
 @section

@@ -96,7 +96,8 @@ def _changes(old: Sequence[_Named], new: Sequence[_Named]) -> Changes:
 def _listening(entity: Entity | None) -> object:
     if entity is None or not entity.port:
         return None
-    return entity.bind_addresses, entity.port, entity.socket, entity.tls is None
+    plain = {port: tls is None for port, tls in entity.ports.items()}
+    return entity.bind_addresses, plain, entity.socket
 
 
 def _for_restart(old: Any, new: Any, path: str) -> Iterator[str]:

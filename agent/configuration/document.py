@@ -23,7 +23,12 @@ END = "<!-- end of keys -->"
 
 # What the tables of the first file are called, and what they cannot do without.
 FIRST_NAMES: dict[str, dict[str, str]] = {
+    "access.rule": {"name": "modalities"},
+    "access.operator": {"name": "technicians"},
+    "key": {"name": "box"},
     "archive": {"name": "main"},
+    "audit.repository": {"name": "central", "address": '"192.0.2.20:6514"'},
+    "alerts.syslog": {"name": "central", "address": '"192.0.2.20:6514"'},
     "entity": {"name": "GANTRY"},
     "entity.service": {"name": "storage"},
     "peer": {"name": "PACS", "addresses": '["192.0.2.10:104"]'},

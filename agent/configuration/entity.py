@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.configuration.addresses import bind_address, network
 from agent.configuration.connection import Socket, Timers, Tls
+from agent.configuration.identity import AcceptedIdentity
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     ApplicationEntityTitle,
@@ -55,6 +56,9 @@ class Accept:
     peer_addresses: bool = key(
         Flag(), "a configured peer must call from one of its own addresses", default=False
     )
+    identity: AcceptedIdentity = key(
+        Table(AcceptedIdentity), "user identities (PS3.7 D.3.3.7)", default=AcceptedIdentity()
+    )
     solicited: bool = key(
         Flag(),
         "only objects that we asked for by a C-MOVE of our own are taken; others are refused",
@@ -64,7 +68,8 @@ class Accept:
 
 @section
 class EntityLimits:
-    """How much callers may use of this entity. The limits of the node hold besides."""
+    """How much callers may use of this entity, and it of others. The limits of the node hold
+    besides."""
 
     associations: int = key(
         count(1, 65535, zero="only the node's limit"), "accepted associations at once", default=100
@@ -72,6 +77,12 @@ class EntityLimits:
     associations_per_peer: int = key(
         count(1, 65535, zero="no limit of its own"),
         "accepted associations at once with one calling AE title at one address",
+        default=0,
+    )
+    associations_opened: int = key(
+        count(1, 65535, zero="any number"),
+        "associations that are open at once in the name of this entity, to whatever peers; what "
+        "wants another waits",
         default=0,
     )
     operations_performed: int = key(
@@ -96,8 +107,18 @@ class StorageBehaviour:
     )
     signature_level: int = key(
         count(0, 3),
-        "level of digital signature support; 3 keeps every bit (PS3.4 B.3.1.2)",
+        "level of digital signature support (PS3.4 B.4.1.4): 3 keeps every bit; 2 verifies "
+        "signatures and replaces those that a change breaks, which wants `signatures` here and "
+        "`replace` in [signatures]; 1 promises nothing; with `coercion`, 3 is negotiated as 1",
         default=3,
+    )
+    signatures: str = key(
+        Choice("ignore", "note", "refuse", "require"),
+        "digital signatures of what comes in: not looked at; verified and logged; refused where "
+        "one is invalid; or refused where not each is valid and trusted, or there is none. It "
+        "holds for what this entity retrieves too, and for folders and media of its archive; of "
+        "several entities, the strictest for those",
+        default="ignore",
     )
     coercion: int = key(
         count(0, 1),
@@ -122,6 +143,11 @@ class StorageBehaviour:
         default_text="none: we answer when it is safe in the archive",
     )
 
+    @property
+    def negotiated_signature_level(self) -> int:
+        """What changes values cannot promise to keep every bit (PS3.4 B.4.1.4)."""
+        return 1 if self.coercion and self.signature_level == 3 else self.signature_level
+
 
 @section
 class Statuses:
@@ -140,6 +166,9 @@ class Statuses:
     )
     onward_silent: int = key(FailureStatus(), "the onward peer does not answer", default=0xC003)
     onward_refused: int = key(FailureStatus(), "the onward peer refuses us", default=0xC004)
+    signature: int = key(
+        FailureStatus(), "a digital signature is not as `storage.signatures` wants", default=0xC005
+    )
     unsolicited: int = key(FailureStatus(), "we did not ask for this object", default=0x0124)
 
 
@@ -211,6 +240,11 @@ class Entity:
         "the TCP port",
         default=11112,
     )
+    tls_port: int = key(
+        count(1, 65535, zero="with the table `tls`, `port` itself is the secure one"),
+        "the TCP port on which it speaks TLS, beside the plain `port`; 2762 is registered for that",
+        default=0,
+    )
     archive: str = key(
         Text(64),
         "the archive that it stores to and answers from",
@@ -268,6 +302,15 @@ class Entity:
     status: Statuses = key(Table(Statuses), "the status of each refusal", default=Statuses())
     socket: Socket = key(Table(Socket), "the TCP socket", default=Socket())
     tls: Tls | None = key(Table(Tls, optional=True), "TLS", default=None, default_text="plain TCP")
+
+    @property
+    def ports(self) -> dict[int, Tls | None]:
+        """Each port that it listens on, with the TLS that is spoken there; None: plain TCP."""
+        if not self.port:
+            return {}
+        if self.tls is None or not self.tls_port:
+            return {self.port: self.tls}
+        return {self.port: None, self.tls_port: self.tls}
 
     @property
     def bind_addresses(self) -> tuple[str, ...]:

@@ -121,6 +121,12 @@ class Capture:
         "frames are compressed while they are captured",
         default=CaptureCompression(),
     )
+    sign: bool = key(
+        Flag(),
+        "objects are signed by the Creator RSA Digital Signature Profile (PS3.15 C.2), with the "
+        "key of [signatures]",
+        default=False,
+    )
     keep: float = key(
         duration(1, 600, zero="nothing is kept"),
         "while an examination is in progress, so much of what the device shows is kept on disk, "

@@ -11,8 +11,8 @@ MAIL_PROFILES = ("STD-GEN-ZIP-MAIL", "STD-GEN-SEC-ZIP-MAIL", "STD-DTL-SEC-ZIP-MA
 
 
 @section
-class Mail:
-    """A mail server that takes mails of ours, and to whom they may go."""
+class MailServer:
+    """A mail server that takes mails of ours."""
 
     host: str = key(
         Text(253), "the mail server", default="", default_text="none", example='"mail.example.org"'
@@ -46,6 +46,15 @@ class Mail:
         example='"imaging@clinic.example"',
         name="from",
     )
+    timeout: float = key(
+        duration(1, 3600), "how long the server may be silent (RFC 5321 4.5.3.2)", default=300.0
+    )
+
+
+@section
+class Mail(MailServer):
+    """A mail server that takes mails of ours, and to whom they may go."""
+
     recipients: tuple[str, ...] = key(
         ListOf(Text(254, minimum=3)),
         "addresses that studies may be sent to, with * and ?",
@@ -87,9 +96,6 @@ class Mail:
     )
     signing_certificate: str = key(
         Path(), "its certificate", default="", default_text="none", example='"/etc/gantry/mail.crt"'
-    )
-    timeout: float = key(
-        duration(1, 3600), "how long the server may be silent (RFC 5321 4.5.3.2)", default=300.0
     )
     retry: Retry = key(
         Table(Retry),

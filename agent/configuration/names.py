@@ -104,6 +104,11 @@ class Term(Scalar):
                 allowed=", ".join(words),
                 suggestion=place.suggest(value, words),
             )
+        if value in place.vocabulary.unavailable:
+            return place.report(
+                f"{shown(value)} cannot be had: {place.vocabulary.unavailable[value]}",
+                allowed=", ".join(each for each in words if each != value),
+            )
         return value
 
 

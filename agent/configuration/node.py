@@ -50,7 +50,7 @@ class Node:
         restart=True,
     )
     uid_root: str = key(
-        UniqueIdentifier(maximum=32),
+        UniqueIdentifier(maximum=43),
         "the root under which new UIDs are made",
         default="",
         default_text="2.25 (a UUID as a number, PS3.5 B.2)",
@@ -149,6 +149,12 @@ class Clock:
         "at start, the time to wait for the clock to be set before associations are opened",
         default=0.0,
     )
+    server: bool = key(
+        Flag(),
+        "the clock is held to be certain only while a time server disciplines it, as IHE "
+        "Consistent Time wants; else a hardware clock with a battery is enough",
+        default=False,
+    )
     timezone_offset: bool = key(
         Flag(), "write Timezone Offset From UTC (0008,0201) into created objects", default=True
     )
@@ -166,8 +172,8 @@ class Limits:
     )
     waiting_connections_per_host: int = key(
         count(1, 65535, zero="no limit of its own"),
-        "the same, from one address",
-        default=0,
+        "the same, from one address: one host alone keeps nobody else out",
+        default=512,
     )
     association_request: int = key(
         size(8192, 2**24), "the length of an A-ASSOCIATE-RQ or -AC PDU", default=2**20
@@ -195,4 +201,9 @@ class Limits:
     )
     connections_per_second: int = key(
         Amount(1, 10**6, zero="no limit"), "new connections accepted a second", default=0
+    )
+    connections_per_second_per_host: int = key(
+        count(1, 10**6, zero="no limit of its own"),
+        "new connections accepted a second from one address; more are reset",
+        default=0,
     )

@@ -6,6 +6,7 @@ from agent.configuration.addresses import Address, address
 from agent.configuration.compression import Lossy
 from agent.configuration.connection import Retry, Socket, Timers, Tls
 from agent.configuration.fetching import Fetch
+from agent.configuration.identity import PresentedIdentity
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     ApplicationEntityTitle,
@@ -64,6 +65,11 @@ class Quirks:
     )
     single_association: bool = key(
         Flag(), "it cannot hold more than one association with us, whatever for", default=False
+    )
+    single_uids: bool = key(
+        Flag(),
+        "it cannot take several UIDs in one key (PS3.4 C.2.2.2.2): it is asked for one at a time",
+        default=False,
     )
     plain_negotiation: bool = key(
         Flag(),
@@ -128,6 +134,18 @@ class Peer:
         "`transfer_syntaxes` says",
         default=True,
     )
+    secure_use: bool = key(
+        Flag(),
+        "it follows the Online Electronic Storage Secure Use Profile (PS3.15 A.1); needs TLS with "
+        "certificates of both sides",
+        default=False,
+    )
+    takes_originals: bool = key(
+        Flag(),
+        "originals (OR, AO) go to it as what they are, and become copies here when it has "
+        "committed to them (PS3.15 A.1.1 d); one peer at most, with `secure_use`",
+        default=False,
+    )
     lossy: Lossy = key(Table(Lossy), "compression that loses something", default=Lossy())
     maximum_pdu: int = key(
         size(2048, 2**27, zero="no limit"),
@@ -154,6 +172,11 @@ class Peer:
         "when to try again",
         default=None,
         default_text="as [delivery.retry]",
+    )
+    identity: PresentedIdentity = key(
+        Table(PresentedIdentity),
+        "the user identity with which we call it",
+        default=PresentedIdentity(),
     )
     tls: Tls | None = key(Table(Tls, optional=True), "TLS", default=None, default_text="plain TCP")
 

@@ -7,7 +7,7 @@ a secret is not shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from agent.configuration.configuration import Configuration
@@ -19,15 +19,27 @@ HIDDEN = "(hidden)"
 _SECRET_NAME = re.compile(r"pass|secret|token|pin\b|credential|private", re.IGNORECASE)
 
 
-def render(configuration: Configuration, *, defaults: bool = True) -> str:
+Written = Callable[[str, Key, Any], object]
+"""What is written for the value of a key in a table, which is given by its path."""
+
+
+def as_it_is(_path: str, key: Key, value: Any) -> object:
+    """As it can be loaded again; secrets among a driver's settings are not shown."""
+    written = key.kind.write(value)
+    return _without_secrets(written) if isinstance(key.kind, Settings) else written
+
+
+def render(
+    configuration: Configuration, *, defaults: bool = True, written: Written = as_it_is
+) -> str:
     """The TOML text; without `defaults` only what differs from them.
 
-    It can be loaded again, and means the same.
+    It can be loaded again, and means the same, where values are written as they are.
     """
-    return "\n".join(_section(configuration, "", defaults)).strip("\n") + "\n"
+    return "\n".join(_section(configuration, "", defaults, written)).strip("\n") + "\n"
 
 
-def _section(section: Any, path: str, defaults: bool) -> Iterator[str]:
+def _section(section: Any, path: str, defaults: bool, written: Written) -> Iterator[str]:
     tables: list[tuple[Key, Any]] = []
     for key in keys_of(type(section)).values():
         value = getattr(section, key.field)
@@ -35,25 +47,23 @@ def _section(section: Any, path: str, defaults: bool) -> Iterator[str]:
             tables.append((key, value))
         elif value is not None and value != {} and (defaults or value != key.default):
             # An empty secret, or a test that is not made, has no form in TOML.
-            written = key.kind.write(value)
-            if isinstance(key.kind, Settings):
-                written = _without_secrets(written)
-            if written != {}:
-                yield f"{key_text(key.name)} = {value_text(written)}"
+            text = written(path, key, value)
+            if text != {}:
+                yield f"{key_text(key.name)} = {value_text(text)}"
     for key, value in tables:
         inner = f"{path}.{key_text(key.name)}" if path else key_text(key.name)
         if isinstance(key.kind, Table):
             if value is not None and (defaults or value != key.default):
-                yield from _table(value, f"[{inner}]", inner, defaults)
+                yield from _table(value, f"[{inner}]", inner, defaults, written)
         else:
             for element in value:
-                yield from _table(element, f"[[{inner}]]", inner, defaults)
+                yield from _table(element, f"[[{inner}]]", inner, defaults, written)
 
 
-def _table(section: Any, header: str, path: str, defaults: bool) -> Iterator[str]:
+def _table(section: Any, header: str, path: str, defaults: bool, written: Written) -> Iterator[str]:
     yield ""
     yield header
-    yield from _section(section, path, defaults)
+    yield from _section(section, path, defaults, written)
 
 
 def _without_secrets(value: object) -> object:

@@ -44,6 +44,7 @@ class Vocabulary:
 
     Mappings of names give UIDs; groups give UIDs in their order. `attribute` finds the tag of a
     keyword of PS3.6; `attribute_keywords` lists them all, and is called only to suggest one.
+    `unavailable` has names that are known and cannot be had, with the reason.
     """
 
     services: Mapping[str, ServiceTerm] = field(default_factory=dict)
@@ -59,6 +60,8 @@ class Vocabulary:
     panel_kinds: tuple[str, ...] = ()
     media_profiles: tuple[str, ...] = ()
     tls_profiles: tuple[str, ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
 
     def names(self, kind: str) -> Mapping[str, str]:
         """Single names of a kind ("SOP class", "transfer syntax") with their UIDs."""

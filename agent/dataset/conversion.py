@@ -11,6 +11,7 @@ piece of 64 KiB and what the reader holds; bulk data are copied piece by piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar, cast
 
 from agent.dataset import tags
@@ -43,7 +44,7 @@ from agent.dataset.value_representations import (
     decode_numbers,
     swap,
 )
-from agent.dataset.writer import DataSetWriter
+from agent.dataset.writer import DataSetWriter, ElementWriter
 from agent.errors import LocalError
 
 NATIVE = frozenset(
@@ -182,14 +183,33 @@ def rewrite(
     Everything passes `through` first. Without `pixel_data`, the pixel data are copied, which needs
     two native syntaxes, or twice the same.
     """
-    syntax = encoding_of(source_syntax)
-    bytes_of = decoded(source, syntax)
-    plain = syntax._replace(deflated=False)
-    conversion = _Conversion(bytes_of, plain, encoding_of(target_syntax), write)
+    writer = DataSetWriter(write, encoding_of(target_syntax))
+    conversion = _conversion(source, source_syntax, target_syntax, writer)
     conversion.changes = dict(changes or {})
     conversion.additions = dict(additions or {})
-    conversion.pixel_data = pixel_data
+    if pixel_data is not None:
+        conversion.pixel_data = partial(pixel_data, writer=writer)
     conversion.run(value_representation, through)
+
+
+def present(
+    source: ByteSource,
+    source_syntax: str,
+    target_syntax: str,
+    writer: ElementWriter,
+    through: Through,
+) -> None:
+    """As `rewrite`, into a writer with a form of its own; the values are those of the target."""
+    conversion = _conversion(source, source_syntax, target_syntax, writer)
+    conversion.run(tags.dictionary_value_representation, through)
+
+
+def _conversion(
+    source: ByteSource, source_syntax: str, target_syntax: str, writer: ElementWriter
+) -> _Conversion:
+    syntax = encoding_of(source_syntax)
+    plain = syntax._replace(deflated=False)
+    return _Conversion(decoded(source, syntax), plain, encoding_of(target_syntax), writer)
 
 
 class _Surroundings:
@@ -209,16 +229,16 @@ class _Conversion:
         source: ByteSource,
         source_syntax: TransferSyntax,
         target_syntax: TransferSyntax,
-        write: Callable[[bytes], object],
+        writer: ElementWriter,
     ) -> None:
         self._source = source
         self._syntax = source_syntax
         self._target = target_syntax
-        self._writer = DataSetWriter(write, target_syntax)
+        self._writer = writer
         self._around = [_Surroundings()]
         self.changes: dict[int, tuple[str, bytes] | None] = {}
         self.additions: dict[int, tuple[str, bytes] | None] = {}
-        self.pixel_data: PixelDataConversion | None = None
+        self.pixel_data: Callable[[Element], None] | None = None
         self._pending: list[int] = []
         self._kept: Element | None = None
 
@@ -299,7 +319,7 @@ class _Conversion:
         if tag & 0xFFFF == 0:
             return
         if tag == tags.PIXEL_DATA and not element.depth and self.pixel_data is not None:
-            self.pixel_data(element, self._writer)
+            self.pixel_data(element)
             return
         if element.length == UNDEFINED_LENGTH:
             if self._syntax.uid != self._target.uid:

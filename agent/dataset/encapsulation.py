@@ -98,6 +98,11 @@ class EncapsulatedFrames:
         """How many fragments there are, the Basic Offset Table aside."""
         return len(self._offsets)
 
+    @property
+    def length(self) -> int:
+        """Bytes of all fragments, the Basic Offset Table aside."""
+        return sum(self._lengths)
+
     def frame(self, number: int) -> FragmentBytes:
         """The stream of a frame, counted from 0."""
         if self._firsts is None:

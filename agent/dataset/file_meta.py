@@ -52,6 +52,8 @@ _KEPT = frozenset(
     )
 )
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 # What else starts files that carry the prefix at 128 (CVE-2019-11687): say it, never run it.
 _OTHER_FORMATS = (
     (b"MZ", "Windows program"),
@@ -70,6 +72,8 @@ class FileMeta:
     Texts are "" where the element is missing. `transfer_syntax_uid` is what the file says, or what
     was inferred when it says nothing; `encoding_uid` differs from it only where the data set is
     plainly encoded otherwise than stated (then a remark says so): parse with `encoding`.
+    `foreign_preamble` says that the preamble is neither zeros nor that of a TIFF file: whatever
+    else the file is to other programs, we do not pass it on.
     """
 
     media_storage_sop_class_uid: str
@@ -84,6 +88,7 @@ class FileMeta:
     data_set_offset: int
     encoding_uid: str
     has_preamble: bool
+    foreign_preamble: bool
     remarks: tuple[str, ...]
 
     @property
@@ -107,6 +112,7 @@ class _Reading:
         self._tolerate = tolerate
         self._block = source.read(0, _BLOCK)
         self._remarks: list[str] = []
+        self._foreign_preamble = False
         self._values: dict[int, bytes] = {}
 
     def read(self) -> FileMeta:
@@ -114,6 +120,8 @@ class _Reading:
         has_preamble = head[PREAMBLE_LENGTH:] == PREFIX
         if has_preamble:
             position = PREAMBLE_LENGTH + 4
+            preamble = head[:PREAMBLE_LENGTH]
+            self._foreign_preamble = any(preamble) and not preamble.startswith(_TIFF)
             for start, kind in _OTHER_FORMATS:
                 if head.startswith(start):
                     self._remarks.append(f"the preamble is that of a {kind}")
@@ -255,6 +263,7 @@ class _Reading:
             data_set_offset=offset,
             encoding_uid=actual,
             has_preamble=has_preamble,
+            foreign_preamble=self._foreign_preamble,
             remarks=tuple(self._remarks),
         )
 

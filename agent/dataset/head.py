@@ -102,18 +102,25 @@ def scan_head(
             position = value + length
             continue
         if length == UNDEFINED_LENGTH:
-            unknown = explicit and vr == b"UN"
-            after = skip_sequence(
-                window, start + value, explicit and not unknown, little or unknown
-            )
+            after = _after_value(window, start + value, vr, explicit, little)
         else:
-            values[tag] = _wanted_value(window, tag, start + value, length)
             stated = vr in short or vr in long
             vrs[tag] = vr.decode() if stated else known_value_representation(tag)
-            after = start + value + length
+            position = value + length
+            if position <= end and length <= LONGEST_VALUE:
+                values[tag] = block[value:position]
+                continue
+            values[tag] = _wanted_value(window, tag, start + value, length)
+            after = start + position
         block, start = window.block, window.start
         position, end = after - start, len(block)
     return Head(values, vrs, start + position, pixel_data_offset)
+
+
+def _after_value(window: Window, position: int, vr: bytes, explicit: bool, little: bool) -> int:
+    """The position after a value of undefined length."""
+    unknown = explicit and vr == b"UN"
+    return skip_sequence(window, position, explicit and not unknown, little or unknown)
 
 
 def _wanted_value(window: Window, tag: int, position: int, length: int) -> bytes:

@@ -54,6 +54,8 @@ def from_json(data: Mapping[str, Any]) -> Attributes:
     Raises LocalError for what is neither, and for a value that its VR cannot have.
     """
     made = Attributes()
+    if not isinstance(data, Mapping):
+        raise LocalError("A data set is an object.", clause="PS3.18 F.2.2", value=data)
     for name, member in data.items():
         tag = tags.from_text(name)
         if not isinstance(member, Mapping):

@@ -48,6 +48,19 @@ def derived_uid(seed: bytes) -> str:
     return _from_uuid(hashlib.sha256(seed).digest()[:16], version=8)
 
 
+def derived_root(seed: bytes) -> str:
+    """A root under 2.25 that always belongs to this seed, of at most 43 characters for `new_uid`.
+
+    A version 8 UUID (RFC 9562 5.8) whose first four bits are zero, so that its number has at most
+    38 digits. Who has a UUID may make UIDs beneath it (ITU-T X.667 clause 7).
+    """
+    import hashlib
+
+    octets = bytearray(hashlib.sha256(seed).digest()[:16])
+    octets[0] &= 0x0F
+    return _from_uuid(bytes(octets), version=8)
+
+
 def _from_uuid(octets: bytes, version: int) -> str:
     number = int.from_bytes(octets, "big")
     number = number & ~(0xF << 76) | version << 76

@@ -13,8 +13,10 @@ def write_whole(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     Holds nothing of `data` afterwards, so that a bytearray can be resized again. Raises OSError;
     a part may have been written then.
     """
+    start = os.write(descriptor, data)
+    if start == len(data):
+        return
     with memoryview(data) as view:
-        start = 0
         while start < len(view):
             with view[start:] as rest:
                 start += os.write(descriptor, rest)

@@ -19,6 +19,10 @@ class Lag:
 
     def __init__(self, budget: float) -> None:
         self.budget = budget
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: nothing was counted."""
         self.count = 0
         self.over_budget = 0
         self.longest_turn = 0.0

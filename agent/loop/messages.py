@@ -28,6 +28,8 @@ MOST_DESCRIPTORS = 253
 _HEADER = struct.Struct("<IIHBx")
 _NUMBERS = (1 << 32) - 1
 _ROOM = socket.CMSG_SPACE(MOST_DESCRIPTORS * 4)
+# As plain numbers: an `IntFlag` makes an object of each combination.
+_CLOSE_ON_EXEC, _CUT = int(socket.MSG_CMSG_CLOEXEC), int(socket.MSG_CTRUNC)
 # One for the process, which has one thread: what is read is copied out at once.
 _BUFFER = memoryview(bytearray(1 << 16))
 
@@ -101,15 +103,18 @@ class Incoming:
         Raises BlockingIOError, and OSError when the connection is lost or descriptors were (EMFILE:
         this process has too many open).
         """
-        length, ancillary, result, _ = end.recvmsg_into(
-            [_BUFFER], _ROOM, flags | socket.MSG_CMSG_CLOEXEC
-        )
+        length, ancillary, result, _ = end.recvmsg_into([_BUFFER], _ROOM, flags | _CLOSE_ON_EXEC)
         if ancillary:
             self._descriptors.extend(carried_descriptors(ancillary))
-        if result & socket.MSG_CTRUNC:
+        if result & _CUT:
             raise OSError(errno.EMFILE, "descriptors were lost: too many are open")
         self._data += _BUFFER[:length]
         return length > 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether a message is here in part, or whole."""
+        return bool(self._data)
 
     @property
     def whole(self) -> bool:

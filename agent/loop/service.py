@@ -261,7 +261,11 @@ class Service:
                     break
                 while (message := self._incoming.take()) is not None:
                     self._answered(message)
-                await turn()
+                if self._incoming.begun:
+                    await turn()
+                else:
+                    # Nothing is known to come: a read would nearly always be in vain.
+                    await readable(self._end)
             self._fail_all()
             if self._process is not None:
                 await readable(self._process)

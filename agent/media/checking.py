@@ -117,6 +117,8 @@ class _Checking:
 
     def _of_head(self) -> Iterator[Fault]:
         meta, information = self._directory.meta, self._directory.information
+        if meta.foreign_preamble:
+            yield self._fault("the preamble is neither empty nor a TIFF file's", "PS3.10 7.1")
         for remark in meta.remarks:
             yield self._fault(remark, "PS3.10 7.1")
         if meta.media_storage_sop_class_uid != MEDIA_STORAGE_DIRECTORY:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from agent.configuration.secrets import Secret
 from agent.errors import ConfigurationError, StorageError
-from agent.media.signatures import Signer
 from agent.security.cms import (
     CLAUSE,
     DATA,
@@ -46,6 +45,7 @@ from agent.security.recipients import (
     envelope_version,
     recipient_infos,
 )
+from agent.security.signed_data import Signer
 
 CLAUSE_OF_MAIL = "PS3.15 B.8"
 

@@ -122,6 +122,7 @@ def _is_right(found: Examined) -> bool:
         and meta.encoding_uid == meta.transfer_syntax_uid
         and meta.media_storage_sop_class_uid == found.sop_class_uid
         and meta.media_storage_sop_instance_uid == found.sop_instance_uid
+        and not meta.foreign_preamble
         and not meta.remarks
     )
 

@@ -7,10 +7,13 @@ Never is anything resolved that lies outside the root of the file-set.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from pathlib import Path
+
+from agent.errors import StorageError
 
 DICOMDIR = "DICOMDIR"
 """The File ID of the file with the directory (PS3.10 8.6)."""
@@ -22,6 +25,8 @@ _COMPONENT = re.compile(r"[A-Z0-9_]{1,8}", re.ASCII)
 _FILE_SET_ID = re.compile(r"[A-Z0-9_]{0,16}", re.ASCII)
 _VERSION = re.compile(r";[0-9]*$", re.ASCII)
 _SEPARATORS = re.compile(r"[\\/]")
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+"""What file systems say of names that they do not have, or could not have."""
 
 
 def parts_of(file_id: str) -> tuple[str, ...]:
@@ -68,7 +73,9 @@ class FileNames:
         """The name below the root, with "/" between components; None where there is no such file.
 
         None too for what leads out of the root, through ".." or a symbolic link, and for what is
-        no regular file.
+        no regular file. A link that stays inside is followed here, once: the name is that of the
+        file it leads to, and `open_beneath` can open it. Raises StorageError where the medium does
+        not let itself be asked.
         """
         found = ""
         for part in parts_of(file_id):
@@ -78,33 +85,53 @@ class FileNames:
             if name is None:
                 return None
             found = f"{found}/{name}" if found else name
-        return found if self.is_inside(found) else None
+        return self._real(found)
 
-    def is_inside(self, name: str) -> bool:
-        """Whether this is a regular file that really lies below the root."""
+    def _real(self, name: str) -> str | None:
         try:
             real = (self._root / name).resolve(strict=True)
             mode = real.stat().st_mode
-        except (OSError, RuntimeError, ValueError):
-            return False
-        return real.is_relative_to(self._real_root) and stat.S_ISREG(mode)
+        except OSError as error:
+            _check_not_there(name, error)
+            return None
+        except (RuntimeError, ValueError):
+            return None
+        if not stat.S_ISREG(mode) or not real.is_relative_to(self._real_root):
+            return None
+        return str(real.relative_to(self._real_root))
 
     def _in_folder(self, folder: str, part: str) -> str | None:
         try:
             (self._root / folder / part).lstat()
-        except (OSError, ValueError):
-            return self._listed(folder).get(comparable(part))
-        return part
+        except OSError as error:
+            _check_not_there(f"{folder}/{part}" if folder else part, error)
+        except ValueError:
+            pass
+        else:
+            return part
+        return self._listed(folder).get(comparable(part))
 
     def _listed(self, folder: str) -> dict[str, str]:
         if self._folder != folder:
+            self._folder = None
             try:
                 with os.scandir(self._root / folder) as entries:
                     self._names = {comparable(entry.name): entry.name for entry in entries}
-            except OSError:
+            except OSError as error:
+                _check_not_there(folder or ".", error)
                 self._names = {}
             self._folder = folder
         return self._names
+
+
+def _check_not_there(name: str, error: OSError) -> None:
+    """Raises StorageError where the medium failed: that says nothing of what is on it."""
+    if error.errno not in _NOT_THERE:
+        raise StorageError(
+            f"{name} cannot be read: {error.strerror}.",
+            value=error.errno,
+            way_out="Look whether the medium is sound, and whether gantry may read it.",
+        ) from error
 
 
 def open_file(path: str | Path) -> int:

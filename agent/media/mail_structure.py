@@ -22,8 +22,14 @@ MOST_PARTS = 100_000
 DEEPEST = 20
 LONGEST_HEAD = 1 << 16
 LONGEST_LINE = 1 << 16
+LONGEST_FIELD = 1 << 10
+"""Of the fields whose parameters are read: Python looks for the end of a quoted one in a time that
+grows with the square of the length. A name and a boundary have 320 characters at most."""
+MOST_HEADS = 32 << 20
+"""Bytes of all headers of a mail: 100,000 parts have a quarter of it."""
 
 _BLOCK = 1 << 18
+_WITH_PARAMETERS = ("Content-Type", "Content-Disposition")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
@@ -173,6 +179,7 @@ class _Structure:
         self._lines = lines
         self._boundaries: list[bytes] = []
         self._count = 0
+        self._heads = 0
         # The boundary that was met: its depth, and whether it is the last of its kind; (0, True) is
         # the end of the mail.
         self._met: tuple[int, bool] | None = None
@@ -227,9 +234,25 @@ class _Structure:
                 )
         if not line:
             self._met = (0, True)
+        self._heads += len(raw)
+        if self._heads > MOST_HEADS:
+            raise StorageError(
+                "the mail has more header than a mail needs", clause=CLAUSE, limit=MOST_HEADS
+            )
         if raw.startswith((b"From ", b">From ")):
             raw = raw.partition(b"\n")[2]
-        return BytesHeaderParser().parsebytes(raw)
+        head = BytesHeaderParser().parsebytes(raw)
+        if any(
+            len(str(each)) > LONGEST_FIELD
+            for name in _WITH_PARAMETERS
+            for each in head.get_all(name, ())
+        ):
+            raise StorageError(
+                "a header field of the mail is longer than one needs to be",
+                clause=CLAUSE,
+                limit=LONGEST_FIELD,
+            )
+        return head
 
     def _to_a_boundary(self) -> int:
         """Where the body ends: the line end before a boundary belongs to that (RFC 2046 5.1.1)."""

@@ -141,7 +141,11 @@ class _Directory:
         if not referring.file_id:
             yield Damage(self._name, f"{where} refers to no file")
             return
-        file = self._tree.real_name(referring.file_id)
+        try:
+            file = self._tree.real_name(referring.file_id)
+        except StorageError as error:
+            yield Damage(referring.file_id.replace("\\", "/"), error.message)
+            return
         if file is None:
             self._missing += 1
             yield Damage(

@@ -19,7 +19,6 @@ from typing import Any
 from agent.dataset.whole_write import write_whole
 from agent.errors import GantryError, StorageError
 from agent.media.opening import Keys, folder_of
-from agent.media.signatures import check_signatures, damaged, read_certificates
 from agent.security.cms import (
     CLAUSE,
     DATA,
@@ -30,14 +29,15 @@ from agent.security.cms import (
     ContentCipher,
     read_cipher,
     read_digest,
+    read_digests,
     unsupported,
 )
 from agent.security.credentials import certificates, password_of, private_key
-from agent.security.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, Reader, context
+from agent.security.der import INTEGER, OBJECT_IDENTIFIER, SEQUENCE, Reader, context
 from agent.security.recipients import content_keys, derived, read_recipients
+from agent.security.signed_data import check_signatures, damaged, read_certificates
 
 _BLOCK = 1 << 18
-_MOST_DIGESTS = 4
 _REMEMBERED = 64
 _OUTSIDE = "the envelope"
 _INSIDE = "what is in the envelope"
@@ -212,13 +212,7 @@ class SecureFiles:
 
     def _signed(self, reader: Reader, target: int) -> str:
         reader.integer()
-        names: list[str] = []
-        reader.enter(SET)
-        while reader.next_tag() is not None:
-            names.append(read_digest(reader))
-            if len(names) > _MOST_DIGESTS:
-                raise reader.fault("has more digests than there are")
-        reader.leave()
+        names = read_digests(reader)
         digests = _written(reader, names, target)
         try:
             return check_signatures(

@@ -7,6 +7,7 @@ into one without a name, so that there is nothing to be led astray, and nothing 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,15 +18,21 @@ from agent.media.file_ids import DICOMDIR, FileNames, comparable, parts_of
 from agent.media.found import Damage
 from agent.media.opening import NO_OPENER, Opener
 from agent.media.zip_reading import Entry, entries_of, unpack
+from hal.beneath import open_beneath
 
 _MOST_FAULTS = 1000
+DEEPEST = 64
+MOST_FILES = 2_000_000
+"""What lies below each other, and how many files there may be: folders of a damaged file system can
+hold themselves, several times over."""
 
 
 class Tree(Protocol):
     """The files of a medium by their names, with "/" between components."""
 
     def real_name(self, file_id: str) -> str | None:
-        """The name of the file that a File ID means; None where there is none."""
+        """The name of the file that a File ID means; None where there is none. Raises
+        StorageError where the medium cannot be read."""
 
     def files(self) -> Iterator[str | Damage]:
         """All names, folder by folder; what cannot be had is damage."""
@@ -52,10 +59,14 @@ class FolderTree:
 
     def files(self) -> Iterator[str | Damage]:
         """In the order of names; links are not followed. Memory: the names of the folders on the
-        way down."""
+        way down. What lies too deep, or behind too many others, is passed over and told."""
         pending = [""]
+        left = MOST_FILES
         while pending:
             folder = pending.pop()
+            if folder.count("/") >= DEEPEST:
+                yield Damage(folder, f"there are more than {DEEPEST} folders in each other")
+                continue
             try:
                 with os.scandir(self._root / folder) as entries:
                     listed = sorted((each.name, _kind_of(each)) for each in entries)
@@ -63,12 +74,21 @@ class FolderTree:
                 yield Damage(folder or ".", f"the folder cannot be read: {error.strerror}")
                 continue
             prefix = f"{folder}/" if folder else ""
+            left -= len(listed) + 1
+            if left < 0:
+                yield Damage(folder or ".", f"there are more than {MOST_FILES} files: no more read")
+                return
             yield from (prefix + name for name, kind in listed if kind == "file")
             pending.extend(prefix + name for name, kind in reversed(listed) if kind == "folder")
 
     def open(self, name: str) -> int:
-        """Raises OSError, StorageError."""
-        return self._opener.open(self._root / name)
+        """Raises OSError, StorageError. No link is followed: what was a file when it was listed may
+        be one now."""
+        descriptor = open_beneath(self._root, name)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise StorageError("it is no file any more")
+        return self._opener.opened(descriptor)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.configuration.connection import Timers
 from agent.network.association import Association
@@ -15,14 +15,17 @@ from agent.network.pdu import AssociateAccept, AssociateReject, AssociateRequest
 from agent.network.presentation_context import ACCEPTANCE
 from agent.network.user_information import CommonExtendedNegotiation
 
+if TYPE_CHECKING:
+    from agent.network.peer_certificate import PeerCertificate
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as far as the transport connection tells; `certificate` as `ssl` gives it."""
+    """Who calls, as far as the transport connection tells."""
 
     address: str
     port: int
-    certificate: dict[str, Any] | None
+    certificate: PeerCertificate | None
     local_address: str
     local_port: int
 
@@ -33,7 +36,8 @@ class Admission:
 
     `providers` are found by what a context is served as: its abstract syntax, the service class
     UID that announced it, or "" (`AcceptorOffer.find`). `opened` and `closed` are told of it.
-    `quick_acknowledge` overrides what the socket's options say of TCP_QUICKACK.
+    `quick_acknowledge` overrides what the socket's options say of TCP_QUICKACK. `user` is who was
+    verified to call (PS3.7 D.3.3.7), or "".
     """
 
     offer: AcceptorOffer
@@ -41,6 +45,7 @@ class Admission:
     timers: Timers = field(default_factory=Timers)
     entity: str = ""
     peer: str = ""
+    user: str = ""
     quick_acknowledge: bool | None = None
     opened: Callable[[Association], None] | None = None
     closed: Callable[[Association], None] | None = None
@@ -82,4 +87,6 @@ class ListenerLimits:
     upper_layer: UpperLayerLimits = field(default_factory=UpperLayerLimits)
 
 
-Admit = Callable[[AssociateRequest, Caller], Admission | AssociateReject]
+Decision = Admission | AssociateReject
+# A coroutine where the decision must be waited for.
+Admit = Callable[[AssociateRequest, Caller], Decision | Coroutine[Any, Any, Decision]]

@@ -13,14 +13,15 @@ from typing import Any
 from agent import observation
 from agent.configuration.connection import Timers
 from agent.errors import GantryError, LocalError, PeerError
-from agent.loop import Cancelled, Event, current_loop, timeout, turn
+from agent.loop import Cancelled, Event, Task, current_loop, timeout, turn
 from agent.network import events
 from agent.network.accepted_contexts import AcceptedContexts, OperationsWindow
 from agent.network.exchange import AssociationRejected, IncomingRequest, Response, ServiceProvider
 from agent.network.message import MessageAssembler
+from agent.network.negotiation import without_secrets
 from agent.network.operations import Operations
 from agent.network.pdu import Abort, AssociateAccept, AssociateRequest
-from agent.network.stream import PlainStream, TlsStream
+from agent.network.stream import PlainStream, Stream
 from agent.network.upper_layer import UpperLayer
 from agent.network.watch import Watch
 
@@ -41,7 +42,7 @@ class Association(Operations):
 
     def __init__(
         self,
-        stream: PlainStream | TlsStream,
+        stream: Stream,
         upper_layer: UpperLayer,
         timers: Timers,
         *,
@@ -62,6 +63,8 @@ class Association(Operations):
         self.associate_accept: AssociateAccept | None = None
         self.entity = ""
         self.peer = ""
+        self.user = ""
+        self.deliberation: Task[None] | None = None
         self.established = Event()
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -196,7 +199,7 @@ class Association(Operations):
                 self.on_request(event.request)
         elif isinstance(event, events.AssociateConfirmation):
             assert self.associate_request is not None
-            self.settle(self.associate_request, event.accept)
+            self.settle(without_secrets(self.associate_request), event.accept)
         elif isinstance(event, events.RejectIndication):
             self.error = AssociationRejected(event.reject)
         elif isinstance(event, events.ReleaseIndication):
@@ -275,6 +278,10 @@ class Association(Operations):
         self.bytes_sent += count
         _BYTES_OUT.value += count
 
+    async def tell(self) -> None:
+        """Write the answer that was decided outside of the reading task. Raises ConnectionLost."""
+        await self._flush()
+
     async def _flush(self) -> None:
         """Write control PDUs, and follow the ARTIM timer (PS3.8 9.1.5)."""
         upper = self._upper
@@ -346,6 +353,8 @@ class Association(Operations):
                 self._stream.close()
             return
         self._watch.stop()
+        if self.deliberation is not None:
+            self.deliberation.cancel()
         if linger and not self._stream.closed:
             # Sta13: closing while bytes come in would reset the connection, and the peer might
             # never see the A-ABORT. The reading task goes on until the peer closes, or this rings.

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from agent.configuration.connection import Socket, Timers
 from agent.errors import UnreachableError
-from agent.loop import TimedOut, current_loop, writable
+from agent.loop import TimedOut, current_loop, readable, writable
 from agent.loop import timeout as time_limit
 from agent.network.resolution import Resolve, SocketAddress, look_up
-from agent.network.stream import PlainStream, TlsStream, prepare, start_tls
+from agent.network.stream import PlainStream, prepare
 
 if TYPE_CHECKING:
-    import ssl
+    from agent.network.stream import EndedStream
+    from agent.network.tls_ending import TlsContext
+    from agent.network.tls_stream import TlsStream
 
 
 def _literal(host: str, port: int) -> list[SocketAddress] | None:
@@ -81,34 +83,46 @@ async def open_stream(
     addresses: Sequence[tuple[str, int]],
     timers: Timers,
     options: Socket,
-    ssl_context: ssl.SSLContext | None,
+    ssl_context: TlsContext | None,
     server_name: str,
     resolve: Resolve | None,
-) -> PlainStream | TlsStream:
+) -> PlainStream | TlsStream | EndedStream:
     """A connection to the first address that answers within the connect timer, TLS included.
 
     Raises UnreachableError with what the last one failed of; ConnectionLost when TLS fails.
     """
     last: UnreachableError | None = None
     for host, port in addresses:
+        end: socket.socket | None = None
         try:
             with time_limit(timers.connect):
                 end = await _connect(host, port, options, resolve)
                 if ssl_context is None:
                     return PlainStream(end, quick=options.quick_acknowledge)
-                return await start_tls(
-                    end, ssl_context, server_side=False, server_name=server_name or host
-                )
+                from agent.network.tls_stream import connect_tls
+
+                return await connect_tls(end, ssl_context, server_name or host, (host, port))
         except UnreachableError as error:
             last = error
         except TimedOut:
-            last = UnreachableError(
-                f"{host} port {port} did not answer within {timers.connect:g} s",
-                value=(host, port),
-                limit=timers.connect,
-                way_out="Check address and port, the cable, and the firewalls between.",
-            )
+            last = _too_slow(host, port, timers.connect, connected=end is not None)
     raise last or UnreachableError("the peer has no address", way_out="Give it one.")
+
+
+def _too_slow(host: str, port: int, seconds: float, *, connected: bool) -> UnreachableError:
+    what, way_out = (
+        "did not answer",
+        "Check address and port, the cable, and the firewalls between.",
+    )
+    if connected:
+        what = "took the connection and did not finish the TLS handshake"
+        way_out = "Check that this port speaks TLS, and look into the peer's log."
+    return UnreachableError(
+        f"{host} port {port} {what} within {seconds:g} s",
+        value=(host, port),
+        limit=seconds,
+        way_out=way_out,
+    )
 
 
 def listening(address: str, port: int, options: Socket) -> socket.socket:
@@ -137,3 +151,17 @@ def refuse(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         end.close()
+
+
+async def says_something(end: socket.socket, seconds: float) -> bool:
+    """Whether the peer sends a first byte in time (the ARTIM timer, PS3.8 9.1.5), and stays.
+
+    Until then a connection is a socket and a task: thousands who come and leave cost next to
+    nothing. Raises TimedOut, and OSError for one who leaves by reset.
+    """
+    with time_limit(seconds):
+        while True:
+            try:
+                return bool(end.recv(1, socket.MSG_PEEK))
+            except BlockingIOError:
+                await readable(end)

@@ -153,11 +153,15 @@ class AssociationRejected(PeerError):
     """The peer rejected the association; `reject` has its result, source and reason."""
 
     def __init__(self, reject: Any) -> None:
-        from agent.network.rejection import reject_text
+        from agent.network.rejection import SERVICE_PROVIDER_ACSE, reject_text
 
+        identity = (reject.source, reject.reason) == (SERVICE_PROVIDER_ACSE, 1)
         super().__init__(
             f"the peer rejected the association: {reject_text(reject)}",
             clause="PS3.8 9.3.4",
             value=reject,
+            way_out="So peers answer who want a user identity, or another (PS3.7 D.3.3.7.3)."
+            if identity
+            else "",
         )
         self.reject = reject

@@ -60,6 +60,7 @@ __all__ = [
     "answer",
     "information_for",
     "propose",
+    "without_secrets",
 ]
 
 # PS3.4 B.3.1.3: the UID by which a requestor announces a SOP class as one of Storage.
@@ -358,3 +359,13 @@ def information_for(
         common_extended=tuple(item for uid, item in common.items() if uid in proposed),
         asynchronous_operations_window=None if window == (1, 1) else window,
     )
+
+
+def without_secrets(request: AssociateRequest) -> AssociateRequest:
+    """The request as it may be kept while the association lasts: of the user identity only its kind
+    stays, and whether a positive response was asked for."""
+    information = request.user_information
+    if information.user_identity is None:
+        return request
+    bare = replace(information.user_identity, primary=b"", secondary=b"")
+    return replace(request, user_information=replace(information, user_identity=bare))

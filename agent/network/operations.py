@@ -262,6 +262,7 @@ class Operations(ABC):
                 status=f"{response.status:04X}H",
                 reason=response.comment,
             )
+            observation.occasion("request refused", request=request, response=response)
         if response is not None and not self._gone.is_set():
             try:
                 await self.send_response(request, response)

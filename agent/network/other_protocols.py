@@ -19,6 +19,13 @@ _OTHER_PROTOCOLS = (
 )
 
 
+def named(start: bytes) -> str:
+    """What the first bytes of a connection are, in words; empty when nobody knows."""
+    if start[:2] == b"\x01\x00" and len(start) > 5:
+        return "an A-ASSOCIATE-RQ in plain"
+    return next((name for prefix, name, _ in _OTHER_PROTOCOLS if start.startswith(prefix)), "")
+
+
 def unrecognized_pdu(header: bytes | bytearray) -> PeerError:
     """The fault of a PDU header whose type no PDU has, with a name for what it really is."""
     kind = header[0]

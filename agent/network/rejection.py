@@ -21,6 +21,8 @@ TEMPORARY_CONGESTION = AssociateReject(TRANSIENT, SERVICE_PROVIDER_PRESENTATION,
 LOCAL_LIMIT_EXCEEDED = AssociateReject(TRANSIENT, SERVICE_PROVIDER_PRESENTATION, 2)
 # PS3.7 D.3.3.7: a user identity that is not authorized is refused by the ACSE provider.
 USER_IDENTITY_NOT_AUTHORIZED = PROVIDER_NO_REASON_GIVEN
+# Nobody could say whether it is authorized: another time perhaps.
+IDENTITY_NOT_VERIFIED = AssociateReject(TRANSIENT, SERVICE_PROVIDER_ACSE, 1)
 
 RESULT_TEXTS = {PERMANENT: "rejected-permanent", TRANSIENT: "rejected-transient"}
 SOURCE_TEXTS = {

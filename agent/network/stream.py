@@ -1,4 +1,4 @@
-"""Byte streams on the loop: plain TCP, and TLS over it.
+"""Byte streams on the loop, and plain TCP; `agent.network.tls_stream` has TLS over it.
 
 One receive buffer serves all associations: what `receive` gives is valid until the next wait.
 """
@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.configuration.connection import Socket
 from agent.errors import PeerError
-from agent.loop import current_loop, readable, sleep, writable
+from agent.loop import current_loop, readable, writable
 
 if TYPE_CHECKING:
-    import ssl
+    from agent.network.peer_certificate import PeerCertificate
 
 Part = bytes | bytearray | memoryview
 
 # A private mapping: until something is received it takes no memory, in no process.
-_BUFFER = mmap.mmap(-1, 1 << 18, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-_VIEW = memoryview(_BUFFER)
+BUFFER = mmap.mmap(-1, 1 << 18, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+_VIEW = memoryview(BUFFER)
 _PIECES = 512  # well below IOV_MAX
 
 
@@ -32,11 +32,33 @@ class ConnectionLost(PeerError):
     """The transport connection was closed or lost while it was in use."""
 
 
+class HandshakeFailed(ConnectionLost):
+    """The two sides could not agree on TLS, or one does not accept the other's certificate.
+
+    `peers_fault`: what the peer showed or offered was held against it. A peer that left, was slow,
+    did not speak TLS at all, or does not accept us, has failed in nothing.
+    """
+
+    def __init__(self, message: str, *, peers_fault: bool = False, **told: Any) -> None:
+        """`told` is what a `GantryError` takes."""
+        super().__init__(message, **told)
+        self.peers_fault = peers_fault
+
+
 class Stream(Protocol):
     @property
     def address(self) -> tuple[str, int]: ...
     @property
     def closed(self) -> bool: ...
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """The peer's, where it was verified; None without one."""
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that were sent, and that have not arrived as far as our kernel knows; 0 when it is
+        closed."""
+
     async def receive(self, *, unfinished: bool = True) -> memoryview:
         """Some bytes, valid until the next wait; empty at the end. Raises ConnectionLost.
 
@@ -45,9 +67,24 @@ class Stream(Protocol):
     async def send(self, parts: Sequence[Part]) -> int:
         """Send all parts; how many bytes. Raises ConnectionLost."""
 
+    def send_now(self, data: bytes) -> None:
+        """Send what fits without waiting; for the last word before closing."""
+
     def close(self) -> None: ...
     def reset(self) -> None:
         """Close at once, without waiting for what was sent (RST)."""
+
+
+def place_of(address: Any) -> tuple[str, int]:
+    """Host and port of a socket's address; "" and 0 where it has none.
+
+    One of IPv4 at a socket of both versions is written as such, not as ::ffff:192.0.2.1 (RFC 4291
+    2.5.5.2): so it stands in the configuration.
+    """
+    if len(address) < 2:
+        return "", 0
+    host: str = address[0]
+    return host[7:] if host.startswith("::ffff:") and "." in host else host, address[1]
 
 
 def prepare(end: socket.socket, options: Socket) -> None:
@@ -83,15 +120,20 @@ class PlainStream:
     acknowledged (RFC 9293 3.7.4). What is finished is acknowledged by the answer to it, and an
     acknowledgement of its own would cost both sides a packet for each object."""
 
+    certificate: PeerCertificate | None = None
+
     def __init__(self, end: socket.socket, *, quick: bool = True) -> None:
         self._end = end
         self.quick = quick
         self.closed = False
         with contextlib.suppress(OSError):
-            name = end.getpeername()
-            self.address: tuple[str, int] = (name[0], name[1]) if len(name) > 1 else ("", 0)
+            self.address = place_of(end.getpeername())
         if not hasattr(self, "address"):
             self.address = ("", 0)
+
+    @property
+    def unacknowledged(self) -> int:
+        return 0 if self.closed else queued(self._end)
 
     async def receive(self, *, unfinished: bool = True) -> memoryview:
         end = self._end
@@ -100,14 +142,14 @@ class PlainStream:
             await readable(end)
         while not self.closed:
             try:
-                count = end.recv_into(_BUFFER)
+                count = end.recv_into(BUFFER)
             except BlockingIOError:
                 if self.quick and unfinished:
                     self._acknowledge()
                 await readable(end)
                 continue
             except OSError as error:
-                raise _lost(error) from error
+                raise lost(error) from error
             return _VIEW[:count]
         raise ConnectionLost("the connection was closed here")
 
@@ -123,7 +165,7 @@ class PlainStream:
                 await writable(self._end)
                 continue
             except OSError as error:
-                raise _lost(error) from error
+                raise lost(error) from error
             total += count
             done = 0
             for part in waiting:
@@ -142,8 +184,13 @@ class PlainStream:
         except OSError:
             self.quick = False  # Not TCP, or not Linux.
 
+    def end_sending(self) -> None:
+        """Nothing more will be sent; what comes is still received."""
+        if not self.closed:
+            with contextlib.suppress(OSError):
+                self._end.shutdown(socket.SHUT_WR)
+
     def send_now(self, data: bytes) -> None:
-        """Send what fits without waiting; for the last word before closing."""
         with contextlib.suppress(OSError):
             self._end.send(data, socket.MSG_DONTWAIT)
 
@@ -161,127 +208,38 @@ class PlainStream:
             self.close()
 
 
-class TlsStream:
-    """TLS over TCP; the handshake has been done. Bytes go out in pieces of at least 64 KiB."""
+class EndedStream(PlainStream):
+    """What a process that ends TLS gives in the clear, by a socket pair; and whom it found, with
+    the chain of certificates in DER, the peer's own first.
 
-    def __init__(self, end: ssl.SSLSocket) -> None:
-        import ssl
+    What that process has taken counts as acknowledged: its own connection cannot be seen here."""
 
-        self._end = end
-        self._wants_read = ssl.SSLWantReadError
-        self._wants_write = ssl.SSLWantWriteError
-        self._error = ssl.SSLError
-        self.closed = False
-        name = end.getpeername()
-        self.address: tuple[str, int] = (name[0], name[1])
-
-    @property
-    def certificate(self) -> dict[str, Any] | None:
-        """What Python's `ssl` tells of the peer's certificate; None without one."""
-        found: dict[str, Any] | None = self._end.getpeercert()
-        return found or None
-
-    async def receive(self, *, unfinished: bool = True) -> memoryview:
-        # Decrypted bytes that wait in OpenSSL are invisible to the selector: always read first.
-        while not self.closed:
-            try:
-                return _VIEW[: self._end.recv_into(_BUFFER)]
-            except self._wants_read:
-                await readable(self._end)
-            except self._wants_write:
-                await sleep(0.01)
-            except self._error as error:
-                if error.args and "EOF" in str(error):
-                    return _VIEW[:0]
-                raise ConnectionLost(f"TLS failed: {error}", clause="PS3.15 B") from error
-            except OSError as error:
-                raise _lost(error) from error
-        raise ConnectionLost("the connection was closed here")
-
-    async def send(self, parts: Sequence[Part]) -> int:
-        data = memoryview(b"".join(parts))
-        total = len(data)
-        while data:
-            if self.closed:
-                raise ConnectionLost("the connection was closed here")
-            try:
-                data = data[self._end.send(data) :]
-            except self._wants_write:
-                await writable(self._end)
-            except self._wants_read:
-                await sleep(0.01)
-            except OSError as error:
-                raise _lost(error) from error
-        return total
-
-    def send_now(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self._end.send(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            current_loop().forget(self._end)
-            with contextlib.suppress(OSError, ValueError):
-                # One close_notify without waiting for the peer's (RFC 8446 6.1).
-                self._end.unwrap()
-            with contextlib.suppress(OSError):
-                self._end.close()
-
-    def reset(self) -> None:
-        self.close()
+    def __init__(
+        self,
+        end: socket.socket,
+        address: tuple[str, int],
+        certificate: PeerCertificate | None,
+        chain: Sequence[bytes],
+        resumed: bool,
+    ) -> None:
+        super().__init__(end, quick=False)
+        self.address = address
+        self.certificate = certificate
+        self.chain = chain
+        self.resumed = resumed
 
 
-async def start_tls(
-    end: socket.socket, context: ssl.SSLContext, *, server_side: bool, server_name: str = ""
-) -> TlsStream:
-    """Do the handshake on the loop. Raises ConnectionLost with what went wrong in plain words."""
-    import ssl
+def queued(end: socket.socket) -> int:
+    """Bytes that the other end's kernel has not acknowledged (SIOCOUTQ of tcp(7) and unix(7))."""
+    import fcntl
+    import sys
+    import termios
 
-    secured = context.wrap_socket(
-        end,
-        server_side=server_side,
-        do_handshake_on_connect=False,
-        server_hostname=server_name or None,
-    )
-    try:
-        while True:
-            try:
-                secured.do_handshake()
-                return TlsStream(secured)
-            except ssl.SSLWantReadError:
-                await readable(secured)
-            except ssl.SSLWantWriteError:
-                await writable(secured)
-    except ssl.SSLCertVerificationError as error:
-        _drop(secured)
-        raise ConnectionLost(
-            f"the peer's certificate is not accepted: {error.verify_message}",
-            clause="PS3.15 B",
-            way_out="Check the trusted authorities, the name, and both clocks.",
-        ) from error
-    except ssl.SSLError as error:
-        _drop(secured)
-        raise ConnectionLost(
-            f"the TLS handshake failed: {error.reason or error}",
-            clause="PS3.15 B",
-            way_out="Check that both sides speak TLS on this port, and their certificates.",
-        ) from error
-    except OSError as error:
-        _drop(secured)
-        raise _lost(error) from error
-    except BaseException:
-        _drop(secured)
-        raise
+    return int.from_bytes(fcntl.ioctl(end.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-def _drop(end: ssl.SSLSocket) -> None:
-    if end.fileno() >= 0:
-        current_loop().forget(end)
-    end.close()
-
-
-def _lost(error: OSError) -> ConnectionLost:
+def lost(error: OSError) -> ConnectionLost:
+    """What happened to a connection, in words."""
     if error.errno == errno.ETIMEDOUT:
         return ConnectionLost("the peer stopped acknowledging what was sent")
     if error.errno in (errno.ECONNRESET, errno.EPIPE):

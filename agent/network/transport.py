@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import observation
 from agent.configuration.connection import Socket, Timers
 from agent.errors import GantryError, PeerError
-from agent.loop import Task, TimedOut, current_loop, now, readable, sleep, sleep_until
+from agent.loop import Task, TimedOut, current_loop, readable, sleep
 from agent.loop import timeout as time_limit
 from agent.network.admission import Admission, Admit, Caller, ListenerLimits
 from agent.network.association import Association, AssociationRejected
-from agent.network.connection import listening, open_stream, refuse
+from agent.network.connection import open_stream, refuse, says_something
+from agent.network.deliberation import decide_later
 from agent.network.exchange import ServiceProvider
-from agent.network.negotiation import answer, information_for
+from agent.network.listening_sockets import ListeningSockets
+from agent.network.negotiation import answer, information_for, without_secrets
+from agent.network.pace import Pace
 from agent.network.pdu import (
     DICOM_APPLICATION_CONTEXT_NAME,
     AssociateReject,
@@ -26,12 +29,12 @@ from agent.network.pdu import (
 from agent.network.presentation_context import PresentationContextProposal
 from agent.network.rejection import LOCAL_LIMIT_EXCEEDED, reject_text
 from agent.network.resolution import Resolve
-from agent.network.stream import PlainStream, TlsStream, prepare, start_tls
+from agent.network.stream import HandshakeFailed, PlainStream, Stream, place_of, prepare
 from agent.network.upper_layer import UpperLayer
 from agent.network.user_information import UserInformation
 
 if TYPE_CHECKING:
-    import ssl
+    from agent.network.tls_ending import TlsContext
 
 __all__ = [
     "Admission",
@@ -63,7 +66,7 @@ async def open_association(
     information: UserInformation,
     timers: Timers = Timers(),  # noqa: B008 (frozen)
     socket: Socket = Socket(),  # noqa: B008 (frozen)
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: TlsContext | None = None,
     server_name: str = "",
     providers: Mapping[str, ServiceProvider] | None = None,
     longest_sent_pdu: int = 0,
@@ -98,7 +101,6 @@ async def open_association(
         stream.close()
         raise
     task = current_loop().start_background(association.run(), "association")
-    outcomes = ASSOCIATIONS_TOTAL
     try:
         await association.established.wait()
     except BaseException:
@@ -108,9 +110,9 @@ async def open_association(
     if not association.is_open:
         error = association.error or PeerError("the peer closed the connection")
         rejected = isinstance(error, AssociationRejected)
-        outcomes.of("requestor", "rejected" if rejected else "failed").add()
+        ASSOCIATIONS_TOTAL.of("requestor", "rejected" if rejected else "failed").add()
         raise error
-    outcomes.of("requestor", "established").add()
+    ASSOCIATIONS_TOTAL.of("requestor", "established").add()
     gauge = ASSOCIATIONS.of("requestor")
     gauge.add()
     task.when_done(lambda _: gauge.add(-1))
@@ -123,43 +125,36 @@ async def open_association(
     return association
 
 
-async def _says_something(end: socket.socket, seconds: float) -> bool:
-    """Whether the peer sends a first byte in time (the ARTIM timer, PS3.8 9.1.5), and stays.
-
-    Until then a connection is a socket and a task: thousands who come and leave cost next to
-    nothing. Raises TimedOut, and OSError for one who leaves by reset.
-    """
-    with time_limit(seconds):
-        while True:
-            try:
-                return bool(end.recv(1, socket.MSG_PEEK))
-            except BlockingIOError:
-                await readable(end)
-
-
 @dataclass(slots=True)
 class _Door:
     """One listening socket."""
 
     end: socket.socket
     options: Socket
-    ssl_context: ssl.SSLContext | None
+    secured: Callable[[], TlsContext] | None
     timers: Timers
 
 
 class Listener:
-    """Accepts connections on any number of addresses and makes associations of them."""
+    """Accepts connections on any number of addresses and makes associations of them.
+
+    `lets_in` is asked whether a host's connection is worth a look, `failed` is told of a host that
+    failed in a TLS handshake.
+    """
 
     def __init__(self, admit: Admit, *, limits: ListenerLimits | None = None) -> None:
         self._admit = admit
         self.limits = limits if limits is not None else ListenerLimits()
         self._doors: dict[tuple[str, int], tuple[_Door, Task[None]]] = {}
-        self._accepted_in_second: tuple[int, int] = (0, 0)
+        self._pace = Pace()
         self.associations: set[Association] = set()
         self._waiting: dict[str, int] = {}
         self._number_waiting = 0
         self._draining = False
         self._connections = CONNECTIONS_TOTAL.of()
+        self.lets_in: Callable[[str], bool] = lambda host: True
+        self.failed: Callable[[str], None] = lambda host: None
+        self.sockets = ListeningSockets()
 
     def bind(
         self,
@@ -167,12 +162,13 @@ class Listener:
         port: int,
         *,
         socket: Socket = Socket(),  # noqa: B008 (frozen)
-        ssl_context: ssl.SSLContext | None = None,
+        secured: Callable[[], TlsContext] | None = None,
         timers: Timers = Timers(),  # noqa: B008 (frozen)
     ) -> int:
-        """Listen there from now on; the port (for 0: the kernel's choice). Raises OSError."""
-        end = listening(address, port, socket)
-        door = _Door(end, socket, ssl_context, timers)
+        """Listen there from now on; the port (for 0: the kernel's choice). Raises OSError.
+        `secured` gives the TLS context of each connection; None: plain TCP."""
+        end = self.sockets.open(address, port, socket)
+        door = _Door(end, socket, secured, timers)
         number: int = end.getsockname()[1]
         task = current_loop().start_background(self._accept(door), f"listener {address}:{port}")
         self._doors[address, number] = (door, task)
@@ -182,16 +178,7 @@ class Listener:
         """Listen there no longer; associations go on."""
         door, task = self._doors.pop((address, port))
         task.cancel()
-        current_loop().forget(door.end)
-        door.end.close()
-
-    async def run(self) -> None:
-        """Until cancelled; then every door is closed and every association ended."""
-        try:
-            while True:
-                await sleep(3600)
-        finally:
-            self.close()
+        self.sockets.close(door.end)
 
     def close_doors(self) -> None:
         """No new connections; associations go on."""
@@ -207,6 +194,7 @@ class Listener:
     async def drain(self, seconds: float) -> None:
         """No new associations; those that run may end within the time, then they are aborted."""
         self._draining = True
+        self.sockets.close_all()
         self.close_doors()
         try:
             with time_limit(seconds):
@@ -219,6 +207,8 @@ class Listener:
 
     async def _accept(self, door: _Door) -> None:
         while True:
+            if current_loop().turn_used:
+                await sleep(0)
             try:
                 end, address = door.end.accept()
             except BlockingIOError:
@@ -231,9 +221,12 @@ class Listener:
                     await sleep(0.2)
                 continue
             self._connections.value += 1
-            await self._pace()
-            host = address[0] if address else ""
+            host = place_of(address)[0]
+            if not self.lets_in(host):
+                refuse(end)
+                continue
             limits = self.limits
+            await self._pace.keep(limits.connections_per_second)
             if self._number_waiting >= limits.waiting or (
                 limits.waiting_per_host and self._waiting.get(host, 0) >= limits.waiting_per_host
             ):
@@ -242,22 +235,6 @@ class Listener:
             self._number_waiting += 1
             self._waiting[host] = self._waiting.get(host, 0) + 1
             current_loop().start_background(self._serve(door, end, host), "connection")
-            if current_loop().turn_used:
-                await sleep(0)
-
-    async def _pace(self) -> None:
-        """Let the next second begin when this one has had its connections: they wait in the
-        kernel's backlog."""
-        most = self.limits.connections_per_second
-        if not most:
-            return
-        second, count = self._accepted_in_second
-        if int(now()) != second:
-            second, count = int(now()), 0
-        if count >= most:
-            await sleep_until(second + 1)
-            second, count = int(now()), 0
-        self._accepted_in_second = (second, count + 1)
 
     def _no_longer_waiting(self, host: str) -> None:
         self._number_waiting -= 1
@@ -273,16 +250,17 @@ class Listener:
         admission: list[Admission] = []
         try:
             end.setblocking(False)
-            if not await _says_something(end, door.timers.association):
+            if not await says_something(end, door.timers.association):
                 return
             prepare(end, door.options)
-            local = end.getsockname()
-            stream: PlainStream | TlsStream
-            if door.ssl_context is None:
+            local = place_of(end.getsockname())
+            stream: Stream
+            if door.secured is None:
                 stream = PlainStream(end, quick=door.options.quick_acknowledge)
             else:
-                with time_limit(door.timers.association):
-                    stream = await start_tls(end, door.ssl_context, server_side=True)
+                from agent.network.tls_stream import accept_tls
+
+                stream = await accept_tls(end, door.secured(), door.timers.association)
             association = Association(
                 stream,
                 UpperLayer(requestor=False, limits=self.limits.upper_layer),
@@ -297,21 +275,22 @@ class Listener:
                 if waiting:
                     waiting = False
                     self._no_longer_waiting(host)
-                caller = Caller(
-                    host,
-                    served.port,
-                    stream.certificate if isinstance(stream, TlsStream) else None,
-                    local[0],
-                    local[1],
-                )
+                caller = Caller(host, served.port, stream.certificate, local[0], local[1])
                 self._decide(served, request, caller, admission)
 
             association.on_request = asked
             await association.run()
+            if association.associate_request is None and association.error is not None:
+                raise association.error
         except TimedOut:
-            observation.debug("handshake too slow", address=host)
+            observation.debug("nothing said", address=host)
         except GantryError as error:
-            observation.info("connection failed", address=host, error=error)
+            if isinstance(error, HandshakeFailed):  # That has been logged.
+                if error.peers_fault:
+                    self.failed(host)
+            else:
+                said = {"error": error, "way_out": error.way_out or None}
+                observation.info("connection failed", address=host, **said)
         except OSError as error:
             observation.debug("connection lost", address=host, error=error.strerror)
         finally:
@@ -330,11 +309,25 @@ class Listener:
         caller: Caller,
         admitted: list[Admission],
     ) -> None:
-        decision: Admission | AssociateReject
-        if self._draining or len(self.associations) >= self.limits.associations:
-            decision = LOCAL_LIMIT_EXCEEDED
+        full = self._draining or len(self.associations) >= self.limits.associations
+        decision = LOCAL_LIMIT_EXCEEDED if full else self._admit(request, caller)
+
+        def tell(found: Admission | AssociateReject) -> None:
+            self._answer(association, without_secrets(request), caller, found, admitted)
+
+        if isinstance(decision, (Admission, AssociateReject)):
+            tell(decision)
         else:
-            decision = self._admit(request, caller)
+            decide_later(association, decision, tell)
+
+    def _answer(
+        self,
+        association: Association,
+        request: AssociateRequest,
+        caller: Caller,
+        decision: Admission | AssociateReject,
+        admitted: list[Admission],
+    ) -> None:
         said = answer(request, decision.offer) if isinstance(decision, Admission) else decision
         upper = association.upper_layer
         association.associate_request = request
@@ -353,7 +346,7 @@ class Listener:
         assert isinstance(decision, Admission)
         upper.accept(said)
         association.entity = decision.entity
-        association.peer = decision.peer
+        association.peer, association.user = decision.peer, decision.user
         association.set_timers(decision.timers)
         if decision.quick_acknowledge is not None:
             association.acknowledge_quickly(decision.quick_acknowledge)

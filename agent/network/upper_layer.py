@@ -16,11 +16,12 @@ from agent.errors import PeerError
 from agent.network import pdu
 from agent.network.events import DataFragment, Event
 from agent.network.item import (
+    REASON_NOT_SPECIFIED,
     SERVICE_USER,
     UNEXPECTED_PDU,
     invalid,
 )
-from agent.network.limits import UpperLayerLimits
+from agent.network.limits import ORDINARY_ASSOCIATE, UpperLayerLimits
 from agent.network.other_protocols import unrecognized_pdu
 from agent.network.pdu import (
     P_DATA_HEADER,
@@ -237,6 +238,7 @@ class UpperLayer(StateMachine):
         self._held = bytearray()
         self._need = PDU_HEADER.size
         self._control = self._pdu_left = self._value_left = self._skip = 0
+        self._limits.long_associates.discard(self)
 
     def _unit(self) -> Event | None:
         """What was gathered is complete: a PDV header, a control PDU's body, or a PDU header."""
@@ -247,6 +249,7 @@ class UpperLayer(StateMachine):
                 return self._pdv_header(held)
             if self._control:
                 control, self._control = self._control, 0
+                self._limits.long_associates.discard(self)
                 return self._control_body(control, held)
             return self._pdu_header(held)
         except PeerError as error:
@@ -310,6 +313,17 @@ class UpperLayer(StateMachine):
                 value=length,
                 limit=least if length < least else most,
             )
+        if length > ORDINARY_ASSOCIATE:
+            holding = self._limits.long_associates
+            if len(holding) >= self._limits.maximum_long_associates:
+                raise invalid(
+                    f"more long {PDU_NAMES[kind]} PDUs are coming in than are held at once",
+                    clause="PS3.8 9.3",
+                    value=length,
+                    limit=ORDINARY_ASSOCIATE,
+                    reason=REASON_NOT_SPECIFIED,
+                )
+            holding.add(self)
 
     def _pdv_header(self, header: bytearray) -> Event | None:
         # 9.3.5.1: the item length counts the context identifier and the message control header.

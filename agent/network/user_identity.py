@@ -18,14 +18,6 @@ KERBEROS_SERVICE_TICKET = 3
 SAML_ASSERTION = 4
 JSON_WEB_TOKEN = 5
 
-KIND_TEXTS = {
-    USERNAME: "username",
-    USERNAME_AND_PASSCODE: "username and passcode",
-    KERBEROS_SERVICE_TICKET: "Kerberos service ticket",
-    SAML_ASSERTION: "SAML assertion",
-    JSON_WEB_TOKEN: "JSON Web Token",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:

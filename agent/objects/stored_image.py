@@ -62,6 +62,11 @@ _TEXTS = frozenset(
 _TABLES = frozenset((tags.EXTENDED_OFFSET_TABLE, tags.EXTENDED_OFFSET_TABLE_LENGTHS))
 _REQUIRED = (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED)
 
+HARMLESS = 1 << 30
+LARGEST_RATIO = 2000
+"""How many times their compressed bytes frames may be, where they are more than `HARMLESS`. Black
+frames reach it; what claims more was made to fill disks and to keep decoders busy."""
+
 Complain = Callable[[str], object]
 
 
@@ -97,6 +102,7 @@ class StoredImage:
                 self.frames,
                 extended=self._extended_offset_table(),
             )
+            self._check_ratio(self._encapsulated.length)
         else:
             self._check_length()
 
@@ -212,6 +218,15 @@ class StoredImage:
         table = self._values.get(tags.EXTENDED_OFFSET_TABLE)
         lengths = self._values.get(tags.EXTENDED_OFFSET_TABLE_LENGTHS)
         return None if table is None or lengths is None else (table, lengths)
+
+    def _check_ratio(self, compressed: int) -> None:
+        native = self.frames * self.stored.length
+        if native > HARMLESS and native > LARGEST_RATIO * compressed:
+            refuse(
+                f"The frames of {compressed} bytes claim to be {native} when they are decoded",
+                native,
+                LARGEST_RATIO * compressed,
+            )
 
     def _check_length(self) -> None:
         frame = self.stored

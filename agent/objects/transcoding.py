@@ -19,11 +19,13 @@ from agent.codecs.frame import FrameDescription
 from agent.codecs.registry import CODECS, codec_of
 from agent.codecs.spill import Spill
 from agent.dataset import tags
+from agent.dataset.broken_signatures import without_broken_signatures
 from agent.dataset.byte_source import ByteSource, decoded
 from agent.dataset.conversion import Changes, Through, rewrite
 from agent.dataset.reader import Element, SequenceStart, elements
 from agent.dataset.transfer_syntaxes import (
     DEFLATED_IMAGE_FRAME,
+    EXPLICIT_VR_LITTLE_ENDIAN,
     RLE_LOSSLESS,
     Family,
     TransferSyntax,
@@ -104,10 +106,11 @@ class Transcoding:
         """Write the data set; all but Pixel Data pass `through`. Raises FrameDamaged where a frame
         is (but for salvage), StorageError where there is no room, and what `write` raises; what was
         written then is no data set."""
+        source, syntax = self._signed_source()
         try:
             rewrite(
-                self._source,
-                self._source_syntax.uid,
+                source,
+                syntax.uid,
                 self._target.uid,
                 write,
                 changes=self._changes,
@@ -118,6 +121,17 @@ class Transcoding:
         finally:
             if isinstance(self._pixels, _EncapsulatedPixels):
                 self._pixels.close()
+
+    def _signed_source(self) -> tuple[ByteSource, TransferSyntax]:
+        """The data set without signatures over pixels that are others, or attributes that change
+        with them (PS3.15 A.2)."""
+        source, syntax = self._source, self._source_syntax
+        if self._pixels is None or isinstance(self._pixels, _KeptFrames):
+            return source, syntax
+        if syntax.deflated:
+            source, syntax = decoded(source, syntax), encoding_of(EXPLICIT_VR_LITTLE_ENDIAN)
+        touched = {tags.PIXEL_DATA, *self._changes, *self._additions}
+        return without_broken_signatures(source, syntax, touched), syntax
 
     def _prepare(self, image: StoredImage) -> None:
         uid = self._target.uid

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agent.errors import ConfigurationError, StorageError
-from agent.security.der import SEQUENCE, Reader
+from agent.security.der import SEQUENCE, SET, Reader
 
 CLAUSE = "PS3.15 D.1"
 
@@ -113,6 +113,18 @@ def read_digest(reader: Reader) -> str:
     if name is None:
         raise unsupported("the digest", identifier)
     return name
+
+
+def read_digests(reader: Reader) -> list[str]:
+    """The names in a set of AlgorithmIdentifiers, as in front of SignedData (RFC 5652 5.1)."""
+    names: list[str] = []
+    reader.enter(SET)
+    while reader.next_tag() is not None:
+        names.append(read_digest(reader))
+        if len(names) > len(DIGESTS):
+            raise reader.fault("has more digests than there are")
+    reader.leave()
+    return names
 
 
 def digest_length(name: str) -> int:

@@ -16,6 +16,7 @@ from agent.errors import ConfigurationError
 from agent.security.cms import CLAUSE
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PEM_LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 _LARGEST = 4 << 20
 
 
@@ -59,6 +60,31 @@ def certificates(path: str) -> list[Any]:
         raise ConfigurationError(
             f"{path} holds no certificate", value=path, way_out="Use a PEM or DER file."
         )
+    return found
+
+
+def revocation_lists(path: str) -> list[Any]:
+    """The certificate revocation lists of a file, or of all files in a folder.
+
+    Raises ConfigurationError.
+    """
+    from cryptography.x509 import load_der_x509_crl, load_pem_x509_crl
+
+    files = list(_files_in(path)) if Path(path).is_dir() else [path]
+    found: list[Any] = []
+    for each in files:
+        data = _contents(each)
+        try:
+            if b"-----BEGIN" in data:
+                found += [load_pem_x509_crl(list_) for list_ in _PEM_LIST.findall(data)]
+            else:
+                found.append(load_der_x509_crl(data))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{each} holds no certificate revocation list that can be read",
+                value=each,
+                way_out="Use a PEM or DER file.",
+            ) from error
     return found
 
 

@@ -189,6 +189,10 @@ class Deidentification:
         if not level.depth and tag in self._additions:
             self._drop(event, events)
             return
+        if tag == tags.MAC_PARAMETERS_SEQUENCE:
+            # Of signatures, which Table E.1-1 removes.
+            self._drop(event, events)
+            return
         if tags.is_private(tag):
             yield from self._private(event, events, level)
             return
@@ -259,6 +263,10 @@ class Deidentification:
             # Of one that stays: others do not come here.
             return _OF_AN_OVERLAY[tag & 0xFF00_FFFF]
         action = self._profile.action(tag, vr)
+        if tag == tags.REFERENCED_STUDY_SEQUENCE and not level.depth and action is Action.EMPTY:
+            # X/Z: in General Study it is of type 3, and without items it is none (PS3.3 C.7.2.1);
+            # in items of requests it is of type 2.
+            return Action.REMOVE
         if level.content is not None and tag in _VALUES:
             return self._of_content(level.content)
         if level.action is not Action.KEEP and vr in _FREE_TEXT and action is Action.KEEP:

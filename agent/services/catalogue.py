@@ -20,7 +20,8 @@ def services() -> Mapping[str, Service]:
     """
     found: list[Service] = []
     for module in Path(__file__).parent.glob("[a-z]*.py"):
-        if not any(each in module.read_bytes() for each in (b"\nSERVICE = ", b"\nSERVICES = ")):
+        source = module.read_bytes()
+        if b"\nSERVICE = " not in source and b"\nSERVICES = " not in source:
             continue
         described = importlib.import_module(f"agent.services.{module.stem}")
         service = getattr(described, "SERVICE", None)

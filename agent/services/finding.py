@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from agent import observation
 from agent.dataset.attributes import Attributes
+from agent.dataset.attributes_encoding import encode_attributes
+from agent.dataset.transfer_syntaxes import TRANSFER_SYNTAXES
 from agent.errors import GantryError, PeerError, StatusReaction
 from agent.loop import Event, TaskGroup, turn
+from agent.network.accepted_contexts import PresentationContext
 from agent.network.association import Association, IncomingRequest, Response
 from agent.network.commands import C_FIND_RQ, c_find_rq
-from agent.network.data_set import MemorySink
+from agent.network.data_set import BytesSource, MemorySink
 from agent.network.status import CANCEL, PENDING, PENDING_WITH_WARNINGS, SUCCESS
 from agent.services.data_sets import context_for, data_set_of, decoded_from, encoded, sink_for
 
@@ -49,6 +53,7 @@ async def c_find(
     association ends.
     """
     context = context_for(association, sop_class_uid, name)
+    asked = _asked(association, identifier, context)
     command = c_find_rq(association.next_message_id(), sop_class_uid, priority)
     found = Found()
     enough = Event()
@@ -86,15 +91,35 @@ async def c_find(
 
     async with TaskGroup() as group:
         stopping = group.start(stop(), "cancel C-FIND")
-        found.response = await association.request(
-            context, command, encoded(identifier, context), on_response=take
-        )
+        found.response = await association.request(context, command, asked, on_response=take)
         stopping.cancel()
     if faults:
         raise faults[0]
     # A last match that came by itself is no truncation.
     found.truncated = found.truncated and (passed_over or found.response.status != SUCCESS)
     return found
+
+
+def _asked(
+    association: Association, identifier: Attributes, context: PresentationContext
+) -> BytesSource:
+    data = encode_attributes(identifier, TRANSFER_SYNTAXES[context.transfer_syntax])
+    observation.occasion(
+        "query", association=association, context=context, identifier=data, asked_by_us=True
+    )
+    return BytesSource(data)
+
+
+def note_query(request: IncomingRequest) -> None:
+    """For the audit trail: somebody asks us (PS3.15 A.5.3.10)."""
+    sink = request.sink
+    observation.occasion(
+        "query",
+        association=request.association,
+        context=request.context,
+        identifier=sink.value if isinstance(sink, MemorySink) else b"",
+        asked_by_us=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +145,7 @@ class FindProvider:
         return sink_for(request, frozenset((C_FIND_RQ,)), self._clause)
 
     async def perform(self, request: IncomingRequest) -> Response:
+        note_query(request)
         try:
             identifier = data_set_of(request)
         except PeerError as error:

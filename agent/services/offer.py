@@ -6,7 +6,7 @@ The node negotiates with the result, the statement is written from it; so the tw
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agent.configuration.configuration import Configuration
 from agent.configuration.entity import Entity
@@ -66,6 +66,41 @@ def abstract_syntaxes_of(entity: Entity, table: ServiceTable) -> frozenset[str]:
     return frozenset(
         uid for _, each, classes in _performed(entity) if each.name == table.name for uid in classes
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassServices:
+    """By which services an entity serves a SOP class, told apart by the role that it plays.
+
+    `others` are those that serve classes which are not listed.
+    """
+
+    listed: Mapping[tuple[str, str], tuple[str, ...]]
+    others: Mapping[str, tuple[str, ...]]
+
+    def of(self, sop_class: str, role: str) -> tuple[str, ...]:
+        return self.listed.get((sop_class, role)) or self.others[role]
+
+
+def class_services_of(entity: Entity) -> ClassServices:
+    """The same tables as `offer_of`, read the other way."""
+    listed: dict[tuple[str, str], tuple[str, ...]] = {}
+    others: dict[str, tuple[str, ...]] = {"scp": (), "scu": ()}
+    in_return = tuple(each.name for each, _, _ in _performed(entity) if each.stores_in_return)
+    if in_return:
+        # What is retrieved is stored on contexts of Storage, with us as SCU.
+        others["scu"] = (*in_return, "storage")
+        for uid in storage_sop_classes(non_patient=True):
+            listed[uid, "scu"] = others["scu"]
+    for service, table, classes in _performed(entity):
+        roles = [role for role, plays in _roles(service, table).items() if plays]
+        for role in roles:
+            for uid in classes:
+                before = listed.get((uid, role), ())
+                listed[uid, role] = tuple(dict.fromkeys((*before, service.name)))
+        if service.any_class:
+            others["scp"] = (service.name,)
+    return ClassServices(listed, others)
 
 
 def offer_of(entity: Entity, configuration: Configuration) -> AcceptorOffer:

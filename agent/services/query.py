@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from agent.archive.information_model import PATIENT_ROOT, PATIENT_STUDY_ONLY, REPOSITORY, STUDY_ROOT
-from agent.archive.matching_rules import Combination, MatchingRules
-from agent.archive.query_keys import date_times
+from agent.archive.matching_rules import MatchingRules
+from agent.archive.query_keys import agreed_rules
 from agent.archive.query_records import (
     OUT_OF_RESOURCES,
     UNABLE_TO_PROCESS,
@@ -23,7 +23,7 @@ from agent.archive.query_records import (
 )
 from agent.configuration.entity import Entity
 from agent.errors import GantryError, StatusReaction, StorageError
-from agent.loop import turn
+from agent.loop import TaskGroup, turn
 from agent.network.association import Association, IncomingRequest, Response
 from agent.network.commands import C_FIND_RQ
 from agent.network.data_set import MemorySink
@@ -31,6 +31,7 @@ from agent.network.negotiation import ContextNeed, ExtendedAnswer
 from agent.network.status import CANCEL, PENDING, PENDING_WITH_WARNINGS, SUCCESS
 from agent.network.user_information import ExtendedNegotiation
 from agent.services.data_sets import MESSAGE_SYNTAXES, extended_information, sink_for
+from agent.services.finding import note_query
 from agent.services.service import Support
 
 MODEL_NAMES: Mapping[str, str] = {
@@ -41,7 +42,9 @@ MODEL_NAMES: Mapping[str, str] = {
 }
 """What a person calls an information model -> the SOP class of its C-FIND."""
 
-_FIRST_PAGE, _PAGE, _AT_ONCE = 50, 1000, 50
+_FIRST_PAGE, _PAGE, _AT_ONCE = 5, 1000, 50
+"""Matches of the first page, which shall be there at once; of others; and of what is written
+together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,8 @@ def agreed_options(association: Association, sop_class_uid: str) -> Options:
 
 def rules_for(options: Options, timezone: int | None) -> MatchingRules:
     """How keys are matched under these options; `timezone` is our own offset in minutes."""
-    return MatchingRules(
-        date_times=date_times(),
-        combination=Combination.SAME_FORM if options.date_time else Combination.NEVER,
-        fuzzy_names=options.fuzzy,
-        empty_values=options.empty,
-        multiple_values=options.multiple,
-        timezone=timezone if options.timezone else None,
-    )
+    agreed = [each.name for each in fields(options) if getattr(options, each.name)]
+    return agreed_rules(agreed, timezone)
 
 
 class Queries(Protocol):
@@ -125,22 +122,39 @@ class QueryProvider:
 
     async def perform(self, request: IncomingRequest) -> Response:
         question = self._question(request)
-        after: Place | None = ()
-        most = _FIRST_PAGE
-        while after is not None:
-            if request.cancelled:
-                return Response(CANCEL)
-            page = await self._page(question, after, most)
-            status = PENDING if page.complete else PENDING_WITH_WARNINGS
-            for start in range(0, len(page.matches), _AT_ONCE):
-                if request.cancelled:
-                    return Response(CANCEL)
-                await request.respond_each(status, page.matches[start : start + _AT_ONCE])
-                await turn()
-            after, most = page.next, _PAGE
+        page = await self._page(question, (), _FIRST_PAGE)
+        # The next page is looked for while one goes out. Memory: two pages.
+        async with TaskGroup() as group:
+            while page.next is not None and not request.cancelled:
+                coming = group.start(self._next(question, page.next), "page of a query")
+                await self._send(request, page)
+                if not request.cancelled:
+                    found = await coming.join()
+                    if isinstance(found, GantryError):
+                        raise found
+                    page = found
+            group.cancel()
+        await self._send(request, page)
         return Response(CANCEL if request.cancelled else SUCCESS)
 
+    async def _next(self, question: Question, after: Place) -> QueryPage | GantryError:
+        """A page, or why there is none: which must not interrupt what is being sent."""
+        try:
+            return await self._page(question, after, _PAGE)
+        except GantryError as error:
+            return error
+
+    async def _send(self, request: IncomingRequest, page: QueryPage) -> None:
+        """The matches of a page as responses, unless the peer cancels meanwhile."""
+        status = PENDING if page.complete else PENDING_WITH_WARNINGS
+        for start in range(0, len(page.matches), _AT_ONCE):
+            if request.cancelled:
+                return
+            await request.respond_each(status, page.matches[start : start + _AT_ONCE])
+            await turn()
+
     def _question(self, request: IncomingRequest) -> Question:
+        note_query(request)
         association, context = request.association, request.context
         options = agreed_options(association, context.abstract_syntax)
         relational = options.relational or self._queries.allows_relational(association.peer)

@@ -176,7 +176,9 @@ def _refused(status: int, comment: str, clause: str) -> PeerError:
 def capability_of(entity: Entity) -> Capability:
     """What the entity says of itself as Storage SCP."""
     behaviour = entity.storage
-    return Capability(behaviour.level, behaviour.signature_level, bool(behaviour.coercion))
+    return Capability(
+        behaviour.level, behaviour.negotiated_signature_level, bool(behaviour.coercion)
+    )
 
 
 def _extended(entity: Entity, sop_class: str) -> ExtendedAnswer | None:

@@ -6,8 +6,6 @@ PS3.4 C.4.2.1.4.2 to C.4.2.1.9 and C.4.2.3.1; C-GET, and annexes Y and Z, have t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from agent.dataset.attributes import Attributes
@@ -76,17 +74,15 @@ class SubOperations:
         self.remaining = self._total = total
         self.begun = True
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """An object is under way within this block."""
+    def __enter__(self) -> None:
+        """An object is under way within this block; several may be at once."""
         self.under_way += 1
         self.idle.clear()
-        try:
-            yield
-        finally:
-            self.under_way -= 1
-            if not self.under_way:
-                self.idle.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.under_way -= 1
+        if not self.under_way:
+            self.idle.set()
 
     def settle(self, category: Category, uid: str) -> None:
         """A sub-operation has ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from agent import observation
@@ -30,7 +30,14 @@ from agent.objects.description import (
 )
 from agent.services.offer import implementation_of
 from agent.workflow.acquisition_worker import serve_capture
-from agent.workflow.capture_settings import FORM, CaptureSettings, Exposed, Exposure
+from agent.workflow.capture_settings import (
+    FORM,
+    CaptureSettings,
+    CaptureSigning,
+    Exposed,
+    Exposure,
+)
+from agent.workflow.instance_status import original
 from agent.workflow.keeping import Keeping
 from agent.workflow.wanted_captures import WantedCaptures
 
@@ -74,6 +81,14 @@ def settings_of(table: Capture, configuration: Configuration) -> CaptureSettings
         compression=tuple(table.compression.to),
         quality=table.compression.quality,
         near=table.compression.near,
+        signing=_signing(configuration) if table.sign else None,
+    )
+
+
+def _signing(configuration: Configuration) -> CaptureSigning:
+    table = configuration.signatures
+    return CaptureSigning(
+        table.signing_key, table.signing_passphrase, table.signing_certificate, table.mac
     )
 
 
@@ -91,6 +106,7 @@ class Acquisition:
         """`stored` is called when an object has made jobs."""
         self.table = table
         self._settings = settings_of(table, configuration)
+        self._configuration = configuration
         self._uid_root = configuration.node.uid_root or None
         self._archive = archive
         self._template = template
@@ -126,6 +142,8 @@ class Acquisition:
         try:
             if wanted.last:
                 self.keeping.check(number)
+            status = original(self._configuration, time.time())
+            identity = replace(identity, additional={**identity.additional, **status})
             exposures = wanted.exposures(identity, first, lambda: new_uid(self._uid_root))
             kept = self.keeping.service
             if kept is not None:
@@ -200,15 +218,22 @@ class Acquisition:
         )
 
     async def _expose(self, service: Service, exposure: Exposure) -> tuple[Reception, Exposed]:
-        # The worker writes the whole file, its file meta information too.
+        # The worker writes the whole file, its file meta information too; what is signed is written
+        # plain before.
         reception = self._archive.receive(b"")
+        plain: Reception | None = None
+        descriptors: tuple[int, ...] = (reception.descriptor,)
         try:
-            exposed: Exposed = await service.call(
-                "expose", exposure, descriptors=(reception.descriptor,)
-            )
+            if self._settings.signing is not None:
+                plain = self._archive.receive(b"")
+                descriptors = (plain.descriptor, reception.descriptor)
+            exposed: Exposed = await service.call("expose", exposure, descriptors=descriptors)
         except BaseException:
             reception.discard()
             raise
+        finally:
+            if plain is not None:
+                plain.discard()
         return reception, exposed
 
     async def _keep(

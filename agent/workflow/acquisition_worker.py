@@ -10,8 +10,8 @@ from agent.workflow.capture_settings import CaptureSettings
 
 
 def serve_capture(calls: Calls, settings: CaptureSettings) -> None:
-    """The entry: "expose" an `Exposure` into a descriptor; "keep" so many seconds in so many bytes
-    of a file."""
+    """The entry: "expose" an `Exposure` into a descriptor, and signed into a second; "keep" so many
+    seconds in so many bytes of a file."""
     camera = Camera(settings)
     try:
         while True:
@@ -22,17 +22,26 @@ def serve_capture(calls: Calls, settings: CaptureSettings) -> None:
                 return
             for call in group:
                 try:
-                    call.reply(_done(camera, call))
+                    call.reply(_done(camera, call, settings))
                 except Exception as error:
                     call.fail(error)
     finally:
         camera.close()
 
 
-def _done(camera: Camera, call: Call) -> Any:
-    (descriptor,) = call.descriptors
+def _done(camera: Camera, call: Call, settings: CaptureSettings) -> Any:
+    descriptor, *signed = call.descriptors
     if call.name == "keep":
         seconds, most = call.arguments
         return camera.keep(descriptor, seconds, most)
     (exposure,) = call.arguments
-    return camera.expose(exposure, descriptor)
+    if settings.signing is None:
+        return camera.expose(exposure, descriptor)
+    # Imported where objects are signed.
+    from agent.workflow.capture_signing import creator_of, sign
+
+    # A key that cannot be used is told before anything is captured for nothing.
+    creator = creator_of(settings.signing)
+    exposed = camera.expose(exposure, descriptor)
+    sign(descriptor, signed[0], creator, settings.signing.mac_algorithm)
+    return exposed

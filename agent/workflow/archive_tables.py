@@ -7,11 +7,28 @@ from pathlib import Path
 from agent.archive.settings import ArchiveSettings, RetryPolicy, StorageStatuses
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.configuration import Configuration
+from agent.errors import StorageError
+from agent.workflow.signatures_anew import signatures_anew
+
+RESTORING = ".restoring"
+"""The folder, in a state or an archive, in which a restore is prepared."""
+
+READY = "ready"
+"""The file in it that says that the restore is whole, and is being put in place."""
 
 
 def archive_folder(configuration: Configuration, table: ArchiveTable) -> Path:
     """Where an archive lies."""
     return Path(table.folder or Path(configuration.node.state, "archive", table.name))
+
+
+def check_restored(configuration: Configuration) -> None:
+    """Raises StorageError where a restore was cut off while it was put in place."""
+    if Path(configuration.node.state, RESTORING, READY).exists():
+        raise StorageError(
+            "a restore was cut off while it was put in place",
+            way_out="Run `gantry restore --finish`.",
+        )
 
 
 def archive_settings(configuration: Configuration, table: ArchiveTable) -> ArchiveSettings:
@@ -39,4 +56,5 @@ def archive_settings(configuration: Configuration, table: ArchiveTable) -> Archi
         retry=RetryPolicy(
             retry.first, retry.factor, retry.longest, retry.jitter, retry.attempts, retry.age
         ),
+        sign_anew=signatures_anew(configuration),
     )

@@ -15,6 +15,9 @@ from agent.loop import now, sleep
 from hal.clock import CalendarState
 from hal.clock import calendar as look
 
+CLOCK_SYNCHRONISED = observation.metrics.gauge(
+    "gantry_clock_synchronised", "Whether a time server disciplines the calendar clock"
+)
 CLOCK_SET = observation.metrics.gauge("gantry_clock_set", "Whether the calendar clock is set")
 
 _LOOKS = 10.0
@@ -32,26 +35,32 @@ class CalendarWatch:
     def __init__(self, table: Clock, state_of: Callable[..., CalendarState] = look) -> None:
         self.table = table
         self._state_of = state_of
-        self._told: bool | None = None
-        self.state = state_of(earliest=self.earliest)
+        self._told: tuple[bool, bool, bool] | None = None
+        self.state = self._now()
 
     @property
     def earliest(self) -> float:
         """Before this the clock is held to be unset."""
         return seconds_of(self.table.earliest)
 
+    def _now(self) -> CalendarState:
+        return self._state_of(earliest=self.earliest, needs_server=self.table.server)
+
     def look(self) -> CalendarState:
         """The state now; a change is logged."""
-        state = self.state = self._state_of(earliest=self.earliest)
+        state = self.state = self._now()
+        synchronised = state.synchronised is True
         CLOCK_SET.of().set(int(state.set))
-        if state.set != self._told:
+        CLOCK_SYNCHRONISED.of().set(int(synchronised))
+        found = state.plausible, state.set, synchronised
+        if found != self._told:
             if not state.plausible:
                 observation.warning("clock not set", why=state.reason)
             elif not state.set:
                 observation.notice("clock not certain", why=state.reason)
             elif self._told is not None:
-                observation.notice("clock set")
-            self._told = state.set
+                observation.notice("clock set", how=state.words)
+            self._told = found
         return state
 
     async def wait_until_set(self) -> None:

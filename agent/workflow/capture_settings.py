@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.configuration.secrets import Secret
 from agent.objects.description import ExaminationIdentity
 
 FORM: dict[str, Any] = {
@@ -19,6 +20,17 @@ FORM: dict[str, Any] = {
 }
 """The settings that every driver has, with their defaults; all others are the driver's own. A
 region, and each mask, is left, top, width and height in pixels of the frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSigning:
+    """With what the objects are signed: files of a private key and of its certificate, the secret
+    of its passphrase, and a term of MAC Algorithm."""
+
+    key: str
+    passphrase: Secret
+    certificate: str
+    mac_algorithm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class CaptureSettings:
     compression: tuple[str, ...] = ()
     quality: int = 90
     near: int = 2
+    signing: CaptureSigning | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from agent.errors import LocalError, PeerError, StatusReaction
 from agent.loop.workers import WorkerPool
 from agent.services.keeping import Keeper, Verdict
 from agent.workflow.conversion_worker import write_compressed
+from agent.workflow.signatures_anew import SignaturesAnew
 
 
 class CompressingKeeper:
@@ -32,11 +33,13 @@ class CompressingKeeper:
         rules: Sequence[ReceivedCompression],
         pool: WorkerPool,
         implementation: tuple[str, str],
+        sign_anew: SignaturesAnew | None,
     ) -> None:
         self._keeper = keeper
         self._rules = rules
         self._pool = pool
         self._implementation = implementation
+        self._sign_anew = sign_anew
 
     def refusal(self) -> StatusReaction | None:
         return self._keeper.refusal()
@@ -89,6 +92,7 @@ class CompressingKeeper:
             meta.encoding_uid,
             uid,
             EncodeSettings(),
+            self._sign_anew,
             descriptors=(reception.descriptor, compressed.descriptor),
         )
         return done

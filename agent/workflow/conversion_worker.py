@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from agent.archive import failure
 from agent.codecs.codec import EncodeSettings
+from agent.dataset.broken_signatures import without_broken_signatures
 from agent.dataset.byte_source import ByteSource, FileBytes, decoded
 from agent.dataset.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -23,6 +24,7 @@ from agent.workflow.changed_head import changed_values, rewritten
 
 if TYPE_CHECKING:
     from agent.configuration.deidentification import Deidentify
+    from agent.workflow.signatures_anew import SignaturesAnew
 
 
 def write_converted(
@@ -35,13 +37,15 @@ def write_converted(
     settings: EncodeSettings,
     form: bytes = b"",
     rule: Deidentify | None = None,
+    sign_anew: SignaturesAnew | None = None,
     *,
     descriptors: list[int],
 ) -> None:
     """In a worker: write the copy into a pipe, behind one byte of length and its new UID.
 
     `form` is the part that goes out (`partial_copy`). By a `rule` it is de-identified first;
-    nothing of it is written where that cannot be.
+    nothing of it is written where that cannot be. By `sign_anew` a copy that is still the same
+    image is signed again where signatures were lost.
     """
     try:
         source = os.open(path, os.O_RDONLY)
@@ -52,12 +56,19 @@ def write_converted(
         syntax = encoding_of(source_syntax)
         if syntax.deflated:
             stored, syntax = decoded(stored, syntax), encoding_of(EXPLICIT_VR_LITTLE_ENDIAN)
+        signed = stored
         values = changed_values(stored, syntax, changes, general_class_uid)
         if values:
+            stored = without_broken_signatures(stored, syntax, values)
             stored = _Rewritten(stored, syntax, values)
         if rule is None:
             copy = _copy_of(stored, syntax.uid, target_syntax, settings, form)
-            _send(copy.new_instance_uid, copy.write, descriptors[0])
+            write = copy.write
+            if sign_anew is not None and not copy.new_instance_uid and not form:
+                write = partial(
+                    _write_signed, copy, signed, syntax.uid, target_syntax, values, sign_anew
+                )
+            _send(copy.new_instance_uid, write, descriptors[0])
         else:
             _write_deidentified(stored, syntax.uid, target_syntax, settings, rule, descriptors[0])
     finally:
@@ -118,6 +129,31 @@ def _write_deidentified(
         _send(converted.new_instance_uid or copy.sop_instance_uid, converted.write, pipe)
 
 
+def _write_signed(
+    copy: _Copy,
+    before: ByteSource,
+    before_syntax: str,
+    syntax: str,
+    changed: Collection[int],
+    sign_anew: SignaturesAnew,
+    write: Callable[[bytes], object],
+) -> None:
+    """The copy, with a signature in the place of those that it lost (PS3.15 A.2, rule 3)."""
+    # With them come the algorithms, which a node that replaces nothing does without.
+    from agent.dataset.conversion import rewrite
+    from agent.security.signature_reading import stored_signatures
+    from agent.security.signature_replacement import replacement
+
+    if not stored_signatures(before, before_syntax):
+        copy.write(write)
+        return
+    with tempfile.TemporaryFile(dir="/var/tmp") as file:
+        copy.write(partial(write_whole, file.fileno()))
+        after = FileBytes(file.fileno())
+        through = replacement(before, before_syntax, after, syntax, changed, sign_anew.table)
+        rewrite(after, syntax, syntax, write, through=through)
+
+
 def _send(uid: str, write: Callable[[Callable[[bytes], object]], None], pipe: int) -> None:
     into = partial(write_whole, pipe)
     # Who reads may have gone: then nobody asks any more what became of this.
@@ -131,6 +167,7 @@ def write_compressed(
     source_syntax: str,
     target_syntax: str,
     settings: EncodeSettings,
+    sign_anew: SignaturesAnew | None = None,
     *,
     descriptors: list[int],
 ) -> bool:
@@ -157,6 +194,8 @@ def write_compressed(
     written = FileBytes(target, start)
     if not have_same_pixels(received, source_syntax, written, target_syntax):
         raise LocalError("the compressed image is not the one that came", value=target_syntax)
+    if sign_anew is not None:
+        sign_anew(source, target, ())
     return True
 
 

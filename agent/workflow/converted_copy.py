@@ -21,6 +21,7 @@ from agent.loop.workers import WorkerPool
 from agent.network.data_set import ArrivingSource
 from agent.network.sending import PIECE
 from agent.workflow.conversion_worker import write_converted
+from agent.workflow.signatures_anew import SignaturesAnew
 
 if TYPE_CHECKING:
     from agent.configuration.deidentification import Deidentify
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
 class Converter:
     """Makes copies in workers of `pool`; `limit` says how many at once for one peer."""
 
-    def __init__(self, pool: WorkerPool, limit: Limit, settings: EncodeSettings) -> None:
+    def __init__(
+        self,
+        pool: WorkerPool,
+        limit: Limit,
+        settings: EncodeSettings,
+        sign_anew: SignaturesAnew | None,
+    ) -> None:
         self.pool = pool
         self.limit = limit
         self.settings = settings
+        self.sign_anew = sign_anew
 
     async def start(
         self,
@@ -94,6 +102,7 @@ class ConvertedCopy(ArrivingSource):
                     converter.settings,
                     stored.form,
                     rule,
+                    converter.sign_anew,
                     descriptors=(self._write,),
                 )
             finally:

@@ -22,6 +22,7 @@ from agent.network.status import SOP_CLASS_NOT_SUPPORTED
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.converted_copy import Converter
 from agent.workflow.destination import Destination
+from agent.workflow.signatures_anew import signatures_anew
 from agent.workflow.supervision import supervised
 from agent.workflow.turns import Turns
 
@@ -113,10 +114,10 @@ class Delivery:
                 self._errands[name] = (errands, group.start(run, f"errands to {name}"))
 
     def wake_errands(self, peer: str) -> None:
-        """There are new messages for this peer, or objects to be sent to it again."""
+        """There are new messages for this peer, or objects to be sent to it; "": to anybody."""
         if peer in self._errands:
             self._errands[peer][0].wake()
-        self.wake(peer)
+        self.wake(peer or None)
 
     def _start(self, group: TaskGroup, peer: Peer) -> None:
         bandwidth = Bandwidth(peer.window.bandwidth)
@@ -125,7 +126,12 @@ class Delivery:
         converter = None
         if self._pool is not None:
             settings = EncodeSettings(quality=peer.lossy.quality, near=peer.lossy.near)
-            converter = Converter(self._pool, Limit(self._conversions()), settings)
+            converter = Converter(
+                self._pool,
+                Limit(self._conversions()),
+                settings,
+                signatures_anew(self._configuration),
+            )
         running = self._running[peer.name] = []
         for _ in range(number):
             destination = Destination(

@@ -111,6 +111,9 @@ class Errands:
     async def run(self) -> None:
         """Until cancelled; what was claimed then goes back to the queue."""
         try:
+            if self.peer.takes_originals:
+                for archive in list(self._archives.values()):
+                    await archive.hand_over()
             while True:
                 self._work.clear()
                 worked = False
@@ -349,7 +352,12 @@ class Errands:
             else:
                 committed.append(each)
         result = CommitmentResult(asked["transaction"], tuple(committed), tuple(failed))
-        return await report_commitment(association, result, self.peer.calling_title)
+        response = await report_commitment(association, result, self.peer.calling_title)
+        if self.configuration.secure_use.enabled and response.category is Category.SUCCESS:
+            # PS3.15 A.1.1 d 4: from now on what was handed to us may go on.
+            await archive.confirm_originals([each.sop_instance_uid for each in committed])
+            self._wake("")
+        return response
 
 
 def _needs_of(jobs: list[Job]) -> tuple[list[ContextNeed], list[RoleSelection]]:

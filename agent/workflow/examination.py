@@ -168,7 +168,8 @@ class Examinations:
                     value=uid,
                     way_out="Set `review = true` for the device to look before objects go out.",
                 )
-            await archive.delete("instance", uid, who="exam", force=True)
+            # What is rejected was never meant for diagnosis: no original is lost.
+            await archive.delete("instance", uid, who="exam", force=True, originals=True)
         finally:
             self._changing.release()
 
@@ -198,6 +199,8 @@ class Examinations:
                 for each in made
                 if each.series_instance_uid in {series.uid for series in step.series}
             ]
+            # Before it is over for good: told twice is better than never.
+            observation.occasion("examination over for", record=record, made=mine)
             await archive.save_examination(
                 record.row(), messages_at_end(self._configuration(), record, mine)
             )
@@ -287,6 +290,7 @@ class Examinations:
         messages = messages_at_begin(
             self._configuration(), record, table.modality, table.station_name
         )
+        observation.occasion("examination begun for", record=record)
         row = await archive.save_examination(record.row(), messages)
         self._acquisition(table.name).keeping.look_again()
         self._wake_all()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from agent import observation
@@ -49,7 +48,8 @@ class Expectation:
 
     def is_of(self, origin: Origin, study: str, series: str) -> bool:
         """Whether this object is meant."""
-        if origin.move_originator and origin.move_originator != self.calling_title:
+        # Who has asked for it (PS3.7 9.1.1.1); some archives name themselves there.
+        if origin.move_originator not in ("", self.calling_title, origin.calling):
             return False
         if self.study != study or (self.series and self.series != series):
             return False
@@ -104,7 +104,7 @@ class ExpectingKeeper:
             )
             return Verdict(self._entity.status.unsolicited, _NOT_ASKED_FOR)
         if found is not None:
-            origin = replace(origin, source=FETCHED)
+            origin = origin._replace(source=FETCHED)
         verdict = await self._keeper.commit(reception, origin)
         if found is not None and (verdict.status == 0 or verdict.status & 0xF000 == 0xB000):
             found.received += 1

@@ -8,19 +8,17 @@ when a medium that was pulled is back, it goes on with the first volume that is 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.examinations import EXPORT, ExaminationRow
-from agent.configuration.configuration import Configuration
 from agent.configuration.deidentification import Deidentify
 from agent.errors import GantryError, LocalError
 from agent.loop import shielded
-from agent.loop.workers import Service, Template, WorkerDied, WorkerPool
+from agent.loop.workers import Service, WorkerDied
 from agent.services.offer import implementation_of
 from agent.workflow.export_mail_waits import MailWaits
 from agent.workflow.export_record import (
@@ -54,17 +52,9 @@ class Exports(Undertakings[ExportRecord]):
 
     _service: Service | None = None
 
-    def __init__(
-        self,
-        configuration: Callable[[], Configuration],
-        archives: Mapping[str, Archive],
-        template: Template,
-        pool: WorkerPool,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(configuration, archives, template, pool, clock=clock)
-        self._mails = MailWaits(lambda: configuration().mail.retry, clock)
+    @cached_property
+    def _mails(self) -> MailWaits:
+        return MailWaits(lambda: self._configuration().mail.retry, self._clock)
 
     # What people ask for.
 
@@ -191,6 +181,8 @@ class Exports(Undertakings[ExportRecord]):
         else:
             record.state = DISCONTINUED if stopped and not record.is_written else COMPLETED
         record.waits = record.stage = ""
+        # Before it is over for good: told twice is better than never.
+        observation.occasion("exported", record=record)
         await archive.save_examination(record.row())
         self._ended(record, failed=record.state == FAILED)
         await self._pool.call(remove_folder, str(self._scratch(archive, record)))

@@ -7,7 +7,6 @@ numbers.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +62,7 @@ def deidentified(
         raise NoRoom(f"{target} cannot be written: {error.strerror}") from error
     finally:
         os.close(source)
-    return target, replace(
-        instance,
+    return target, instance._replace(
         sop_instance_uid=meta.media_storage_sop_instance_uid,
         transfer_syntax_uid=meta.transfer_syntax_uid,
     )

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.configuration.connection import Tls
-from agent.configuration.mail import Mail
+from agent.configuration.mail import Mail, MailServer
 from agent.errors import ConfigurationError, DeviceError
-from agent.network.tls import client_context
+from agent.network.tls import context_here
 from agent.workflow.export_settings import ExportFailed
+from agent.workflow.smtp_client import BoundedSmtp, BoundedSmtpOverTls
 
 _BLOCK = 1 << 16
 _READY_FOR_DATA = 354
@@ -184,7 +185,7 @@ class Sending:
 
 
 @contextmanager
-def session(mail: Mail) -> Iterator[smtplib.SMTP]:
+def session(mail: MailServer) -> Iterator[smtplib.SMTP]:
     """A server that has greeted us, with TLS and logged in as the configuration wants it.
 
     Raises DeviceError, in the server's words where it has said some: all of this can be put right
@@ -210,17 +211,19 @@ def session(mail: Mail) -> Iterator[smtplib.SMTP]:
         server.close()
 
 
-def _connected(mail: Mail) -> smtplib.SMTP:
-    context = client_context(Tls(trust=mail.trust)) if mail.security != "none" else None
+def _connected(mail: MailServer) -> smtplib.SMTP:
+    context = (
+        context_here(Tls(trust=mail.trust), server_side=False) if mail.security != "none" else None
+    )
     name = socket.gethostname() or "localhost"
     port = mail.port or (465 if mail.security == "implicit" else 587)
     server: smtplib.SMTP
     if mail.security == "implicit":
-        server = smtplib.SMTP_SSL(
+        server = BoundedSmtpOverTls(
             mail.host, port, local_hostname=name, timeout=mail.timeout, context=context
         )
     else:
-        server = smtplib.SMTP(mail.host, port, local_hostname=name, timeout=mail.timeout)
+        server = BoundedSmtp(mail.host, port, local_hostname=name, timeout=mail.timeout)
     try:
         server.ehlo_or_helo_if_needed()
         if mail.security == "starttls":
@@ -239,7 +242,7 @@ def _in_words(code: int, words: bytes | str) -> str:
     return f"{code} {' '.join(text.split())}"[:500]
 
 
-def _later(mail: Mail, why: str) -> DeviceError:
+def _later(mail: MailServer, why: str) -> DeviceError:
     return DeviceError(
         f"the mail server {mail.host}: {why}", value=mail.host, way_out="It is tried again."
     )

@@ -117,8 +117,16 @@ class Fetches:
         try:
             await self._load()
             wanted = FetchRecord(
-                *(0, IN_PROGRESS, self._clock(), source, study, series, instances),
-                *(target, direct, reason),
+                0,
+                IN_PROGRESS,
+                self._clock(),
+                source,
+                study,
+                series,
+                instances,
+                target,
+                direct,
+                reason,
             )
             for each in self._open:
                 if each.record.wants() == wanted.wants():

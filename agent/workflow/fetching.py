@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from agent.archive.archive import Archive
@@ -101,6 +100,7 @@ class Fetching:
         self._keeper = keeper
         self._signs_of_life = signs_of_life
         self._lists = "query" in peer.services and peer.fetch.instance_query
+        self._most_named = 1 if peer.quirks.single_uids else NAMED_AT_ONCE
         self._missing: dict[str, Listed] = {}
         self._missing_count = 0
         self._classes: set[str] = set()
@@ -113,8 +113,7 @@ class Fetching:
         """
         way = way_to_fetch(self._peer, direct=self._record.direct)
         if not self._lists:
-            retrieved = await self._ask_for(way, self._record.keys(), self._record.level, cancel)
-            return self._judged(*retrieved)
+            return await self._unlisted(way, cancel)
         await self._compare()
         if self._record.direct:
             return await self._have_sent(cancel)
@@ -130,6 +129,22 @@ class Fetching:
             if self._missing_count >= before:
                 return f"{before} of {self._record.expected} instances did not come: {said}"
         return ""
+
+    async def _unlisted(self, way: str, cancel: Event) -> str:
+        """Ask for all of it; what the peer says decides."""
+        record, fault, done = self._record, "", 0
+        single = self._most_named == 1 and len(record.instances) > 1
+        if single:
+            record.expected = len(record.instances)
+        for uid in record.instances if single else ("",):
+            keys = record.keys()
+            if uid:
+                keys.set("SOPInstanceUID", uid)
+            fault = self._judged(*await self._ask_for(way, keys, record.level, cancel)) or fault
+            done += record.done
+        if single:
+            record.done = done
+        return fault
 
     async def _have_sent(self, cancel: Event) -> str:
         """Have the source send to the target; its final responses decide. What it names as failed
@@ -194,7 +209,8 @@ class Fetching:
     def _wanted(self) -> list[tuple[str, Attributes]]:
         """Levels and keys: all at once where nothing came yet, else what is missing by name."""
         record = self._record
-        if self._missing_count == record.expected and len(record.instances) <= NAMED_AT_ONCE:
+        most = self._most_named
+        if self._missing_count == record.expected and len(record.instances) <= most:
             return [(record.level, record.keys())]
         places: dict[tuple[str, str], list[str]] = {}
         for uid, place in self._missing.items():
@@ -205,11 +221,11 @@ class Fetching:
                 Attributes(
                     StudyInstanceUID=study,
                     SeriesInstanceUID=series,
-                    SOPInstanceUID=uids[start : start + NAMED_AT_ONCE],
+                    SOPInstanceUID=uids[start : start + most],
                 ),
             )
             for (study, series), uids in places.items()
-            for start in range(0, len(uids), NAMED_AT_ONCE)
+            for start in range(0, len(uids), most)
         ]
 
     # What is asked for.
@@ -329,8 +345,7 @@ class _GettingKeeper:
         return self._keeper.receive(file_meta)
 
     async def commit(self, reception: Any, origin: Origin) -> Verdict:
-        from_peer = replace(
-            origin,
+        from_peer = origin._replace(
             source=FETCHED,
             calling=origin.called,
             called=origin.calling,

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import observation
 from agent.archive.decision import Origin
 from agent.dataset.whole_write import write_whole
 from agent.errors import StatusReaction, StorageError
@@ -101,6 +102,14 @@ class FolderKeeper:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return Kept(OUT_OF_RESOURCES, "Disk full" if full else "Storage failure")
         self.objects += 1
+        if observation.log.is_audited:
+            observation.occasion(
+                "file",
+                act="received",
+                file=reception.descriptor,
+                title=origin.calling,
+                address=origin.address,
+            )
         return Kept()
 
     def close(self) -> None:

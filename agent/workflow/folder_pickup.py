@@ -19,7 +19,7 @@ from agent.configuration.intake import Folder
 from agent.errors import GantryError, StatusReaction, StorageError
 from agent.loop import TaskGroup, shielded, sleep
 from agent.loop.workers import Service, Template, WorkerDied
-from agent.services.keeping import Verdict
+from agent.services.keeping import Keeper, Verdict
 from agent.workflow.folder_worker import PickupSettings, serve_folder
 from agent.workflow.object_copy import Taken
 from hal.folder.base import (
@@ -70,13 +70,16 @@ class FolderPickup:
         self,
         table: Folder,
         archive: Archive,
+        keeper: Callable[[], Keeper],
         template: Template,
         implementation: tuple[str, str],
         stored: Callable[[], None],
     ) -> None:
-        """`stored` is called when an object has made jobs."""
+        """`keeper` keeps what comes for the archive; `stored` is called when an object has made
+        jobs."""
         self.table = table
         self._archive = archive
+        self._keeper = keeper
         self._template = template
         self._settings = settings_of(table, implementation)
         self._stored = stored
@@ -158,7 +161,7 @@ class FolderPickup:
                     file=file.path,
                     remarks="; ".join(taken.remarks),
                 )
-            verdict = await self._archive.commit(
+            verdict: Any = await self._keeper().commit(
                 reception,
                 Origin(
                     source="folder",

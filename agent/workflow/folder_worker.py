@@ -6,17 +6,15 @@ remembered: after a crash the folder is looked through, and what is safe already
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import select
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agent.dataset.file_meta import encode_file_meta, read_file_meta
 from agent.errors import GantryError, StorageError
+from agent.workflow import folder_filing
 from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
 from hal.folder.base import (
     FileChanged,
@@ -92,7 +90,7 @@ class _Folder:
         try:
             source = open_version(self._settings.path, file)
         except OSError as error:
-            raise _unreadable(error) from error
+            raise folder_filing.unreadable(error) from error
         try:
             taken = self._copy_object(source, target)
             if FileVersion.of(os.fstat(source)) != file.version:
@@ -101,7 +99,7 @@ class _Folder:
         except (GantryError, FileChanged):
             raise
         except OSError as error:
-            raise _unreadable(error) from error
+            raise folder_filing.unreadable(error) from error
         except Exception as error:
             # Whatever a file can do to us, it shall not stop the others.
             raise StorageError(f"the file cannot be understood: {error!r}") from error
@@ -126,69 +124,12 @@ class _Folder:
 
     def delete(self, file: FileComplete) -> None:
         """Delete this version of the file; another one stays. Raises StorageError."""
-        if self._is_there(file):
-            try:
-                self._path(file).unlink()
-            except FileNotFoundError:
-                return
-            except OSError as error:
-                raise _unreadable(error) from error
+        folder_filing.delete(self._settings.path, file)
 
     def move(self, file: FileComplete, failed: bool, reason: str) -> str:
         """Move this version of the file away; where to. `reason` is written beside it.
 
         What has the same name there stays: the new one gets a number. Raises StorageError.
         """
-        if not self._is_there(file):
-            return ""
-        place = Path(self._settings.failed if failed else self._settings.done, file.path)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            target = _free_name(place)
-            _rename(self._path(file), target)
-            if reason:
-                target.with_name(target.name + ".reason").write_text(reason + "\n")
-        except OSError as error:
-            raise _unreadable(error) from error
-        return str(target)
-
-    def _path(self, file: FileComplete) -> Path:
-        return Path(self._settings.path, file.path)
-
-    def _is_there(self, file: FileComplete) -> bool:
-        with contextlib.suppress(FileChanged, OSError):
-            os.close(open_version(self._settings.path, file))
-            return True
-        return False
-
-
-def _free_name(place: Path) -> Path:
-    found, number = place, 0
-    while found.exists() or found.is_symlink():
-        number += 1
-        found = place.with_name(f"{place.name}-{number}")
-    return found
-
-
-def _rename(source: Path, target: Path) -> None:
-    try:
-        source.rename(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        import shutil
-
-        # Whole under its name, or not there: another file system takes a copy first.
-        hidden = target.with_name(f".{target.name}.part")
-        shutil.copyfile(source, hidden)
-        descriptor = os.open(hidden, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        hidden.rename(target)
-        source.unlink()
-
-
-def _unreadable(error: OSError) -> StorageError:
-    return StorageError(f"the folder does not let us: {error.strerror}", value=error.errno)
+        kept = self._settings.failed if failed else self._settings.done
+        return folder_filing.move(self._settings.path, file, kept, reason)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agent.archive.archive import Archive
-from agent.archive.decision import Origin
+from agent.archive.decision import Origin, Verdict
 from agent.archive.procedure_steps import pack
+from agent.archive.reception import Reception
 from agent.configuration.configuration import Configuration
 from agent.dataset.date_time import date_time
 from agent.errors import LocalError, StatusReaction
@@ -23,6 +25,10 @@ from agent.workflow.import_settings import (
     media_keys_of,
 )
 from agent.workflow.import_worker import serve_import
+from agent.workflow.signatures_anew import signatures_anew
+
+if TYPE_CHECKING:
+    from agent.workflow.signature_rule import SignatureRule
 
 _KEPT_EVERY = 50
 """Objects after which the count is kept."""
@@ -43,6 +49,7 @@ class Copying:
         self._record = record
         self._configuration = configuration
         self._wake = wake
+        self._rule = _rule(archive, configuration)
 
     async def run(self, template: Template, is_stopped: Callable[[], bool]) -> None:
         """Until all that can be read is in the archive, or it is given up.
@@ -77,15 +84,7 @@ class Copying:
             if isinstance(taken, NotTaken | Damage):
                 record.failed_with(taken.file, taken.reason)
             elif taken is not None:
-                await self._keep_series(taken)
-                verdict = await archive.commit(
-                    reception,
-                    Origin(
-                        source="import",
-                        sop_class_uid=taken.taken.sop_class_uid,
-                        sop_instance_uid=taken.taken.sop_instance_uid,
-                    ),
-                )
+                verdict = await self._kept(reception, taken)
                 if verdict.is_stored:
                     record.objects += 1
                     if verdict.jobs:
@@ -98,6 +97,19 @@ class Copying:
         if record.objects and record.objects % _KEPT_EVERY == 0:
             await archive.save_examination(record.row())
         return taken
+
+    async def _kept(self, reception: Reception, taken: TakenObject) -> Verdict:
+        origin = Origin(
+            source="import",
+            sop_class_uid=taken.taken.sop_class_uid,
+            sop_instance_uid=taken.taken.sop_instance_uid,
+        )
+        if self._rule is not None:
+            refused = self._rule.judge(taken.signatures, origin)
+            if refused is not None:
+                return refused
+        await self._keep_series(taken)
+        return await self._archive.commit(reception, origin)
 
     def _not_stored(self, status: int, comment: str) -> None:
         """Raises where it is for want of room, which may come."""
@@ -129,7 +141,17 @@ class Copying:
             self._archive.settings.modifying_system,
             *implementation_of(self._configuration)[:2],
             media_keys_of(self._configuration),
+            self._rule,
+            signatures_anew(self._configuration),
         )
+
+
+def _rule(archive: Archive, configuration: Configuration) -> SignatureRule | None:
+    if all(each.storage.signatures == "ignore" for each in configuration.entities):
+        return None
+    from agent.workflow.signature_rule import rule_of_archive
+
+    return rule_of_archive(archive.name, configuration)
 
 
 def _check_whole(record: ImportRecord) -> None:

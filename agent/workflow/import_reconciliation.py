@@ -138,10 +138,14 @@ class Imports(Undertakings[ImportRecord]):
         problems = [f"{file}: {reason}" for file, reason in found.damages]
         for study in found.studies:
             before = known.get(study.uid)
-            if before is not None and before.root == root and before.expected == study.count:
+            if before is not None and before.root == root:
                 if before.examination.state == IN_PROGRESS:
+                    # It takes all that is there now, though the stick was pulled when it was
+                    # looked through, and less was seen.
                     numbers.append(before.id)
-                continue
+                    continue
+                if study.count in (before.expected, before.objects):
+                    continue
             try:
                 wanted = chosen(found, root, [study.uid], "")
                 begun = await self._begin_chosen(place, root, wanted, match=match)
@@ -220,6 +224,8 @@ class Imports(Undertakings[ImportRecord]):
         messages = (
             messages_at_end(self._configuration(), examination, made) if record.is_reported else []
         )
+        # Before it is over for good: told twice is better than never.
+        observation.occasion("imported", record=record, made=made)
         await archive.save_examination(record.row(), messages)
         self._wake_all()
         self._ended(record, failed=bool(record.failed))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.configuration.configuration import Configuration
 from agent.media.opening import NO_KEYS, Keys
 from agent.security.credentials import KeyFile
 from agent.workflow.object_copy import Taken
+
+if TYPE_CHECKING:
+    from agent.security.signature_verification import Verified
+    from agent.workflow.signature_rule import SignatureRule
+    from agent.workflow.signatures_anew import SignaturesAnew
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,10 @@ class ImportSettings:
     implementation_class_uid: str
     implementation_version_name: str
     keys: Keys = NO_KEYS
+    signatures: SignatureRule | None = None
+    """Set where signatures are looked at."""
+    sign_anew: SignaturesAnew | None = None
+    """Set where broken signatures are replaced."""
 
 
 def media_keys_of(configuration: Configuration) -> Keys:
@@ -40,6 +50,8 @@ class TakenObject:
     file: str
     taken: Taken
     keys: Mapping[str, str]
+    signatures: Sequence[Verified] | None = ()
+    """Those of the file, where they are looked at; None where it cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True)

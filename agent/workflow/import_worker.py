@@ -8,10 +8,10 @@ is imported again under the same record: what was cut off comes once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.archive import rewriting
 from agent.archive.procedure_steps import unpack
@@ -30,6 +30,9 @@ from agent.media.tree_opening import tree_of
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
 from agent.workflow.medium_presence import change_since, presence
 from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
+
+if TYPE_CHECKING:
+    from agent.security.signature_verification import Verified
 
 _PUT_BACK = "Put the medium back: the import goes on."
 _INSTANCE_ORIGIN_STATUS = 0x04000600
@@ -88,7 +91,7 @@ class _Medium:
             # It was told what is missing; half an object is none.
             return NotTaken(found.file, "it is not imported, as its end is missing")
         try:
-            taken = self._write(found, target)
+            taken, signatures = self._write(found, target)
         except OSError as error:
             self._check_presence()
             return NotTaken(found.file, error.strerror or str(error))
@@ -101,7 +104,7 @@ class _Medium:
         except Exception as error:
             # Whatever a file can do to us, it shall not stop the others.
             return NotTaken(found.file, f"the file cannot be understood: {error!r}")
-        return TakenObject(found.file, taken, found.keys)
+        return TakenObject(found.file, taken, found.keys, signatures)
 
     def _check_presence(self) -> None:
         """Raises StorageError where it is another medium than at the beginning, or none."""
@@ -115,7 +118,7 @@ class _Medium:
     def _gone(self, why: str | None) -> StorageError:
         return StorageError(f"{self._root} cannot be read: {why}", way_out=_PUT_BACK)
 
-    def _write(self, found: FoundInstance, target: int) -> Taken:
+    def _write(self, found: FoundInstance, target: int) -> tuple[Taken, Sequence[Verified] | None]:
         source = self._tree.open(found.file)
         try:
             meta = read_file_meta(source, tolerate=True)
@@ -136,9 +139,18 @@ class _Medium:
             else:
                 self._write_reconciled(source, meta, target, self._identity)
             size = os.fstat(target).st_size - len(file_meta)
-            return Taken(sop_class, instance, size, meta.remarks)
+            return Taken(sop_class, instance, size, meta.remarks), self._verified(source)
         finally:
             os.close(source)
+
+    def _verified(self, source: int) -> Sequence[Verified] | None:
+        """The signatures as they are on the medium, before anything is changed."""
+        rule = self._settings.signatures
+        if rule is None:
+            return ()
+        from agent.workflow.signature_rule import verify_received
+
+        return verify_received(rule.table, descriptors=[source])
 
     def _write_reconciled(
         self, source: int, meta: FileMeta, target: int, identity: Attributes
@@ -166,6 +178,9 @@ class _Medium:
             vrs,
             unrecorded,
         )
+        if self._settings.sign_anew is not None:
+            changed = (*changes, *unrecorded, tags.ORIGINAL_ATTRIBUTES_SEQUENCE)
+            self._settings.sign_anew(source, target, changed, self._settings.date_time)
 
     def _change_record(self) -> rewriting.ChangeRecord:
         return rewriting.ChangeRecord(

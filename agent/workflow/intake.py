@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.archive.archive import Archive
@@ -10,7 +11,8 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.intake import Folder
 from agent.errors import LocalError
 from agent.loop import Event, Task, TaskGroup
-from agent.loop.workers import Template
+from agent.loop.workers import Template, WorkerPool
+from agent.services.keeping import Keeper
 from agent.services.offer import implementation_of
 from agent.workflow.supervision import supervised
 
@@ -29,12 +31,15 @@ class Intake:
         configuration: Configuration,
         archives: Mapping[str, Archive],
         template: Template,
+        pool: WorkerPool,
         stored: Callable[[], None],
     ) -> None:
-        """`stored` is called when an object has made jobs."""
+        """Signatures are verified in workers of `pool`; `stored` is called when an object has made
+        jobs."""
         self._configuration = configuration
         self._archives = archives
         self._template = template
+        self._pool = pool
         self._stored = stored
         self._changed = Event()
         self._pickups: dict[str, tuple[Folder, Task[None]]] = {}
@@ -81,12 +86,24 @@ class Intake:
                 pickup = FolderPickup(
                     table,
                     self._archives[table.archive],
+                    partial(self._keeper_of, table),
                     self._template,
                     implementation_of(self._configuration),
                     self._stored,
                 )
                 task = group.start(supervised(pickup.run, "folder", folder=name), f"folder {name}")
                 self._pickups[name] = (table, task)
+
+    def _keeper_of(self, table: Folder) -> Keeper:
+        """Who keeps what comes into a folder, by the configuration that holds now."""
+        archive = self._archives[table.archive]
+        if all(each.storage.signatures == "ignore" for each in self._configuration.entities):
+            return archive
+        from agent.workflow.signature_keeper import SignatureKeeper
+        from agent.workflow.signature_rule import rule_of_archive
+
+        rule = rule_of_archive(table.archive, self._configuration)
+        return archive if rule is None else SignatureKeeper(archive, rule, self._pool)
 
     def _follow_captures(self) -> None:
         before = self._acquisitions

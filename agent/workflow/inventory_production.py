@@ -287,7 +287,7 @@ class EntityInventories:
     async def initiate(
         self, transaction: str, information: Attributes, association: Association
     ) -> Outcome:
-        scope, outcome = scope_of(information)
+        scope, outcome = scope_of(information, self._entity.queries.options)
         if outcome.status not in (SUCCESS, KEYS_NOT_SUPPORTED):
             return outcome
         peer = self._desk.configuration().peer_calling(association.calling_ae_title)
@@ -311,6 +311,9 @@ class EntityInventories:
             time.time(),
             new_uid(),
             interval=information.number("RequestedStatusInterval") * _MINUTE,
+            below=pack(with_character_set(scope.below)).hex(),
+            mechanisms=scope.mechanisms,
+            timezone=time.localtime().tm_gmtoff // 60,
         )
         production = self._desk.going[transaction] = Production(self._desk, archive, state)
         try:

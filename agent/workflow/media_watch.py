@@ -55,6 +55,8 @@ COMING, HERE, IMPORTING, RELEASED, USELESS = (
     "cannot be used",
 )
 _LOOK = 0.5
+_PATIENCE = 10
+"""So many looks at a medium that is in use, before a person is told."""
 _STEPS_AT_ONCE = 4
 
 
@@ -174,8 +176,18 @@ class MediaWatch:
             seen.mounted = await self._pool.call(step, seen.medium, str(folder))
         except MediumBusy:
             # We may have mounted it in a former life.
-            for place in (str(folder), seen.medium.device):
-                await self._pool.call(removable.unmount, Mounted(seen.medium, place, not writable))
+            before = await self._pool.call(removable.mounted_before, seen.medium, str(folder))
+            if before is None:
+                raise
+            # An import or an export that went on with this life may have files open on it.
+            if before.read_only == (not writable or seen.medium.read_only):
+                seen.mounted = before
+                return
+            try:
+                await self._pool.call(removable.unmount, before)
+            except MediumBusy:
+                seen.mounted = before
+                return
             seen.mounted = await self._pool.call(step, seen.medium, str(folder))
 
     async def let_out(self, seen: SeenMedium) -> None:
@@ -183,7 +195,7 @@ class MediaWatch:
         mounted = seen.mounted
         try:
             if mounted is not None:
-                await self._pool.call(removable.unmount, mounted)
+                await self._unmount(mounted)
                 seen.mounted = None
             if seen.medium.optical:
                 await self._pool.call(removable.release, seen.medium)
@@ -191,6 +203,16 @@ class MediaWatch:
             raise DeviceError(str(error)) from error
         seen.state, seen.why = RELEASED, ""
         observation.notice("medium safe to remove", medium=seen.medium.name)
+
+    async def _unmount(self, mounted: Mounted) -> None:
+        """Who looks through every new medium, as desktops do, is soon done with it."""
+        for _ in range(_PATIENCE):
+            try:
+                await self._pool.call(removable.unmount, mounted)
+                return
+            except MediumBusy:
+                await sleep(_LOOK)
+        await self._pool.call(removable.unmount, mounted)
 
     async def forget(self, seen: SeenMedium) -> None:
         """It is gone: what is left of it in the tree goes."""

@@ -9,7 +9,7 @@ from agent.configuration.configuration import Configuration
 from agent.configuration.connection import Socket
 from agent.configuration.peer import Peer
 from agent.errors import UnreachableError
-from agent.loop import current_loop, now
+from agent.loop import Limit, current_loop, now
 from agent.network.association import Association
 from agent.network.presentation_context import PresentationContextProposal
 from agent.network.resolution import Resolve
@@ -47,10 +47,12 @@ class Opening:
         """An association with the first address that answers.
 
         `roles` and `extended` are proposed as they are, besides what storage negotiates. Where the
-        peer can hold one association only, it is opened when the one before is closed.
+        peer can hold one association only, or its entity opens only so many, it is opened when one
+        before is closed.
 
         Raises UnreachableError when none does; AssociationRejected and PeerError as
         `open_association`: an address that answers and says no is not passed over.
+        ConfigurationError where the user identity that it wants cannot be read.
         """
         information = _information(
             self._peer,
@@ -58,16 +60,22 @@ class Opening:
             list(dict.fromkeys(each.abstract_syntax for each in proposals)),
         )
         information = replace(information, roles=roles, extended=(*information.extended, *extended))
-        turn = self._turns.of(self._peer)
-        if turn is None:
-            return await self._call(configuration, proposals, information)
-        await turn.acquire()
+        if self._peer.identity:
+            from agent.workflow.presented_identity import presented_identity
+
+            information = replace(information, user_identity=presented_identity(self._peer))
+        held: list[Limit] = []
         try:
+            for turn in self._turns.of(self._peer, configuration.entity(self._peer.entity)):
+                await turn.acquire()
+                held.append(turn)
             association = await self._call(configuration, proposals, information)
         except BaseException:
-            turn.release()
+            for turn in held:
+                turn.release()
             raise
-        current_loop().start_background(until_closed(association, turn), "turn")
+        if held:
+            current_loop().start_background(until_closed(association, held), "turn")
         return association
 
     async def _call(
@@ -97,6 +105,10 @@ class Opening:
                 last = error
                 continue
             self._fail_over.answered(address, now())
+            if self._peer.identity:
+                from agent.workflow.presented_identity import check_confirmation
+
+                check_confirmation(self._peer, association)
             return association
         raise last or UnreachableError("the peer has no address", way_out="Give it one.")
 

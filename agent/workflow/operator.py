@@ -11,9 +11,10 @@ those of the board, and to request or set them is a system call that waits for n
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from agent import observation
 from agent.configuration.configuration import Configuration
@@ -76,6 +77,10 @@ _WORDS = {
 """What a word that a device says leads to, where nothing else is configured."""
 
 
+Follow = Callable[[Callable[[Pattern], None]], Coroutine[Any, Any, None]]
+"""Shows how something is on a lamp, until it is cancelled."""
+
+
 class Operator:
     """All devices of a node by which it is operated, and its panel."""
 
@@ -84,15 +89,16 @@ class Operator:
         configuration: Callable[[], Configuration],
         examinations: Callable[[], Examinations],
         template: Template,
-        media: Callable[[Callable[[Pattern], None]], Awaitable[None]] | None = None,
+        followers: Mapping[str, Follow] | None = None,
     ) -> None:
-        """`media` shows how it is with media by what it is given, until it is cancelled."""
+        """`followers`, by their lamps, show how things are by what they are given, until they are
+        cancelled."""
         self._configuration = configuration
         self._examinations = examinations
         self._template = template
         self._changed = Event()
         self._running: dict[str, tuple[Serial | PanelTable, Task[None]]] = {}
-        self._media = media
+        self._followers = followers or {}
         self._panel: Panel | None = None
         self._panel_waits: Task[None] | None = None
         self.lamps: dict[str, str] = {}
@@ -225,8 +231,8 @@ class Operator:
         self._show(ready=Pattern.ON)
         try:
             async with TaskGroup() as group:
-                if self._media is not None:
-                    group.start(self._show_media(self._media), "media lamp")
+                for lamp, follow in self._followers.items():
+                    group.start(follow(partial(self._show_one, lamp)), f"{lamp} lamp")
                 while True:
                     self._panel_waits = group.start(until_due(panel), "panel")
                     with suppress(LocalError):
@@ -245,10 +251,8 @@ class Operator:
                 if act and act != "nothing":
                     await self._do("panel", "", act, {}, table)
 
-    async def _show_media(
-        self, media: Callable[[Callable[[Pattern], None]], Awaitable[None]]
-    ) -> None:
-        await media(lambda pattern: self._show(media=pattern))
+    def _show_one(self, lamp: str, pattern: Pattern) -> None:
+        self._show(**{lamp: pattern})
 
     def _show(self, **lamps: Pattern) -> None:
         if self._panel is not None:

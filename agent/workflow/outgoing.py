@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.records import Job, StoredObject
 from agent.configuration.configuration import Configuration
 from agent.configuration.deidentification import Deidentify
 from agent.dataset.byte_source import FileBytes
-from agent.dataset.transfer_syntaxes import encoding_of
+from agent.dataset.transfer_syntaxes import TransferSyntax, encoding_of
 from agent.errors import LocalError, StorageError
 from agent.loop import TaskGroup
 from agent.network.accepted_contexts import PresentationContext
@@ -56,9 +57,14 @@ async def open_outgoing(
         job.sop_class_uid,
         job.transfer_syntax_uid,
         job.data_set_offset,
-        job.payload,
+        _payload(job, configuration),
     )
-    return await open_stored(stored, context, converter, group, _rule(job, configuration))
+    rule = _rule(job, configuration)
+    if observation.log.is_audited:
+        observation.occasion(
+            "object goes out", archive=archive.name, job=job, deidentified=rule is not None
+        )
+    return await open_stored(stored, context, converter, group, rule)
 
 
 async def open_stored(
@@ -70,19 +76,60 @@ async def open_stored(
 ) -> Outgoing:
     """As `open_outgoing`, for an object that no job is about; `rule` is how it is de-identified."""
     sop_class_uid = context.abstract_syntax
-    if context.transfer_syntax != stored.transfer_syntax_uid or stored.form or rule is not None:
+    if (
+        context.transfer_syntax != stored.transfer_syntax_uid
+        or stored.form
+        or rule is not None
+        or (converter is not None and converter.sign_anew is not None and _breaks(stored, context))
+    ):
         if converter is None:
             raise LocalError("nobody is there to convert the object", value=context.transfer_syntax)
         copy = await converter.start(group, stored, context.transfer_syntax, sop_class_uid, rule)
         uid = copy.new_instance_uid or stored.sop_instance_uid
         return Outgoing(copy, sop_class_uid, uid, copy.close)
+    return open_as_it_is(stored, context)
+
+
+def open_as_it_is(stored: StoredObject, context: PresentationContext) -> Outgoing:
+    """As `open_stored`, on a context of the object's own transfer syntax. Raises StorageError, and
+    what reading its head raises where the class of the context is a general one."""
     descriptor = _open(stored.path)
     try:
         source = _source(descriptor, stored, context)
     except BaseException:
         os.close(descriptor)
         raise
-    return Outgoing(source, sop_class_uid, stored.sop_instance_uid, lambda: os.close(descriptor))
+    return Outgoing(
+        source,
+        context.abstract_syntax,
+        stored.sop_instance_uid,
+        lambda: os.close(descriptor),
+    )
+
+
+def _breaks(stored: StoredObject, context: PresentationContext) -> bool:
+    """Whether signatures go with what is changed. Raises as `open_as_it_is`."""
+    from agent.dataset.broken_signatures import without_broken_signatures
+
+    if not stored.payload and context.abstract_syntax == stored.sop_class_uid:
+        return False
+    descriptor = _open(stored.path)
+    try:
+        data, syntax = _data_set(descriptor, stored)
+        values = _values(data, syntax, stored, context)
+        return without_broken_signatures(data, syntax, values) is not data
+    finally:
+        os.close(descriptor)
+
+
+def _payload(job: Job, configuration: Configuration) -> bytes:
+    """What is changed of the copy."""
+    if not configuration.secure_use.enabled:
+        return job.payload
+    from agent.workflow.instance_status import status_changes, with_status
+
+    peer = configuration.peer(job.destination)
+    return with_status(job.payload, status_changes(configuration, peer, hands_over=True))
 
 
 def _rule(job: Job, configuration: Configuration) -> Deidentify | None:
@@ -119,11 +166,33 @@ def _open(path: str) -> int:
 
 def _source(descriptor: int, stored: StoredObject, context: PresentationContext) -> DataSetSource:
     offset = stored.data_set_offset
-    data = FileBytes(descriptor, offset)
-    syntax = encoding_of(stored.transfer_syntax_uid)
-    general = context.abstract_syntax if context.abstract_syntax != stored.sop_class_uid else ""
-    values = changed_values(data, syntax, stored.payload, general)
+    data, syntax = _data_set(descriptor, stored)
+    values = _values(data, syntax, stored, context)
     if not values:
         return FileSource(descriptor, offset)
-    head, resume = rewritten(data, syntax, values)
-    return ChainSource([BytesSource(head), FileSource(descriptor, offset + resume)])
+    # With it comes what reads data sets, which a node that changes nothing does without.
+    from agent.dataset.broken_signatures import pieces, without_broken_signatures
+
+    signed = without_broken_signatures(data, syntax, values)
+    head, resume = rewritten(signed, syntax, values)
+    sources: list[DataSetSource] = [BytesSource(head)]
+    for piece in pieces(signed, resume):
+        if isinstance(piece, bytes):
+            sources.append(BytesSource(piece))
+        else:
+            start, end = piece
+            length = None if end is None else end - start
+            sources.append(FileSource(descriptor, offset + start, length))
+    return ChainSource(sources)
+
+
+def _data_set(descriptor: int, stored: StoredObject) -> tuple[FileBytes, TransferSyntax]:
+    return FileBytes(descriptor, stored.data_set_offset), encoding_of(stored.transfer_syntax_uid)
+
+
+def _values(
+    data: FileBytes, syntax: TransferSyntax, stored: StoredObject, context: PresentationContext
+) -> dict[int, bytes | None]:
+    """What is other in the copy, by tag."""
+    general = context.abstract_syntax if context.abstract_syntax != stored.sop_class_uid else ""
+    return changed_values(data, syntax, stored.payload, general)

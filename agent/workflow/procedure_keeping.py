@@ -44,6 +44,7 @@ class StepKeeping:
         attributes = with_character_set(step.attributes)
         if not await self._archive.create_step(step.sop_instance_uid, calling_title, attributes):
             return False
+        observation.occasion("step", action="C", step=attributes, calling=calling_title)
         await self._pass_on(StepReport("create", step.sop_instance_uid, attributes), IN_PROGRESS)
         await self._schedule(attributes, IN_PROGRESS)
         return True
@@ -52,6 +53,9 @@ class StepKeeping:
         self, sop_instance_uid: str, modification: Attributes, calling_title: str
     ) -> str:
         before = await self._archive.change_step(sop_instance_uid, modification)
+        if observation.log.is_audited and before == IN_PROGRESS:
+            known = await self._archive.step(sop_instance_uid) or modification
+            observation.occasion("step", action="U", step=known, calling=calling_title)
         if before == IN_PROGRESS:
             status = modification.text(STATUS)
             event = status if status in FINAL else "UPDATED"
@@ -165,6 +169,9 @@ async def settle_commitment(
     if not peer:
         observation.warning("commitment of an unknown transaction", uid=result.transaction_uid)
         return False
+    taking = configuration.peer(peer)
+    if taking is not None and taking.takes_originals and committed:
+        await archive.hand_over(peer, committed)
     log = observation.warning if failed else observation.info
     log("commitment answered", peer=peer, committed=len(committed), failed=len(failed))
     wake(peer)

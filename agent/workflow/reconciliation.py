@@ -79,6 +79,9 @@ async def reconcile(
         who="exam",
         detail={"examination": record.id, "former": former},
     )
+    observation.occasion(
+        "correction", archive=archive, action="re-identify", level="study", uid=study, who="exam"
+    )
     observation.notice(
         "examination reconciled", examination=record.id, objects=objects, again=sum(again.values())
     )

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 
 from agent import observation
 from agent.archive.archive import Archive
-from agent.archive.records import Instance, StoredObject
-from agent.archive.selection import Place, Selected
+from agent.archive.records import Flag, Instance, StoredObject
+from agent.archive.selection import Selected
 from agent.codecs.codec import EncodeSettings
 from agent.configuration.configuration import Configuration
 from agent.configuration.peer import Peer
 from agent.errors import GantryError, LocalError, PeerError, StorageError
 from agent.loop import Limit, TaskGroup, current_loop, turn
 from agent.loop.workers import WorkerPool
-from agent.network.accepted_contexts import PresentationContext
 from agent.network.association import Association
 from agent.network.negotiation import propose
 from agent.network.presentation_context import PresentationContextProposal
@@ -37,16 +36,15 @@ from agent.services.sub_operations import SubOperations
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.converted_copy import Converter
 from agent.workflow.opening import Opening
-from agent.workflow.outgoing import Outgoing, open_stored
+from agent.workflow.outgoing import open_as_it_is, open_stored
 from agent.workflow.partial_copy import WITHOUT_BULK_DATA
+from agent.workflow.retrieval_instances import Ahead, Instances, Opened, Pair
+from agent.workflow.signatures_anew import signatures_anew
 from agent.workflow.turns import Turns
 
 RETRIEVED = observation.metrics.counter(
     "gantry_retrieved_objects_total", "Objects that were sent to who retrieved them", "outcome"
 )
-
-_Pair = tuple[str, str]
-"""SOP Class UID and transfer syntax UID of an object."""
 
 _MOST_AT_ONCE = 64
 """With an unlimited window: each operation has a file open."""
@@ -72,8 +70,16 @@ class Way:
         settings = EncodeSettings()
         if peer is not None:
             settings = EncodeSettings(quality=peer.lossy.quality, near=peer.lossy.near)
-        self.converter = None if pool is None else Converter(pool, Limit(conversions), settings)
+        self.converter = None
+        if pool is not None:
+            anew = signatures_anew(configuration)
+            self.converter = Converter(pool, Limit(conversions), settings, anew)
         converts = self.converter is not None and (peer is None or peer.convert)
+        self.changes = b""
+        if configuration.secure_use.enabled:
+            from agent.workflow.instance_status import status_changes, with_status
+
+            self.changes = with_status(b"", status_changes(configuration, peer))
         self.proposal = (
             Proposal(conversion=converts)
             if peer is None
@@ -84,43 +90,6 @@ class Way:
                 lossy=lossy,
             )
         )
-
-
-class _Instances:
-    """The instances of a selection, page by page; only those of `wanted` pairs where it is given.
-
-    Several senders may take of it at once.
-    """
-
-    def __init__(
-        self, archive: Archive, selected: Selected, wanted: frozenset[_Pair] | None = None
-    ) -> None:
-        self._archive = archive
-        self._selected = selected
-        self._wanted = wanted
-        self._place: Place | None = Place()
-        self._waiting: list[Instance] = []
-        self._line = Limit(1)
-
-    async def next(self) -> Instance | None:
-        """The next one; None at the end."""
-        while not self._waiting:
-            await self._line.acquire()
-            try:
-                if not self._waiting and self._place is None:
-                    return None
-                if not self._waiting and self._place is not None:
-                    page = await self._archive.selected_page(self._selected, self._place)
-                    self._place = page.next
-                    self._waiting = [each for each in page.instances if self._wants(each)]
-                    self._waiting.reverse()
-            finally:
-                self._line.release()
-        return self._waiting.pop()
-
-    def _wants(self, instance: Instance) -> bool:
-        pair = instance.sop_class_uid, instance.transfer_syntax_uid
-        return self._wanted is None or pair in self._wanted
 
 
 class Run(ABC):
@@ -145,29 +114,38 @@ class Run(ABC):
         self.operations = operations
         self.selected = selected
         self.way = way
+        self._orders: dict[Pair, Sequence[Pair]] = {}
 
     @abstractmethod
     async def run(self) -> None:
         """Until all is sent, failed or cancelled."""
 
-    async def send_all(self, association: Association, instances: _Instances) -> None:
+    async def send_all(self, association: Association, instances: Instances) -> None:
         """Raises PeerError when the association ends before."""
         window = association.window.invoked or self.way.window or _MOST_AT_ONCE
 
-        async def sender() -> None:
+        ahead = Ahead(instances, lambda instance: self._opened_as_it_is(association, instance))
+
+        async def sender(group: TaskGroup) -> None:
             while not self.operations.ended:
-                instance = await instances.next()
-                if instance is None:
+                found = await ahead.next()
+                if found is None:
                     return
-                await self._send(association, instance, group)
+                await self._send(association, *found, group)
                 await self.operations.tell()
                 await turn()
 
-        async with TaskGroup() as group:
-            for _ in range(max(1, min(window, self.selected.total, _MOST_AT_ONCE))):
-                group.start(sender(), f"retrieval {association.identification}")
+        try:
+            async with TaskGroup() as whole:
+                filling = whole.start(ahead.fill(), f"ahead of {association.identification}")
+                async with TaskGroup() as group:
+                    for _ in range(max(1, min(window, self.selected.total, _MOST_AT_ONCE))):
+                        group.start(sender(group), f"retrieval {association.identification}")
+                filling.cancel()
+        finally:
+            ahead.close()
 
-    async def fail_all(self, instances: _Instances) -> None:
+    async def fail_all(self, instances: Instances) -> None:
         """What is left of this cannot be sent."""
         while not self.operations.cancelled.is_set():
             instance = await instances.next()
@@ -180,18 +158,29 @@ class Run(ABC):
         if not self.operations.cancelled.is_set():
             self.operations.fail_rest()
 
-    async def _send(self, association: Association, instance: Instance, group: TaskGroup) -> None:
-        uid = instance.sop_instance_uid
-        with self.operations.one():
-            await self.way.bandwidth.take(instance.size)
+    async def _send(
+        self,
+        association: Association,
+        instance: Instance,
+        opened: Opened | None,
+        group: TaskGroup,
+    ) -> None:
+        with self.operations:
             try:
-                opened = await self._opened(association, instance, group)
+                await self.way.bandwidth.take(instance.size)
             except BaseException:
-                self._failed(instance)
+                if opened is not None:
+                    opened[1].close()
                 raise
             if opened is None:
-                self._failed(instance)
-                return
+                try:
+                    opened = await self._opened(association, instance, group)
+                except BaseException:
+                    self._failed(instance)
+                    raise
+                if opened is None:
+                    self._failed(instance)
+                    return
             context, outgoing = opened
             category = Category.FAILURE
             try:
@@ -213,20 +202,16 @@ class Run(ABC):
                 raise PeerError("an object could not be read to its end") from error
             finally:
                 outgoing.close()
-                self._settled(category, uid)
+                self._settled(category, instance)
 
     async def _opened(
         self, association: Association, instance: Instance, group: TaskGroup
-    ) -> tuple[PresentationContext, Outgoing] | None:
+    ) -> Opened | None:
         """The object as it can go out, and on which context; None when it cannot."""
-        stored = StoredObject(
-            instance.path,
-            instance.sop_instance_uid,
-            instance.sop_class_uid,
-            instance.transfer_syntax_uid,
-            instance.data_set_offset,
-            form=self.form,
-        )
+        if instance.flags & Flag.UNCONFIRMED:
+            # PS3.15 A.1.1 d 4: its sender does not know yet that the original is here.
+            return None
+        stored = self._stored(instance)
         for abstract_syntax, transfer_syntax in self._order(instance):
             context = association.contexts.find(abstract_syntax, transfer_syntax, scu=True)
             if context is None:
@@ -241,21 +226,58 @@ class Run(ABC):
                     return None
         return None
 
-    def _order(self, instance: Instance) -> Sequence[_Pair]:
+    def _opened_as_it_is(self, association: Association, instance: Instance) -> Opened | None:
+        """The same where nothing needs to be made of it; None otherwise, and where it cannot be
+        opened."""
+        syntax = instance.transfer_syntax_uid
+        for abstract_syntax, transfer_syntax in self._order(instance):
+            context = association.contexts.find(abstract_syntax, transfer_syntax, scu=True)
+            if context is None:
+                continue
+            if context.transfer_syntax != syntax or self.form or self.way.changes:
+                return None
+            try:
+                return context, open_as_it_is(self._stored(instance), context)
+            except GantryError:
+                return None
+        return None
+
+    def _stored(self, instance: Instance) -> StoredObject:
+        return StoredObject(
+            instance.path,
+            instance.sop_instance_uid,
+            instance.sop_class_uid,
+            instance.transfer_syntax_uid,
+            instance.data_set_offset,
+            self.way.changes,
+            form=self.form,
+        )
+
+    def _order(self, instance: Instance) -> Sequence[Pair]:
         if self.form == WITHOUT_BULK_DATA:
             # No frame has to be decoded: every transfer syntax of data sets will do.
             syntaxes = dict.fromkeys((instance.transfer_syntax_uid, *NATIVE))
             return [(instance.sop_class_uid, syntax) for syntax in syntaxes]
-        return sending_order(
-            instance.sop_class_uid, instance.transfer_syntax_uid, self.way.proposal
-        )
+        pair = instance.sop_class_uid, instance.transfer_syntax_uid
+        found = self._orders.get(pair)
+        if found is None:
+            found = self._orders[pair] = sending_order(*pair, self.way.proposal)
+        return found
 
     def _failed(self, instance: Instance) -> None:
-        self._settled(Category.FAILURE, instance.sop_instance_uid)
+        self._settled(Category.FAILURE, instance)
 
-    def _settled(self, category: Category, uid: str) -> None:
-        self.operations.settle(category, uid)
+    def _settled(self, category: Category, instance: Instance) -> None:
+        self.operations.settle(category, instance.sop_instance_uid)
         failed = category not in (Category.SUCCESS, Category.WARNING)
+        if observation.log.is_audited:
+            observation.occasion(
+                "object retrieved",
+                archive=self.archive.name,
+                instance=instance,
+                order=self.order,
+                sent=not failed,
+            )
         RETRIEVED.of("failed" if failed else "sent").add()
         if failed and self.stops_on_failure:
             self.operations.stopped = True
@@ -265,7 +287,7 @@ class Get(Run):
     """Over the association of the request, on the contexts that were accepted for it."""
 
     async def run(self) -> None:
-        instances = _Instances(self.archive, self.selected)
+        instances = Instances(self.archive, self.selected)
         await self.send_all(self.order.association, instances)
         await self.fail_all(instances)
         self.account_for_the_missing()
@@ -286,7 +308,7 @@ class Move(Run):
                 continue
             # One association for all is the rule: then nothing is looked for.
             wanted = None if len(pairs) == len(self.selected.kinds) else pairs
-            instances = _Instances(self.archive, self.selected, wanted)
+            instances = Instances(self.archive, self.selected, wanted)
             if proposals is not None:
                 await self._send_batch(proposals, instances)
             await self.fail_all(instances)
@@ -294,14 +316,14 @@ class Move(Run):
 
     def _assigned(
         self, batches: Sequence[Sequence[PresentationContextProposal]]
-    ) -> list[frozenset[_Pair]]:
+    ) -> list[frozenset[Pair]]:
         """Which objects each association carries: the first that proposes any way for them. Last
         come those for which none proposes any."""
         proposed = [
             {(each.abstract_syntax, syntax) for each in batch for syntax in each.transfer_syntaxes}
             for batch in batches
         ]
-        found: list[set[_Pair]] = [set() for _ in (*batches, None)]
+        found: list[set[Pair]] = [set() for _ in (*batches, None)]
         for kind in self.selected.kinds:
             pair = kind.sop_class_uid, kind.transfer_syntax_uid
             ways = sending_order(*pair, self.way.proposal)
@@ -310,7 +332,7 @@ class Move(Run):
         return [frozenset(pairs) for pairs in found]
 
     async def _send_batch(
-        self, proposals: Sequence[PresentationContextProposal], instances: _Instances
+        self, proposals: Sequence[PresentationContextProposal], instances: Instances
     ) -> None:
         """Over one association; over another when it was lost after some had been sent."""
         operations, opening = self.operations, self.way.opening

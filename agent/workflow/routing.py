@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from agent.archive.decision import DELIVER, Decision, JobPlan, Origin
 from agent.archive.examinations import WAITS_FOR_REVIEW
+from agent.archive.records import WAITS_FOR_COMMITMENT, Flag
 from agent.configuration.configuration import Configuration
 from agent.configuration.patterns import fits
 from agent.configuration.route import FETCHED, Condition, Match, Route
@@ -19,7 +20,14 @@ from agent.dataset.character_set import decode_text
 from agent.dataset.head import Head
 from agent.dataset.sop_classes import NON_PATIENT
 from agent.workflow.changes import encode_changes, values_after
+from agent.workflow.instance_status import (
+    ABOVE_NOT_SPECIFIED,
+    NOT_SPECIFIED,
+    flags_of,
+    trusted_senders,
+)
 
+_BY_STORAGE = frozenset(("network", FETCHED))
 _ALWAYS = frozenset((tags.SOP_CLASS_UID, tags.MODALITY, tags.SPECIFIC_CHARACTER_SET))
 
 
@@ -83,6 +91,8 @@ class Routing:
     peers: Mapping[str, str] = field(default_factory=dict)
     reviewed: frozenset[str] = frozenset()
     """Capture devices whose objects wait until a person has accepted them."""
+    trusted: frozenset[tuple[str, str]] | None = None
+    """Pairs of entity and peer whose SOP Instance Status is kept; None: that of all."""
 
     @classmethod
     def of(cls, configuration: Configuration) -> Routing:
@@ -90,15 +100,25 @@ class Routing:
             tuple(each for each in configuration.routes if each.enabled),
             {title: peer.name for peer in configuration.peers for title in peer.titles},
             frozenset(each.name for each in configuration.captures if each.review),
+            trusted_senders(configuration),
         )
 
     @property
     def wanted(self) -> frozenset[int]:
         found = set(_ALWAYS)
+        if self.trusted is not None:
+            found.add(tags.SOP_INSTANCE_STATUS)
         for route in self.routes:
             found.update(each.attribute for each in route.match.conditions)
             found.update(each.attribute for each in route.on_receipt)
         return frozenset(found)
+
+    def _must_lose_status(self, head: Head, origin: Origin) -> bool:
+        """PS3.15 A.1.1 f 2: what came unsecured, or from one who does not follow the profile."""
+        if self.trusted is None or origin.source not in _BY_STORAGE:
+            return False
+        status = head.values.get(tags.SOP_INSTANCE_STATUS, b"").strip(b" \0")
+        return status in ABOVE_NOT_SPECIFIED and (origin.entity, origin.peer) not in self.trusted
 
     def receive(self, head: Head, origin: Origin) -> Decision:
         """The jobs of all routes that fit; a destination gets an object once."""
@@ -107,6 +127,11 @@ class Routing:
         dropped = False
         non_patient = origin.sop_class_uid in NON_PATIENT
         waits = origin.source == "capture" and origin.entity in self.reviewed
+        flags = 0
+        if not non_patient and self._must_lose_status(head, origin):
+            coercions[tags.SOP_INSTANCE_STATUS] = NOT_SPECIFIED
+        elif not non_patient and self.trusted is not None:
+            flags = flags_of(head.values.get(tags.SOP_INSTANCE_STATUS), origin)
         for route in self.routes:
             if not matches(route.match, head, origin):
                 continue
@@ -124,7 +149,8 @@ class Routing:
                         delay=route.delay,
                         hold=f"held by the route {route.name}"
                         if route.hold
-                        else WAITS_FOR_REVIEW * waits,
+                        else WAITS_FOR_REVIEW * waits
+                        or WAITS_FOR_COMMITMENT * bool(flags & Flag.UNCONFIRMED),
                         payload=encode_changes(
                             route.changes, "" if non_patient else route.deidentify
                         ),
@@ -133,5 +159,9 @@ class Routing:
             if route.last:
                 break
         return Decision(
-            jobs=tuple(jobs.values()), discard=dropped and not jobs, coercions=coercions
+            jobs=tuple(jobs.values()),
+            # An original is not thrown away (PS3.15 A.1.1 c).
+            discard=dropped and not jobs and not flags,
+            coercions=coercions,
+            flags=flags,
         )

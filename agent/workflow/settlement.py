@@ -76,6 +76,7 @@ class Settlement:
                     status=said,
                 )
             open_jobs.pop(job.id, None)
+            _note(archive, job)
             then = self._commit(job)
             await archive.finish(job.id, status=status, reason=said, then=then)
             if then is not None:
@@ -110,6 +111,7 @@ class Settlement:
         """By the peer's own policy, which may give it up to a person."""
         self.last_reason = reason
         open_jobs.pop(job.id, None)
+        _note(archive, job, reason)
         await retry_or_hold(archive, self.policy, job, reason, status)
 
     async def hold(
@@ -118,7 +120,13 @@ class Settlement:
         """For a person to decide."""
         self.last_reason = reason
         open_jobs.pop(job.id, None)
+        _note(archive, job, reason)
         await archive.hold(job.id, reason, status=status)
+
+
+def _note(archive: Archive, job: Job, reason: str = "") -> None:
+    if observation.log.is_audited:
+        observation.occasion("object settled", archive=archive.name, job=job, reason=reason)
 
 
 async def retry_or_hold(

@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from hal.beneath import folder_beneath
 from hal.drivers import made_by_driver
 
 DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -191,21 +192,21 @@ def open_version(folder: str, file: FileComplete) -> int:
     Returns a descriptor that the caller closes. Raises FileChanged when what lies there is not
     the version of the event, OSError when it cannot be opened.
     """
-    parts = file.path.split("/")
-    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in parts[:-1]:
-            flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            inner = os.open(part, flags, dir_fd=place)
-            os.close(place)
-            place = inner
-        # Non-blocking: what was a file may be a pipe by now.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(parts[-1], flags, dir_fd=place)
+        with folder_beneath(folder, file.path.split("/")[:-1]) as place:
+            return version_in(place, file)
     except FileNotFoundError:
         raise FileChanged(f"{file.path} is not there any more") from None
-    finally:
-        os.close(place)
+
+
+def version_in(place: int, file: FileComplete) -> int:
+    """The same where the folder that it lies in is open already. Raises as `open_version` does."""
+    # Non-blocking: what was a file may be a pipe by now.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file.path.rpartition("/")[2], flags, dir_fd=place)
+    except FileNotFoundError:
+        raise FileChanged(f"{file.path} is not there any more") from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or FileVersion.of(status) != file.version:
         os.close(descriptor)

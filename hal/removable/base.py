@@ -241,6 +241,14 @@ def mount(medium: Medium, folder: str, *, read_only: bool = True) -> Mounted:
     return mounted
 
 
+def mounted_before(medium: Medium, folder: str) -> Mounted | None:
+    """The medium as it is mounted already, at `folder` or where a service of the system mounts;
+    None where it is not, or is mounted elsewhere by somebody. So a program that was killed finds
+    again what it had mounted. Never raises."""
+    found: Mounted | None = _steps(medium).mounted_before(medium, folder)
+    return found
+
+
 def unmount(mounted: Mounted) -> None:
     """Bring all onto the medium and take it out of the tree; blocks for minutes on a slow stick.
 

@@ -52,6 +52,16 @@ def mount(medium: Medium, folder: str, read_only: bool) -> Mounted:
     return Mounted(medium, str(place.resolve()), read_only)
 
 
+def mounted_before(medium: Medium, folder: str) -> Mounted | None:
+    """As `hal.removable.base.mounted_before`."""
+    place = os.path.realpath(folder)
+    for each in reversed(mounts.mounts()):
+        # udisks chooses the folder: there any is ours.
+        if each.source == medium.device and (each.path == place or not kernel_mount.may_mount()):
+            return Mounted(medium, each.path, each.read_only)
+    return None
+
+
 def unmount(mounted: Mounted) -> None:
     """As `hal.removable.base.unmount`."""
     if not _is_mounted(mounted):

@@ -230,7 +230,7 @@ EJECTED = ".ejected"
 
 
 def mark_of(medium: Medium) -> Path:
-    """The file that is there while a medium is mounted; in it, where."""
+    """The file that is there while a medium is mounted; in it "ro" or "rw", a space, and where."""
     path = Path(medium.device)
     return path.with_name(f".{path.name}.mounted")
 
@@ -238,9 +238,17 @@ def mark_of(medium: Medium) -> Path:
 def mounted_path(medium: Medium) -> str:
     """Where a medium is mounted; "" when it is not."""
     try:
-        return os.fsdecode(mark_of(medium).read_bytes())
+        return os.fsdecode(mark_of(medium).read_bytes()[3:])
     except OSError:
         return ""
+
+
+def is_mounted_to_write(medium: Medium) -> bool:
+    """Whether a medium is mounted, and not for reading only."""
+    try:
+        return mark_of(medium).read_bytes().startswith(b"rw")
+    except OSError:
+        return False
 
 
 def _disc(medium: Medium, path: Path, size: int) -> Medium:

@@ -23,7 +23,7 @@ from hal.removable.base import (
     WriteProtected,
 )
 from hal.removable.file_systems import WAYS
-from hal.removable.simulator import EJECTED, mark_of, mounted_path
+from hal.removable.simulator import EJECTED, is_mounted_to_write, mark_of, mounted_path
 from hal.removable.xorriso import extract
 
 _PROCESSES = Path("/proc")
@@ -39,21 +39,27 @@ def mount(medium: Medium, folder: str, read_only: bool) -> Mounted:
         said = medium.file_system or "no file system"
         raise NotMountable(f"{medium.name} has {said}; what can be read here: {', '.join(WAYS)}")
     path = str(Path(folder).absolute()) if medium.optical else str(source)
+    taken = mounted_path(medium)
+    if taken:
+        raise MediumBusy(f"{medium.name} is mounted at {taken} already")
+    if medium.optical:
+        # What is there was copied by a program that was killed before it had all.
+        shutil.rmtree(path, ignore_errors=True)
+        extract(str(source), path)
     mark = mark_of(medium)
     try:
-        with mark.open("xb") as file:
-            file.write(os.fsencode(path))
-    except FileExistsError:
-        raise MediumBusy(f"{medium.name} is mounted at {mounted_path(medium)} already") from None
+        mark.write_bytes((b"ro " if read_only else b"rw ") + os.fsencode(path))
     except OSError as error:
         raise NotAllowed(f"{mark} cannot be written: {error.strerror}") from error
-    if medium.optical:
-        try:
-            extract(str(source), path)
-        except BaseException:
-            mark.unlink(missing_ok=True)
-            raise
     return Mounted(medium, path, read_only)
+
+
+def mounted_before(medium: Medium, folder: str) -> Mounted | None:
+    """As `hal.removable.base.mounted_before`."""
+    path = mounted_path(medium)
+    if path not in (str(Path(folder).absolute()), medium.device):
+        return None
+    return Mounted(medium, path, not is_mounted_to_write(medium))
 
 
 def unmount(mounted: Mounted) -> None:

@@ -107,7 +107,9 @@ def test_a_large_inventory_is_several_instances_of_which_the_last_is_the_root(
     for each in children:
         assert each.InventoryCompletionStatus == "PARTIAL"
         assert each.TotalNumberOfStudyRecords == each.NumberOfStudyRecordsInInstance
-        assert "IncorporatedInventoryInstanceSequence" not in each
+        assert len(each.IncorporatedInventoryInstanceSequence) == 0
+    for each in root.IncorporatedInventoryInstanceSequence:
+        assert each.InventoryAccessEndPointsSequence[0].RetrieveAETitle == "BOX"
     studies = [
         study.StudyInstanceUID for each in found for study in each.get("InventoriedStudiesSequence")
     ]
@@ -192,3 +194,50 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path, studies: int) -> 
     assert records == studies + 1
     assert size > studies * 400
     assert growth < 12 << 10, "KiB: caches of SQLite and of the query, whatever there is"
+
+
+# Table C.38.1-1: Type 1, 2, and 3 as far as we have it, of the items at each level.
+_STUDY_TABLE = (
+    {"ItemInventoryDateTime", "StudyInstanceUID", "RetrieveAETitle"},
+    {
+        *("StudyDate", "StudyTime", "AccessionNumber", "ModalitiesInStudy", "StudyUpdateDateTime"),
+        *("InventoriedSeriesSequence", "StudyDescription", "PatientName", "PatientID"),
+        *("PatientBirthDate", "PatientSex", "StudyID", "NumberOfStudyRelatedSeries"),
+        "NumberOfStudyRelatedInstances",
+    },
+    {"ReferringPhysicianName", "IssuerOfPatientID"},
+)
+_SERIES_TABLE = (
+    {"Modality", "SeriesInstanceUID"},
+    {"SeriesNumber", "InventoriedInstancesSequence"},
+    {"SeriesDate", "SeriesTime", "SeriesDescription", "BodyPartExamined"},
+)
+_INSTANCE_TABLE = (
+    {"SOPClassUID", "SOPInstanceUID"},
+    {"InstanceNumber"},
+    {"ContentDate", "ContentTime", "NumberOfFrames"},
+)
+
+
+def test_items_have_what_table_c_38_1_1_has_and_nothing_else(tmp_path: Path) -> None:
+    folder = str(tmp_path / "archive")
+    rich, poor = image(0, 1), image(1, 1)
+    rich.Modality = "MR"
+    del poor.Modality
+    fill(Path(folder), [rich, poor])
+    made = written(folder, gathered(folder, begun()), "COMPLETE", tmp_path / "made.dcm")
+    forget_connection(folder)
+    assert len(made.IncorporatedInventoryInstanceSequence) == 0
+    studies = list(made.InventoriedStudiesSequence)
+    series = [each for study in studies for each in study.InventoriedSeriesSequence]
+    instances = [each for one in series for each in one.InventoriedInstancesSequence]
+    assert len(studies) == len(series) == len(instances) == 2
+    for items, (first, second, third) in (
+        (studies, _STUDY_TABLE),
+        (series, _SERIES_TABLE),
+        (instances, _INSTANCE_TABLE),
+    ):
+        for item in items:
+            assert set(item.dir()) == first | second | third
+            assert all(str(item.get(each)) for each in first), item
+    assert [each.Modality for each in series] == ["MR", "OT"]

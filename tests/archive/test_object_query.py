@@ -215,7 +215,7 @@ def test_an_unknown_value_matches_the_universal_key_only(folder: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["defined-procedure-protocol", "protocol-approval"])
-def test_line_143_creation_date_and_time_are_one_range(folder: str, name: str) -> None:
+def test_ps34_143_creation_date_and_time_are_one_range(folder: str, name: str) -> None:
     model = OBJECT_MODEL_NAMES[name]
     # The objects were made on the 5th at 10:00 and on the 6th at 11:00.
     for date, time, numbers in (

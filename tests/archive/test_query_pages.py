@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.archive import migrations, query_worker, schema
+from agent.archive import migrations, query_walk, query_worker, schema
 from agent.archive.index import Index
 from agent.archive.instances import InstanceRows
 from agent.archive.matching_names import fuzzy_name, person_name
 from agent.archive.matching_values import wild
+from agent.archive.reader_worker import open_connection
 from agent.archive.records import Flag
 from agent.errors import StorageError
 from agent.services.query import Options
-from tests.archive.filled_archive import fill
+from tests.archive.filled_archive import fill, multiply
 from tests.archive.test_query import ask
 from tests.checklists.query_archive import instance, uid
 from tests.peers.querying import identifier
@@ -131,6 +132,60 @@ def test_many_uids_are_a_list_like_any_other(tmp_path: Path) -> None:
     fill(tmp_path, [instance(study, 1, 1) for study in (1, 2, 3)])
     asked = [uid(1), uid(3), *(f"1.2.3.{each}" for each in range(3000))]
     assert studies(tmp_path, StudyInstanceUID=asked) == [uid(1), uid(3)]
+
+
+@pytest.mark.parametrize("few", [0, 2000])
+def test_studies_of_some_days_are_the_same_by_their_date_and_by_looking_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """With the end of one page in the midst of them; odd and unknown dates are not lost."""
+    monkeypatch.setattr(query_walk, "_FEW_STUDIES", few)
+    # In an order that is not that of their dates.
+    dates = [
+        "20200103",
+        "20200101",
+        "2020.01.02",
+        "",
+        "20191231",
+        "20200107",
+        "20200108",
+        "20200102",
+    ]
+    made = [instance(number, 1, 1) for number in range(len(dates))]
+    for each, date in zip(made, dates, strict=True):
+        each.StudyDate = date
+    fill(tmp_path, made)
+    # What is of no date matches whatever is asked (C.2.2.1.2).
+    wanted = [uid(each) for each in (0, 1, 2, 3, 5, 7)]
+    keys = identifier("STUDY", StudyInstanceUID="", StudyDate="20200101-20200107")
+    for most in (100, 1, 2):
+        found = ask(tmp_path, "study", keys, most=most, keep=most == 2)
+        assert [each.StudyInstanceUID for each in found] == wanted
+    assert studies(tmp_path, StudyDate="20200108") == [uid(3), uid(6)]
+    # A patient or a UID that is named goes before.
+    assert studies(tmp_path, StudyDate="20200101-", StudyInstanceUID=uid(4)) == []
+    assert studies(tmp_path, StudyDate="20200107", PatientName="Doe*") == [uid(3), uid(5)]
+
+
+def test_a_week_is_found_by_its_index_however_many_studies_there_are(tmp_path: Path) -> None:
+    fill(tmp_path, [instance(1, 1, 1)])
+    multiply(tmp_path, 20_000)
+    index = Index.open(tmp_path)
+    with index.transaction():
+        index.execute(
+            "UPDATE study SET study_date = strftime('%Y%m%d', id * 86400, 'unixepoch')"
+            " WHERE id > 100000"
+        )
+    index.close()
+    scanned: list[str] = []
+    connection = open_connection(str(tmp_path))
+    connection.set_trace_callback(scanned.append)
+    assert len(studies(tmp_path, StudyDate="22500101-22500107")) == 7
+    connection.set_trace_callback(None)
+    (statement,) = (each for each in scanned if "ORDER BY study.id" in each)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    assert any("study_date" in row[3] for row in plan), plan
+    assert not any(row[3].startswith("SCAN study") and "INDEX" not in row[3] for row in plan), plan
 
 
 def test_patients_without_an_id_are_no_entities_of_the_patient_root(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ python -m tests.bench.query --peers 0             ours alone
 
 Our index is filled with rows; the others get the same instances by C-STORE, so they hold fewer:
 storing takes dcmqrscp time that grows with the square of their number, and it has room for 500
-studies. What is compared is asked of all three with the same number of instances.
+studies. What is compared is asked of all three with the same number of instances, in turns.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,30 +224,43 @@ class Client:
             held = held[at:]
 
 
-def measure(port: int, called: str, asked: Iterable[Query], repeat: int) -> dict[str, Any]:
-    """Medians of the times of each query; None for one that is refused."""
-    found: dict[str, Any] = {}
+Target = tuple[int, str]
+"""A port, and the AE title that is called there."""
+
+
+def measure(
+    targets: dict[str, Target], asked: Iterable[Query], repeat: int
+) -> dict[str, dict[str, Any]]:
+    """Medians of the times of each query at each target, which take turns; None where it is
+    refused."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in targets}
     for query in asked:
-        times = []
-        client = Client(port, called, relational=query.relational)
-        for _ in range(repeat):
-            count, first, last, status = client.find(query)
-            times.append((first, last))
-        client.close()
-        if status:
-            found[query.name] = None
-            continue
-        firsts, lasts = zip(*times, strict=True)
-        found[query.name] = {
-            "matches": count,
-            "first": statistics.median(firsts),
-            "last": statistics.median(lasts),
+        clients = {
+            name: Client(port, called, relational=query.relational)
+            for name, (port, called) in targets.items()
         }
+        results: dict[str, list[tuple[int, float, float, int]]] = {name: [] for name in targets}
+        for _ in range(repeat):
+            for name, client in clients.items():
+                results[name].append(client.find(query))
+        for name, client in clients.items():
+            client.close()
+            counts, firsts, lasts, statuses = zip(*results[name], strict=True)
+            found[name][query.name] = (
+                None
+                if any(statuses)
+                else {
+                    "matches": counts[0],
+                    "first": statistics.median(firsts),
+                    "last": statistics.median(lasts),
+                }
+            )
     return found
 
 
-def ours(folder: Path, objects: int, repeat: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Our figures; and what an echo and memory come to while all images are asked for."""
+@contextmanager
+def ours(folder: Path, objects: int) -> Iterator[NodeProcess]:
+    """A node of ours with so many instances."""
     node = NodeProcess(
         folder, '[[entity.service]]\nname = "query"\nroles = ["scp"]\n'
         '[[entity.service]]\nname = "verification"\nroles = ["scp"]\n'
@@ -255,11 +269,7 @@ def ours(folder: Path, objects: int, repeat: int) -> tuple[dict[str, Any], dict[
         node.stop()
     fill(next((folder / "state").rglob("index.sqlite")).parent, objects)
     with node:
-        assert node.process is not None
-        asked = queries(objects)
-        figures = measure(node.port, "GANTRY", asked, repeat)
-        beside = _beside(node, asked[-1])
-        return figures, beside
+        yield node
 
 
 def _beside(node: NodeProcess, query: Query) -> dict[str, Any]:
@@ -304,33 +314,27 @@ def _long_turns(node: NodeProcess) -> float:
     return float(node.ask("status")["loop"]["turns_over_budget"])
 
 
-def theirs(folder: Path, objects: int, repeat: int) -> dict[str, dict[str, Any]]:
-    """The figures of the others with the same instances, at their best: as installed, DCMTK waits
-    for an acknowledgement within each message (Nagle's algorithm), 40 ms a response."""
+@contextmanager
+def theirs(folder: Path, objects: int) -> Iterator[dict[str, Target]]:
+    """The others with the same instances, at their best: as installed, DCMTK waits for an
+    acknowledgement within each message (Nagle's algorithm), 40 ms a response."""
     os.environ["TCP_NODELAY"] = "1"
     held = folder / "files"
     held.mkdir(parents=True)
     paths = list(files(held, objects))
-    found = {}
-    for peer in (
-        Orthanc(folder / "orthanc", modalities={"REQUESTOR": ("127.0.0.1", 1)},
-                settings={"DicomAlwaysAllowFind": True}),
-        DcmtkQueryRetrieveScp(folder / "dcmqrscp"),
-    ):  # fmt: skip
-        name = type(peer).__name__
-        peer.start()
-        try:
+    found: dict[str, Target] = {}
+    with ExitStack() as stack:
+        for peer in (
+            Orthanc(folder / "orthanc", modalities={"REQUESTOR": ("127.0.0.1", 1)},
+                    settings={"DicomAlwaysAllowFind": True}),
+            DcmtkQueryRetrieveScp(folder / "dcmqrscp"),
+        ):  # fmt: skip
+            stack.enter_context(peer)
             for start in range(0, len(paths), 1000):
-                storescu(
-                    peer.port,
-                    *paths[start : start + 1000],
-                    called=peer.ae_title,
-                    seconds=3600,
-                ).check()
-            found[name] = measure(peer.port, peer.ae_title, queries(objects), repeat)
-        finally:
-            peer.kill()
-    return found
+                some = paths[start : start + 1000]
+                storescu(peer.port, *some, called=peer.ae_title, seconds=3600).check()
+            found[type(peer).__name__] = peer.port, peer.ae_title
+        yield found
 
 
 def table(title: str, mine: dict[str, Any], others: dict[str, dict[str, Any]]) -> None:
@@ -364,11 +368,22 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="gantry-query-", dir="/dev/shm") as name:
         folder = Path(name)
         if options.peers:
-            mine, _ = ours(folder / "same", options.peers, options.repeat)
-            others = theirs(folder / "others", options.peers, options.repeat)
-            table(f"{options.peers} instances; theirs as times ours: first / last", mine, others)
-            figures["same"] = {"Gantry": mine, **others}
-        mine, beside = ours(folder / "ours", options.objects, options.repeat)
+            asked = queries(options.peers)
+            with (
+                ours(folder / "same", options.peers) as node,
+                theirs(folder / "others", options.peers) as others,
+            ):
+                targets = {"Gantry": (node.port, "GANTRY"), **others}
+                compared = measure(targets, asked, options.repeat)
+            figures["same"] = dict(compared)
+            mine = compared.pop("Gantry")
+            title = f"{options.peers} instances; theirs as times ours: first / last"
+            table(title, mine, compared)
+        asked = queries(options.objects)
+        with ours(folder / "ours", options.objects) as node:
+            target = {"Gantry": (node.port, "GANTRY")}
+            mine = measure(target, asked, options.repeat)["Gantry"]
+            beside = _beside(node, asked[-1])
         table(f"{options.objects} instances, ours", mine, {})
         print("\nwhile all images are asked for, by another:")
         for key, value in beside.items():

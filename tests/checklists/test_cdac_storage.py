@@ -167,6 +167,7 @@ def test_cd_20_store_ends_after_a_failure_and_keeps_the_object(tmp_path: Path, s
         with NodeProcess(tmp_path / "node", more) as node:
             assert store_all(node.port, (1, CT), (2, CT)) == [0, 0]
             until(lambda: len(far.stored) == 2, lambda: node.log)
+            until(lambda: len(node.ask("queue")["items"]) == 1, lambda: node.log)
             node_queue = node.ask("queue")["items"]
             # One object on the association that was ended for its failure, the next on another.
             assert len(far.requests) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.checklists.in_syntax import (
     jpeg,
     store_pairs,
 )
-from tests.checklists.made import CT, EXPLICIT
+from tests.checklists.made import CT, EXPLICIT, store_all
 from tests.node.running import NodeProcess, free_port
 from tests.peers.raw_pdu import context_results, proposed_context
 from tests.peers.raw_peer import RawPeer
@@ -28,6 +29,11 @@ from tests.peers.sample_files import data_set_bytes
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+QUERY_RETRIEVE = tuple(
+    f"1.2.840.10008.5.1.4.1.2.{root}.{kind}" for root in (1, 2) for kind in (1, 2, 3)
+)
+"""Patient Root and Study Root: FIND, MOVE, GET."""
+STUDY_ROOT_FIND, STUDY_ROOT_MOVE = QUERY_RETRIEVE[3:5]
 REVIEWER_SYNTAXES = (
     *(IMPLICIT, EXPLICIT, BIG_ENDIAN),
     *map(jpeg, (50, 51, 57, 70, 80, 81, 90, 91, 100)),
@@ -148,6 +154,11 @@ def test_ic_12_thirty_four_classes_each_with_its_set_of_syntaxes(
         assert results(node.ports[entity], called, [(enhanced_us, EXPLICIT)]) == {
             (enhanced_us, EXPLICIT): 3
         }
+        if entity == "VIEWER":
+            # What it did not ask for is refused, and nothing of it is kept (IC-27).
+            assert store_all(node.ports[entity], (1, CT), called=called) == [0x0124]
+            assert not node.objects()
+            return
         sent = store_pairs(node.ports[entity], [(CT, RLE), (CT, jpeg(70))], called=called)
         assert {data_set_bytes(path) for path in node.objects()} == set(sent.values())
 
@@ -172,9 +183,9 @@ def test_mx_01_each_entity_of_mxview_takes_its_own_classes_only(tmp_path: Path) 
     assert len(storage) == 8
     verification = "1.2.840.10008.1.1"
     commitment = "1.2.840.10008.1.20.1"
-    every = (*storage, verification, commitment, ENHANCED_CT)
+    every = (*storage, verification, commitment, ENHANCED_CT, *QUERY_RETRIEVE)
     expected = {
-        "DS": {*storage, verification},
+        "DS": {*storage, verification, STUDY_ROOT_FIND, STUDY_ROOT_MOVE},
         "MS": {*storage, verification},
         "SC": {verification, commitment},
     }
@@ -185,23 +196,30 @@ def test_mx_01_each_entity_of_mxview_takes_its_own_classes_only(tmp_path: Path) 
             assert {uid for (uid, _), result in found.items() if result == 0} == wanted, entity
 
 
-def test_mx_11_big_endian_is_chosen_first_then_explicit_and_nothing_compressed(
+def test_mx_02_big_endian_is_chosen_first_then_explicit_and_nothing_compressed(
     tmp_path: Path,
 ) -> None:
+    liked = (BIG_ENDIAN, EXPLICIT, IMPLICIT)
+    offers = [order for count in (1, 2, 3) for order in permutations(liked, count)]
     peer = '[[peer]]\nname = "RAWPEER"\n'
     with ProfileNode(tmp_path, "mxview", ["DS", "MS", "SC"], peer) as node:
-        with RawPeer.connect(node.ports["DS"]) as raw:
-            accept = raw.associate(
-                proposed_context(1, CT, IMPLICIT, EXPLICIT, BIG_ENDIAN),
-                proposed_context(3, CT, IMPLICIT, EXPLICIT),
-                proposed_context(5, CT, jpeg(70)),
-                called="DS",
-            )
-            answers = context_results(accept)
-            raw.release()
-    assert answers[1] == (0, BIG_ENDIAN)
-    assert answers[3] == (0, EXPLICIT)
-    assert answers[5][0] == 4
+        for entity, sop_class in (("DS", CT), ("MS", CT), ("SC", "1.2.840.10008.1.20.1")):
+            with RawPeer.connect(node.ports[entity]) as raw:
+                accept = raw.associate(
+                    proposed_context(99, sop_class, jpeg(70)),
+                    *(
+                        proposed_context(2 * at + 1, sop_class, *offer)
+                        for at, offer in enumerate(offers)
+                    ),
+                    called=entity,
+                )
+                answers = context_results(accept)
+                raw.release()
+            assert answers.pop(99)[0] == 4
+            assert list(answers.values()) == [
+                (0, next(each for each in liked if each in offer)) for offer in offers
+            ]
+    assert len(offers) == 15
 
 
 def test_mx_22_two_titles_are_two_archives(tmp_path: Path) -> None:
@@ -219,3 +237,26 @@ def test_cd_17_the_profile_has_all_forty_nine_classes() -> None:
     )
     assert len(classes) == 49
     assert all(uid in SOP_CLASSES for uid in classes)
+
+
+def test_cd_10_14_24_queries_and_retrievals_of_the_sdk_are_for_peers_under_our_title(
+    tmp_path: Path,
+) -> None:
+    services = ("query", "move", "get", "instance-move", "instance-get", "get-without-bulk-data")
+    classes = [uid for name in services for uid in classes_of("cdac-sdk", name)]
+    assert {*QUERY_RETRIEVE} < {*classes}
+    assert len(classes) == 6 + 3
+    others = [
+        uid
+        for name in ("non-patient-query", "non-patient-move", "non-patient-get")
+        for uid in classes_of("cdac-sdk", name)
+    ]
+    assert len(others) == 15
+    peer = '[[peer]]\nname = "RAWPEER"\n'
+    with ProfileNode(tmp_path, "cdac-sdk", ["CDAC"], peer) as node:
+        port = node.ports["CDAC"]
+        pairs = [(uid, EXPLICIT) for uid in (*classes, *others)]
+        assert set(results(port, "CDAC", pairs).values()) == {0}
+        elsewhere = results(port, "ANYBODY", pairs)
+        refused = {uid for (uid, _), result in elsewhere.items() if result}
+        assert refused == {*QUERY_RETRIEVE}, "storage takes any title, queries only ours"

@@ -88,6 +88,7 @@ def test_ps34_150_each_failure_that_the_node_answers_is_stated_with_meaning_and_
     [
         ({}, "020003000000", True),
         ({"storage__coercion": 1, "storage__signature_level": 1}, "020001000100", True),
+        ({"storage__coercion": 1}, "020001000100", True),
         ({"storage__unknown_sop_classes": '"refuse"'}, "020003000000", False),
         ({"storage__level": 1, "storage__signature_level": 0}, "010000000000", False),
         ({"extended_negotiation": "false"}, None, True),
@@ -205,3 +206,27 @@ def test_compression_is_stated_as_it_is_configured(tmp_path: Path) -> None:
     assert "| Compression on receipt | by rule, without loss, into RLE Lossless |" in done.output
     assert "of images also RLE Lossless |" in done.output
     assert "| Lossy compression | none of its own |" in done.output
+
+
+def test_what_is_retrieved_as_scu_is_stated_as_it_is_configured(tmp_path: Path) -> None:
+    more = tmp_path / "gantry.toml"
+    more.write_text(
+        '[[peer]]\nname = "PACS"\naddresses = ["192.0.2.1:104"]\n'
+        'services = ["query", "get", "move"]\nfetch = {by = "move", references = false}\n'
+        '[[peer]]\nname = "OLD"\naddresses = ["192.0.2.2:104"]\nservices = ["get"]\n'
+        "quirks = {single_uids = true}\n"
+        '[[prefetch]]\nname = "priors"\npeer = ["PACS"]\nbody_parts = ["HEAD"]\nmost = 4\n'
+        '[[precache]]\nname = "nightly"\npeer = ["PACS"]\nskip = ["TEST*"]\ndays_before = 2\n'
+        '[[precache]]\nname = "never"\npeer = ["PACS"]\nenabled = false\n'
+    )
+    said = gantry("conformance", "gateway", "--config", more).check().output
+    section = said.partition("### Retrieval as SCU")[2].partition("\n## ")[0]
+    assert "| PACS | C-MOVE | C-FIND at SERIES and IMAGE | no | 120 s" in section
+    assert "| OLD | C-GET | no, one UID in each request | yes | 120 s" in section
+    assert "### Prior studies, rule priors" in section and "| the latest 4 |" in section
+    assert "| HEAD: one C-FIND at SERIES for each study |" in section
+    assert "### Studies of some days, rule nightly" in section and "| TEST* |" in section
+    assert "from 2 days before today" in section and "rule never" not in section
+    for status in ("0000H", "B000H", "A801H", "FE00H"):
+        assert f"| {status}" in section
+    assert "Retrieval as SCU" not in gantry("conformance", "gateway").check().output

@@ -89,6 +89,7 @@ def test_ps34_014_what_got_success_is_there_after_a_kill_right_behind_the_answer
         assert study["study_instance_uid"] == f"1.2.826.0.1.3680043.9.8.{number}"
         with DcmtkStoreScp(tmp_path / "far", port=port) as far:
             (arrived,) = far.wait_for_files(1)
+            node.wait_until_delivered("FAR")
             assert data_set_bytes(arrived) == data
 
 
@@ -134,7 +135,7 @@ def test_ps34_017_what_is_changed_on_receipt_is_answered_b000_and_only_that(
             proposed_context(1, CT, EXPLICIT),
             user=user_information(extended(CT, bytes.fromhex("030000000200"))),
         )
-        assert extended_items_of(accept) == [(CT, bytes.fromhex("020003000100"))]
+        assert extended_items_of(accept) == [(CT, bytes.fromhex("020001000100"))]
         uid, data = made(1, patient_id=b"A17 ")
         peer.send_message(1, c_store_request(CT, uid), data)
         answer = peer.receive_message().command

@@ -56,12 +56,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProfileNode]:
         )
         sent.check()
         node.stop()
-    _add_many(next((folder / "node" / "state").rglob("index.sqlite")).parent)
+    add_many(next((folder / "node" / "state").rglob("index.sqlite")).parent)
     with node:
         yield node
 
 
-def _add_many(folder: Path) -> None:
+def add_many(folder: Path) -> None:
     """Rows of a series of many instances, whose files nobody asks for."""
     index = Index.open(folder)
     index.execute("PRAGMA synchronous = OFF")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,13 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DcmtkStoreScp]:
 def node(
     tmp_path_factory: pytest.TempPathFactory, far: DcmtkStoreScp, plain: DcmtkStoreScp
 ) -> Iterator[NodeProcess]:
-    more = retrieving.SERVICES + peer_table("FAR", far.port) + peer_table("PLAIN", plain.port)
+    services = retrieving.SERVICES
+    for number, name in ((2, "move"), (3, "get")):
+        # The retired model has to be named.
+        roots = [f"1.2.840.10008.5.1.4.1.2.{root}.{number}" for root in (1, 2, 3)]
+        plain_service = f'name = "{name}"\n'
+        services = services.replace(plain_service, f"{plain_service}sop_classes = {roots}\n")
+    more = services + peer_table("FAR", far.port) + peer_table("PLAIN", plain.port)
     with NodeProcess(tmp_path_factory.mktemp("node"), more) as found:
         retrieving.store(found.port, [Made(f"{STUDY}.{n}", STUDY) for n in range(1, 5)])
         dcmsend(found.port, *COMPRESSED).check()
@@ -71,12 +78,18 @@ def received(peer: DcmtkStoreScp) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("model", ["-S", "-P"])
-@pytest.mark.parametrize("level", LEVELS)
-def test_ps34_063_movescu(node: NodeProcess, far: DcmtkStoreScp, model: str, level: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "level"),
+    [*product(("-S", "-P"), LEVELS), ("-P", "PATIENT"), ("-O", "STUDY"), ("-O", "PATIENT")],
+)
+def test_cd_15_ps34_063_movescu(
+    node: NodeProcess, far: DcmtkStoreScp, model: str, level: str
+) -> None:
     received(far)
-    keys = [f"QueryRetrieveLevel={level}", f"StudyInstanceUID={STUDY}", *LEVELS[level]]
-    if model == "-P":
+    keys = [f"QueryRetrieveLevel={level}"]
+    if level != "PATIENT":
+        keys += [f"StudyInstanceUID={STUDY}", *LEVELS[level]]
+    if model != "-S":
         keys.append("PatientID=P1")
     words = [word for key in keys for word in ("-k", key)]
     done = run_dcmtk(
@@ -88,12 +101,19 @@ def test_ps34_063_movescu(node: NodeProcess, far: DcmtkStoreScp, model: str, lev
     assert received(far) == [f"{STUDY}.{n}" for n in wanted]
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_ps34_073_getscu(node: NodeProcess, tmp_path: Path, level: str) -> None:
-    keys = [f"QueryRetrieveLevel={level}", f"StudyInstanceUID={STUDY}", *LEVELS[level]]
+@pytest.mark.parametrize(
+    ("model", "level"),
+    [*product(("-S", "-P"), LEVELS), ("-P", "PATIENT"), ("-O", "STUDY"), ("-O", "PATIENT")],
+)
+def test_cd_16_ps34_073_getscu(node: NodeProcess, tmp_path: Path, model: str, level: str) -> None:
+    keys = [f"QueryRetrieveLevel={level}"]
+    if level != "PATIENT":
+        keys += [f"StudyInstanceUID={STUDY}", *LEVELS[level]]
+    if model != "-S":
+        keys.append("PatientID=P1")
     words = [word for key in keys for word in ("-k", key)]
     done = run_dcmtk(
-        *("getscu", "-v", "-S", "-aec", "GANTRY", "-od", tmp_path, *words),
+        *("getscu", "-v", model, "-aec", "GANTRY", "-od", tmp_path, *words),
         *("127.0.0.1", str(node.port)),
     )
     assert "Received C-GET Response (Success)" in done.check().output

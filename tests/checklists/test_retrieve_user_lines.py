@@ -319,7 +319,7 @@ def asked(script: Script, *, sop_class: str = STUDY_ROOT_MOVE, patience: float =
         (0xFE00, Verdict.CANCELLED),
     ],
 )
-def test_ps34_062_each_final_status_leaves_the_right_verdict(
+def test_ic_31_ps34_062_each_final_status_leaves_the_right_verdict(
     status: int, verdict: Verdict, listed: bool, counted: bool
 ) -> None:
     def answer(peer: RawPeer, request: Message, count: int) -> None:

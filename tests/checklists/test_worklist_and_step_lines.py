@@ -311,7 +311,7 @@ REVIEWER_SETS = (
 )
 
 
-def test_rv_39_create_and_set_have_the_attributes_of_the_statement_and_of_the_standard(
+def test_rv_39_ps34_001_create_and_set_have_what_statement_and_standard_say_and_no_sop_uids(
     tmp_path: Path, start_peer: Any
 ) -> None:
     pacs = start_peer(DcmtkStoreScp(tmp_path / "pacs"))
@@ -332,6 +332,7 @@ def test_rv_39_create_and_set_have_the_attributes_of_the_statement_and_of_the_st
     whole = Dataset()
     whole.update(created)
     whole.update(changed)
+    assert "SOPClassUID" not in whole and "SOPInstanceUID" not in whole
     for row in ROWS:
         places = [whole]
         for keyword in row.path:

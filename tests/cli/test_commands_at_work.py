@@ -17,6 +17,7 @@ from pydicom.data import get_testdata_file
 from tests.cli_of import ROOT, gantry
 from tests.node.running import NodeProcess, free_port, peer_table
 from tests.peers.dcmtk import DcmtkStoreScp, storescu
+from tests.peers.process import wait_until
 from tests.peers.sample_files import data_set_bytes
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
@@ -75,6 +76,12 @@ def test_the_queue_is_listed_held_retried_dropped_paused_and_resumed(node: NodeP
 def test_studies_are_listed_corrected_sent_again_and_deleted(node: NodeProcess) -> None:
     assert "CompressedSamples^CT1" in ask(node, "studies")
     assert "no studies" in ask(node, "studies", "--patient-id", "NOBODY")
+    # A job that is being tried is not dropped.
+    ask(node, "queue", "pause", "PACS")
+    wait_until(
+        lambda: not json.loads(ask(node, "queue", "--json", "--state", "claimed")),
+        "none is being tried",
+    )
     ask(
         node, "queue", "drop", *(str(job["id"]) for job in json.loads(ask(node, "queue", "--json")))
     )
@@ -93,6 +100,7 @@ def test_studies_are_listed_corrected_sent_again_and_deleted(node: NodeProcess) 
     assert [word in told for word in ("re-identify", "send again", "delete")] == [True] * 3
     wrong = gantry("studies", "--control", node.control, "--re-identify", CT_STUDY, "--value", "x")
     assert wrong.returncode == 2
+    ask(node, "queue", "resume", "PACS")
 
 
 def test_without_a_node_each_command_says_so(tmp_path: Path) -> None:

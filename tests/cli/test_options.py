@@ -65,7 +65,7 @@ def test_a_time_limit_is_a_time(text: str) -> None:
 
 def test_without_tls_there_is_no_context() -> None:
     assert options.client_context(parse("a:1")) is None
-    assert options.server_context(parse("a:1")) is None
+    assert options.server_contexts(parse("a:1")) is None
 
 
 def test_a_certificate_without_tls_is_not_passed_over() -> None:
@@ -86,11 +86,32 @@ def test_good_files_make_contexts_for_both_sides(certificates: Certificates) -> 
     words = ["a:1", "--tls", "--ca", str(certificates.authority)]
     words += ["--certificate", str(certificates.server.certificate)]
     chosen = parse(*words, "--key", str(certificates.server.key))
-    client, server = options.client_context(chosen), options.server_context(chosen)
+    client, server = options.client_context(chosen), options.server_contexts(chosen)
     assert client is not None and client.check_hostname
-    assert server is not None and server.verify_mode.name == "CERT_REQUIRED"
+    assert server is not None and server().verify_mode.name == "CERT_REQUIRED"
 
 
 def test_a_listener_needs_a_certificate() -> None:
     with pytest.raises(ConfigurationError, match="certificate"):
-        options.server_context(parse("a:1", "--tls"))
+        options.server_contexts(parse("a:1", "--tls"))
+
+
+def test_what_a_listener_asks_for_needs_an_authority(certificates: Certificates) -> None:
+    words = ["a:1", "--tls", "--certificate", str(certificates.server.certificate)]
+    chosen = parse(*words, "--key", str(certificates.server.key), "--fingerprint", "ab" * 32)
+    with pytest.raises(ConfigurationError, match="--fingerprint"):
+        options.server_contexts(chosen)
+    with pytest.raises(SystemExit):
+        parse(*words, "--fingerprint", "ab")
+
+
+def test_a_profile_is_chosen_by_name(certificates: Certificates) -> None:
+    words = ["a:1", "--tls", "--ca", str(certificates.authority), "--tls-profile"]
+    old = options.client_context(parse(*words, "AES"))
+    assert old is not None and old.maximum_version.name == "TLSv1_2"
+    with pytest.raises(ConfigurationError, match="Triple DES"):
+        options.client_context(parse(*words, "Basic"))
+    with pytest.raises(ConfigurationError, match="there is no secure transport"):
+        options.client_context(parse(*words, "SSL"))
+    with pytest.raises(ConfigurationError, match="--tls-profile"):
+        options.client_context(parse("a:1", "--tls-profile", "AES"))

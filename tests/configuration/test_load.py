@@ -647,3 +647,38 @@ def test_what_is_loaded_is_frozen() -> None:
     with pytest.raises(AttributeError):
         configuration.node.name = "other"  # type: ignore[misc]
     assert isinstance(configuration, Configuration)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[signatures]\nsigning_key="/k"\n', "signatures.signing_certificate"),
+        ('[signatures]\nsigning_certificate="/c"\n', "signatures.signing_key"),
+        ('[[capture]]\nname="us"\nsign=true\n', "capture.us.sign"),
+        (
+            f'[[entity]]\nname="A"\n[entity.storage]\nsignature_level=2{SERVICE}',
+            "entity.A.storage.signature_level",
+        ),
+        (
+            '[signatures]\nsigning_key="/k"\nsigning_certificate="/c"\ntrust=["/t"]\n'
+            f'replace=true\n[[entity]]\nname="A"\n[entity.storage]\nsignature_level=2{SERVICE}',
+            "entity.A.storage.signature_level",
+        ),
+        ('[signatures]\nreplace=true\ntrust=["/t"]\n', "signatures.replace"),
+        (
+            f'[[entity]]\nname="A"\n[entity.storage]\nsignatures="require"{SERVICE}',
+            "entity.A.storage.signatures",
+        ),
+    ],
+)
+def test_signatures_that_cannot_be_meant_are_told(text: str, key: str, tmp_path: Path) -> None:
+    assert list(problems_of(tmp_path, text)) == [key]
+
+
+def test_signatures_that_can_be_meant_are_taken(tmp_path: Path) -> None:
+    assert not problems_of(
+        tmp_path,
+        '[signatures]\nsigning_key="/k"\nsigning_certificate="/c"\ntrust=["/t"]\n'
+        '[[capture]]\nname="us"\nsign=true\n'
+        f'[[entity]]\nname="A"\n[entity.storage]\nsignatures="require"{SERVICE}',
+    )

@@ -66,6 +66,7 @@ def test_what_is_written_is_read_again_without_a_remark(read) -> None:
         data_set_offset=len(encoded()),
         encoding_uid=EXPLICIT_VR_LITTLE_ENDIAN,
         has_preamble=True,
+        foreign_preamble=False,
         remarks=(),
     )
 
@@ -184,6 +185,25 @@ def test_a_deflated_data_set_is_not_guessed_about(read) -> None:
 def test_a_program_in_the_preamble_is_reported(read) -> None:
     meta = read(b"MZ" + encoded()[2:] + DATA_SET, tolerate=False)
     assert meta.remarks == ("the preamble is that of a Windows program",)
+
+
+@pytest.mark.parametrize(
+    ("preamble", "foreign"),
+    [
+        (bytes(128), False),
+        (b"II*\0".ljust(128, b"x"), False),
+        (b"MM\0*".ljust(128, b"x"), False),
+        (b"MM\0+".ljust(128, b"x"), False),
+        (b"<?php".ljust(128, b" "), True),
+        (bytes(127) + b"\1", True),
+    ],
+)
+def test_what_is_neither_empty_nor_of_a_tiff_file_is_a_foreign_preamble(
+    read, preamble: bytes, foreign: bool
+) -> None:
+    meta = read(preamble + encoded()[128:] + DATA_SET, tolerate=False)
+    assert meta.foreign_preamble is foreign
+    assert meta.remarks == ()
 
 
 def test_long_private_information_is_passed_over_without_being_read(read) -> None:

@@ -27,6 +27,7 @@ from hal.removable.base import (
     WriteProtected,
     let_go,
     mount,
+    mounted_before,
     need,
     release,
     space,
@@ -202,6 +203,16 @@ class RemovableContract:
             release(medium)
         unmount(mounted)
         release(medium)
+
+    def test_who_was_killed_finds_again_what_was_mounted(self, media: RemovableMedia) -> None:
+        self.plug("STICK", FILES)
+        medium = self.came(media)
+        assert mounted_before(medium, self.at) is None
+        for read_only in (True, False):
+            mounted = mount(medium, self.at, read_only=read_only)
+            assert mounted_before(medium, self.at) == mounted
+            unmount(mounted)
+        assert mounted_before(medium, self.at) is None
 
     def test_a_protected_stick_is_read_and_not_written(self, media: RemovableMedia) -> None:
         self.plug("STICK", FILES, protected=True)

@@ -77,6 +77,29 @@ def test_a_battery_or_a_time_server_makes_a_plausible_clock_set(tmp_path):
     assert not calendar(wall=now, earliest=now + 1, device_folder=tmp_path).set
 
 
+def test_where_a_time_server_is_wanted_a_battery_is_not_enough(tmp_path, monkeypatch):
+    (tmp_path / "rtc0").touch()
+    for kernel, words in (
+        ((False, None), "no time server has been reached, and a battery clock is not enough here"),
+        ((True, 0.0123), "set by a time server, within 0.012 s"),
+    ):
+        monkeypatch.setattr("hal.clock._kernel_state", lambda said=kernel: said)
+        state = calendar(needs_server=True, device_folder=tmp_path)
+        assert (state.set, state.words) == (kernel[0], words)
+    monkeypatch.setattr("hal.clock._kernel_state", lambda: (False, None))
+    state = calendar(device_folder=tmp_path)
+    assert state.set and state.words == "set by a battery clock; no time server has been reached"
+
+
+def test_a_kernel_that_may_not_be_asked_leaves_the_mark_of_timesyncd(tmp_path, monkeypatch):
+    monkeypatch.setattr("hal.clock._kernel_state", lambda: (None, None))
+    mark = tmp_path / "synchronized"
+    assert calendar(device_folder=tmp_path, mark=mark).synchronised is None
+    mark.touch()
+    state = calendar(device_folder=tmp_path, mark=mark)
+    assert state.set and state.words == "set by a time server"
+
+
 def test_the_offset_is_written_as_dicom_does(monkeypatch):
     for zone, written in (("IST-5:30", "+0530"), ("BRT3", "-0300"), ("UTC", "+0000")):
         monkeypatch.setenv("TZ", zone)

@@ -143,6 +143,20 @@ def test_lag_tells_of_a_turn_that_took_too_long() -> None:
     }
 
 
+def test_what_a_start_took_can_be_forgotten() -> None:
+    async def main() -> None:
+        burn(0.02)
+        await sleep(0)
+        burn(0.02)
+        current_loop().measure_anew()
+        await sleep(0)
+
+    loop = Loop(turn_budget=0.005)
+    loop.run(main())
+    assert loop.lag.longest_turn < 0.005
+    assert loop.lag.turns_over_budget == 0
+
+
 def test_time_that_the_process_did_not_run_is_no_turn() -> None:
     async def main() -> None:
         time.sleep(0.03)

@@ -88,7 +88,8 @@ def state_of(folder: Path, expected: Expected) -> str:
     files = digests_of_files(folder)
     if files.pop(LETTER, "") != hashlib.sha256(LETTER.encode()).hexdigest():
         return f"{LETTER} of somebody else was changed"
-    if mark.exists():
+    # Of a torn FAT it may be there, and not let itself be asked.
+    if mark in folder.iterdir():
         return _marked(folder, files, expected)
     found, why = _instances(folder)
     for name, wanted in ((OLD, expected.before), (NEW, expected.after)):
@@ -117,7 +118,11 @@ def _is_verified(folder: Path) -> bool:
     """Whether the mark says so, or is just going."""
     mark = folder / MARK
     state = mark / "STATE"
-    return (mark / "VERIFIED").exists() or not state.exists() or not state.stat().st_size
+    try:
+        return (mark / "VERIFIED").exists() or not state.exists() or not state.stat().st_size
+    except OSError:
+        # Of a FAT that failed while the mark was removed: its clusters are free already.
+        return True
 
 
 def _instances(folder: Path) -> tuple[dict[str, str], str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -77,6 +78,30 @@ class Pulling(Plugging):
         found = digests_of_files(source)
         del found[LETTER]
         return found
+
+    def keep(self, name: str) -> None:
+        """A copy of the image, for `changed` and `restore`."""
+        shutil.copyfile(self.images / f"{name}.img", self._kept(name))
+
+    def changed(self, name: str) -> str:
+        """Where the image is not as it was kept: "" nowhere, else "table" or "data" of a FAT32."""
+        now, before = (self.images / f"{name}.img").read_bytes(), self._kept(name).read_bytes()
+        if now == before:
+            return ""
+        (reserved,), (length,) = (
+            struct.unpack_from("<H", before, 14),
+            struct.unpack_from("<I", before, 36),
+        )
+        table = slice(reserved * 512, (reserved + before[16] * length) * 512)
+        rest = slice(table.stop, None)
+        is_table = now[: table.start] == before[: table.start] and now[rest] == before[rest]
+        return "table" if is_table else "data"
+
+    def restore(self, name: str) -> None:
+        shutil.copyfile(self._kept(name), self.images / f"{name}.img")
+
+    def _kept(self, name: str) -> Path:
+        return self.images / f"{name}.kept"
 
     def tear(self, name: str, file: str) -> None:
         tear(self.images / f"{name}.img", file)
@@ -159,19 +184,23 @@ def _said(command: list[Any]) -> str:
 
 
 def _copy_fat(image: Path, out: Path) -> None:
-    """All files that mtools can read; of a damaged one there is none."""
+    """All files that mtools can read; of a damaged one there is none, and nothing of a folder that
+    cannot be read. Folder by folder: `mdir -/` ends at the first that is damaged."""
     mtools = program("mtools", "mtools")
     environment = {"MTOOLS_SKIP_CHECK": "1"}
-    listed = run(
-        [mtools, "-c", "mdir", "-a", "-/", "-b", "-i", image, "::"], environment=environment
-    )
-    for line in listed.output.splitlines():
-        name = line.strip().removeprefix("::/")
-        if not line.startswith("::/"):
-            continue
-        if name.endswith("/"):
-            (out / name).mkdir(parents=True, exist_ok=True)
-            continue
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        words = ["-n", "-i", image, f"::/{name}", out / name]
-        run([mtools, "-c", "mcopy", *words], environment=environment)
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        words = ["-a", "-b", "-i", image, f"::/{folder}"]
+        listed = run([mtools, "-c", "mdir", *words], environment=environment)
+        for line in listed.output.splitlines():
+            name = line.strip().removeprefix("::/")
+            if not line.startswith("::/") or name.rstrip("/") == folder.rstrip("/"):
+                continue
+            if name.endswith("/"):
+                (out / name).mkdir(parents=True, exist_ok=True)
+                pending.append(name)
+                continue
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            words = ["-n", "-i", image, f"::/{name}", out / name]
+            run([mtools, "-c", "mcopy", *words], environment=environment)

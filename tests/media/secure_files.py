@@ -12,7 +12,10 @@ from agent.configuration.secrets import Secret
 from agent.media.envelope import Envelope, Protection
 from agent.media.opening import Keys
 from agent.media.secure_file import SecureFiles
-from agent.security.credentials import KeyFile
+from agent.security.cms import CIPHERS
+from agent.security.credentials import KeyFile, recipient_certificate
+from agent.security.enveloped_data import enveloped
+from agent.security.recipients import CertificateRecipient
 from tests.peers.certificates import Authority, Credentials
 
 PASSWORD = "open, Sesame 7!"
@@ -90,3 +93,9 @@ def opened(file: Path, keys: Keys) -> tuple[bytes, str]:
         return os.pread(found.descriptor, 1 << 26, 0), found.signer
     finally:
         os.close(found.descriptor)
+
+
+def envelope_around(content: bytes, ring: Ring) -> bytes:
+    """Whatever it is, encrypted as it should be: as one who has our certificate can do it."""
+    recipient = CertificateRecipient(recipient_certificate(str(ring.first.certificate)))
+    return enveloped(content, [recipient], CIPHERS["aes-128"])

@@ -10,13 +10,22 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from agent.configuration.load import load
+from agent.conformance_media import media_storage
 from agent.errors import ConfigurationError, LocalError, StorageError
-from agent.media.application_profiles import PROFILES, check, profile_of, secure_form_of
+from agent.media.application_profiles import (
+    MAIL_PROFILES,
+    PROFILES,
+    check,
+    profile_of,
+    secure_form_of,
+)
 from agent.media.directory_records import RECORD_TYPES
 from agent.media.directory_writer import Creator
 from agent.media.envelope import Envelope
 from agent.media.examining import examined
 from agent.media.file_set import FileSetWriter
+from agent.vocabulary import vocabulary
 from tests.media.instances import (
     BASIC_TEXT,
     BIG_ENDIAN,
@@ -307,3 +316,21 @@ def test_keys_of_an_enhanced_image_come_from_its_shared_functional_groups(tmp_pa
     assert image.SynchronizationFrameOfReferenceUID == "1.2.3.4"
     assert image.AcquisitionDateTime == "20260102030405"
     assert "SharedFunctionalGroupsSequence" not in image
+
+
+def test_the_statement_names_all_profiles_and_what_is_mailed_how() -> None:
+    words = [
+        'mail.host="mail.example.org"',
+        'mail.from="a@example.org"',
+        'mail.security="implicit"',
+        "mail.largest=5000000",
+    ]
+    plain, mailing = (
+        list(media_storage(load("gateway", (), each, vocabulary()))) for each in ([], words)
+    )
+    named = {line.split(" | ")[0].strip("| ") for line in plain if line.startswith("| STD-")}
+    written = {name for name, each in PROFILES.items() if not each.secure}
+    assert named == {*written, *MAIL_PROFILES}
+    assert "| Mail server (SMTP) | none |" in plain
+    assert "| Mail server (SMTP) | mail.example.org:its port |" in mailing
+    assert "| Length of a mail | 5000000 bytes, more becomes several |" in mailing

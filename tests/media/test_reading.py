@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import tempfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
@@ -32,6 +34,7 @@ from tests.media.instances import CT, EXPLICIT, IMPLICIT, files_of, instance, sa
 from tests.peers.programs import program, run
 
 Made = Callable[[Path], None]
+NOBODY = 65534
 
 
 def by_dcmmkdir(folder: Path) -> None:
@@ -384,3 +387,34 @@ def test_a_file_is_named_once_when_links_are_broken_too(a_set: Path) -> None:
     found, damage = split(list(found_in(a_set)))
     assert len(found) == 8
     assert sorted(each.file for each in damage) == ["DICOM/IM000001", "DICOMDIR"]
+
+
+@contextmanager
+def forbidden(folder: Path) -> Iterator[None]:
+    """Nobody may look into a folder: as root we are somebody else meanwhile."""
+    folder.chmod(0)
+    if is_root := os.geteuid() == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_read_is_not_told_as_missing_files() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        files_of(root)
+        by_dcmmkdir(root)
+        count = len(list(found_in(root)))
+        (only,) = [each for each in root.iterdir() if each.is_dir()]
+        with forbidden(only):
+            found, damage = split(list(found_in(root)))
+        assert not found
+        assert len(damage) == count
+        assert all(each.reason.endswith("cannot be read: Permission denied.") for each in damage)
+        with forbidden(root), pytest.raises(StorageError, match="cannot be read"):
+            list(found_in(root))

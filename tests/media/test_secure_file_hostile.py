@@ -11,20 +11,8 @@ import pytest
 
 from agent.errors import StorageError
 from agent.media.secure_file import SecureFiles
-from agent.security.cms import CIPHERS, DATA, ENVELOPED_DATA
-from agent.security.credentials import recipient_certificate
-from agent.security.der import (
-    OCTET_STRING,
-    SEQUENCE,
-    algorithm,
-    context,
-    element,
-    integer,
-    object_identifier,
-)
-from agent.security.recipients import CertificateRecipient, recipient_infos
 from tests.media.instances import instance, save
-from tests.media.secure_files import PASSWORD, Ring, make_ring, opened
+from tests.media.secure_files import PASSWORD, Ring, envelope_around, make_ring, opened
 from tests.peers.openssl import digested, enveloped, signed
 
 pytestmark = pytest.mark.peer
@@ -39,24 +27,6 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Ring:
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     return save(instance(1), tmp_path / "plain.dcm")
-
-
-def envelope_around(content: bytes, ring: Ring) -> bytes:
-    """Whatever it is, encrypted as it should be: as one who has our certificate can do it."""
-    cipher = CIPHERS["aes-128"]
-    key, vector = os.urandom(16), os.urandom(16)
-    padding = 16 - len(content) % 16
-    encryptor = cipher.transformation(key, vector).encryptor()
-    encrypted = encryptor.update(content + bytes((padding,)) * padding)
-    recipient = CertificateRecipient(recipient_certificate(str(ring.first.certificate)))
-    inner = element(
-        SEQUENCE,
-        object_identifier(DATA),
-        algorithm(cipher.identifier, element(OCTET_STRING, vector)),
-        element(context(0, constructed=False), encrypted),
-    )
-    outer = element(SEQUENCE, integer(0), recipient_infos([recipient], key), inner)
-    return element(SEQUENCE, object_identifier(ENVELOPED_DATA), element(context(0), outer))
 
 
 def changed(data: bytes, chance: random.Random) -> bytes:

@@ -219,6 +219,27 @@ def test_a_file_with_a_wrong_head_gets_a_right_one(tmp_path: Path) -> None:
     judged(tmp_path / "set")
 
 
+@pytest.mark.parametrize("preamble", [b"MZ", b"#!/bin/sh\n", b"<html>", b"\0" * 60 + b"\x7fELF"])
+def test_a_file_with_another_formats_preamble_is_passed_on_without_it(
+    tmp_path: Path, preamble: bytes
+) -> None:
+    """CVE-2019-11687: a file that is a program too."""
+    path = save(instance(1), tmp_path / "A")
+    whole = path.read_bytes()
+    path.write_bytes(preamble.ljust(128, b"x") + whole[128:])
+    (file_id,) = made(tmp_path / "set", [path])
+    copy = tmp_path.joinpath("set", *file_id.split("\\")).read_bytes()
+    assert copy[:132] == bytes(128) + b"DICM"
+    assert copy.endswith(whole[whole.index(b"\x08\0\x05\0CS") :])
+
+
+def test_a_file_that_is_a_tiff_file_too_stays_one(tmp_path: Path) -> None:
+    path = save(instance(1), tmp_path / "A")
+    path.write_bytes(b"II*\0\x10\0\0\0".ljust(128, b"\0") + path.read_bytes()[128:])
+    (file_id,) = made(tmp_path / "set", [path])
+    assert tmp_path.joinpath("set", *file_id.split("\\")).read_bytes() == path.read_bytes()
+
+
 def test_an_instance_that_comes_twice_is_there_once(tmp_path: Path) -> None:
     path = save(instance(1), tmp_path / "A")
     assert made(tmp_path / "set", [path, path])[1] == ""

@@ -90,7 +90,7 @@ def against_listener(
     timers: Timers | None = None,
     limits: ListenerLimits | None = None,
     decide: Callable[[AssociateRequest, Caller], AssociateReject | None] | None = None,
-    ssl_context: Any = None,
+    secured: Any = None,
     seconds: float = 30.0,
 ) -> Outcome:
     """Run `script(port, *arguments)` in a child against a listener of ours in this process."""
@@ -109,7 +109,7 @@ def against_listener(
 
     async def main() -> None:
         listener = Listener(admit, limits=limits)
-        port = listener.bind("127.0.0.1", 0, timers=timers or Timers(), ssl_context=ssl_context)
+        port = listener.bind("127.0.0.1", 0, timers=timers or Timers(), secured=secured)
         with in_child(script, port, *arguments) as child:
             with timeout(seconds):
                 await readable(child._result)

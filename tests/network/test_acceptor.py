@@ -422,7 +422,7 @@ def test_tls_carries_the_same(certificates: Any) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.server.certificate, certificates.server.key)
     outcome = against_listener(
-        _echo_by_tls, str(certificates.authority), storage=storage, ssl_context=context
+        _echo_by_tls, str(certificates.authority), storage=storage, secured=lambda: context
     )
     assert outcome.result == 0
     assert storage.received[0].data_set == DATA * 100
@@ -431,7 +431,7 @@ def test_tls_carries_the_same(certificates: Any) -> None:
 def test_a_plain_peer_on_the_tls_port_is_left(certificates: Any) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.server.certificate, certificates.server.key)
-    assert against_listener(_plain_to_tls, ssl_context=context).result
+    assert against_listener(_plain_to_tls, secured=lambda: context).result
 
 
 def _plain_to_tls(port: int) -> bool:

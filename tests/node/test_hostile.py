@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import socket
 import threading
@@ -27,7 +28,14 @@ _REQUEST = associate_request(*_CONTEXTS)
 _FILE = Path(str(get_testdata_file("CT_small.dcm")))
 
 # What only a defect of ours, or an exception that escaped, would log.
-_DEFECTS = ("Traceback", "provider failed", "failed error=", "never awaited", "object not stored")
+_DEFECTS = (
+    "Traceback",
+    "provider failed",
+    "question failed",
+    "failed error=",
+    "never awaited",
+    "object not stored",
+)
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +154,37 @@ def _hold(node: NodeProcess, content: bytes) -> None:
 @given(streams())
 def test_any_stream_of_bytes_harms_nobody(node: NodeProcess, content: bytes) -> None:
     _hold(node, content)
+
+
+LINES = {
+    "nothing": b"\n",
+    "no json": b"{do: status}\n",
+    "no object": b"[1]\n",
+    "nested without end": b"[" * 65_000 + b"\n",
+    "no such question": b'{"do": "shutdown"}\n',
+    "a question that is a list": b'{"do": ["status"]}\n',
+    "a number that nothing holds": b'{"do": "queue", "after": 1' + b"0" * 40 + b"}\n",
+    "a number of too many digits": b'{"do": "queue", "after": ' + b"9" * 9000 + b"}\n",
+    "infinity": b'{"do": "studies", "limit": 1e999}\n',
+    "a state that is a number": b'{"do": "queue", "state": 5}\n',
+    "keys that are a list": b'{"do": "worklist", "keys": ["a"]}\n',
+    "changes that are a text": b'{"do": "re-identify", "changes": "x"}\n',
+    "half a character": b'{"do": "instances", "study_instance_uid": "\\ud800"}\n',
+    "more than a line may be": b'{"do": "status", "x": "' + b"a" * 70_000 + b'"}\n',
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_what_cannot_be_asked_is_told_on_the_control_socket(node: NodeProcess, name: str) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(10)
+        end.connect(str(node.control))
+        with contextlib.suppress(BrokenPipeError):
+            end.sendall(LINES[name])
+        end.shutdown(socket.SHUT_WR)
+        said = json.loads(end.makefile("rb").readline())
+    assert said["ok"] is False and "failed to answer" not in said["error"]
+    assert node.ask("status")["version"]
 
 
 def test_after_all_of_it_the_node_is_well_and_small(node: NodeProcess) -> None:

@@ -90,6 +90,8 @@ def node(tmp_path_factory: pytest.TempPathFactory, listener: Listener) -> Iterat
     umlaut.SpecificCharacterSet = "ISO_IR 100"
     umlaut.PatientName, umlaut.PatientID, umlaut.StudyDate = "Müller^Jörg", "U1", "20260101"
     umlaut.StudyInstanceUID, umlaut.SOPInstanceUID = "1.2.7", "1.2.7.1.1"
+    umlaut.StudyTime, umlaut.AccessionNumber, umlaut.SeriesInstanceUID = "233000", "A1", "1.2.7.1"
+    umlaut.Modality, umlaut.BodyPartExamined = "PT", "HEAD"
     fill(made.folder / "state" / "archive" / "main", [*images(), umlaut])
     with made:
         yield made
@@ -106,6 +108,7 @@ def request(level: str = "STUDY", **keys: Any) -> Dataset:
         ("general", "GeneralMatchingSequence"),
         ("uids", "ListOfUIDMatchingSequence"),
         ("ranges", "RangeMatchingSequence"),
+        ("empty", "EmptyValueMatchingSequence"),
     ):
         if name in keys:
             below = Dataset()
@@ -156,7 +159,7 @@ def stored(node: NodeProcess, uid: str) -> Dataset:
 
 
 @pytest.mark.parametrize("level", ["STUDY", "SERIES", "INSTANCE"])
-def test_line_145_an_inventory_is_made_and_its_peer_is_told(
+def test_ps34_145_an_inventory_is_made_and_its_peer_is_told(
     node: NodeProcess, listener: Listener, level: str
 ) -> None:
     asked = request(level)
@@ -192,7 +195,7 @@ def test_line_145_an_inventory_is_made_and_its_peer_is_told(
             assert ("InventoriedInstancesSequence" in series) == (level == "INSTANCE")
             for each in series.get("InventoriedInstancesSequence", []):
                 assert wanted[each.SOPInstanceUID].SeriesInstanceUID == series.SeriesInstanceUID
-                assert each.AvailableTransferSyntaxUID == ExplicitVRLittleEndian
+                assert each.SOPClassUID == wanted[each.SOPInstanceUID].SOPClassUID
                 found.append(each.SOPInstanceUID)
     assert sorted(found) == (sorted(wanted) if level == "INSTANCE" else [])
 
@@ -248,10 +251,60 @@ def test_the_scope_says_which_studies(
             assert scope[name][0][key.tag].value == key.value
 
 
-def test_line_145_what_is_not_supported_is_said(node: NodeProcess, listener: Listener) -> None:
+RELATIONAL = {"ExtendedMatchingMechanisms": "RELATIONAL"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "records"),
+    [
+        ({"general": {"PatientName": "Meuller^Jorg"}}, 0),
+        ({"general": {"PatientName": "Mueller^Jorg"}, "ExtendedMatchingMechanisms": "FUZZY"}, 1),
+        ({"general": {"AccessionNumber": '""'}}, 23),
+        ({"empty": {"AccessionNumber": ""}, "ExtendedMatchingMechanisms": "EMPTY_VALUE"}, 23),
+        ({"general": {"ModalitiesInStudy": ["CT", "PT"]}}, 24),
+        (
+            {
+                "general": {"ModalitiesInStudy": ["CT", "MR"]},
+                "ExtendedMatchingMechanisms": "MULTIPLE_VALUE",
+            },
+            23,
+        ),
+        (
+            {
+                "general": {"Modality": "PT", "PatientName": "M*"},
+                "QueryRetrieveLevel": "SERIES",
+                **RELATIONAL,
+            },
+            1,
+        ),
+        ({"general": {"Modality": "MR"}, "QueryRetrieveLevel": "SERIES", **RELATIONAL}, 23),
+        (
+            {
+                "uids": {"SOPInstanceUID": ["1.2.9.4.0.1", "1.2.9.8.2.0", "9.9"]},
+                "general": {"Modality": "CT"},
+                "QueryRetrieveLevel": "IMAGE",
+                **RELATIONAL,
+            },
+            1,
+        ),
+    ],
+)
+def test_ps34_145_extended_mechanisms_say_which_studies(
+    node: NodeProcess, listener: Listener, keys: dict[str, Any], records: int
+) -> None:
+    asked = request("STUDY", **keys)
+    assert act(node, INITIATE, asked).Status == 0
+    told = listener.wait(asked.TransactionUID, 11, 13)
+    assert told.TotalNumberOfStudyRecords == records
+    made = stored(node, told.ReferencedSOPInstanceUID)
+    (scope,) = made.ScopeOfInventorySequence
+    assert scope == asked.ScopeOfInventorySequence[0], "as it was asked"
+
+
+def test_ps34_145_what_is_not_supported_is_said(node: NodeProcess, listener: Listener) -> None:
     for wrong in (
         request("PATIENT"),
-        request("STUDY", ExtendedMatchingMechanisms="FUZZY", general={"PatientName": "Doe"}),
+        request("STUDY", ExtendedMatchingMechanisms="TELEPATHY", general={"PatientName": "Doe"}),
         request("STUDY", SpecificCharacterSet="ISO_IR 999", general={"PatientName": "Doe"}),
     ):
         status = act(node, INITIATE, wrong)
@@ -291,7 +344,7 @@ def test_requests_that_cannot_be_are_refused(node: NodeProcess, listener: Listen
     assert listener.of(asked.TransactionUID)[-1] == (12, "COMPLETE")
 
 
-def test_line_145_states_change_as_asked_and_outlive_a_restart(
+def test_ps34_145_states_change_as_asked_and_outlive_a_restart(
     tmp_path: Path, listener: Listener
 ) -> None:
     """Paused, and the node killed; resumed one goes on, of the others one is kept as it is."""
@@ -352,6 +405,15 @@ def test_gantry_has_an_inventory_made_and_follows_it(tmp_path: Path) -> None:
         done = gantry(*words, "cancel", "--transaction", "1.2.3")
         assert done.returncode == 1
         assert "no such transaction" in done.output
+        done = gantry(
+            *words, "--port", str(port), "initiate", "Modality=MR", 'AccessionNumber=""',
+            "StudyDate=20260702-20260703", "StudyTime=000000-235959", "--level", "STUDY",
+            "--mechanism", "RELATIONAL", "--matching-level", "SERIES",
+            "--mechanism", "EMPTY_VALUE", "--mechanism", "timezone_adjust",
+        )  # fmt: skip
+        assert done.returncode == 0, done.output
+        assert "COMPLETE; 10 studies" in done.output
+        assert gantry(*words, "initiate", "--mechanism", "RELATIONAL").returncode == 2
         assert gantry(*words, "pause").returncode == 2, "which one?"
 
 

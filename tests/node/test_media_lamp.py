@@ -43,7 +43,7 @@ def test_a_stick_is_shown_at_work_then_safe_then_gone(
     node: NodeProcess, slots: Path, tmp_path: Path
 ) -> None:
     wait_for(node, "OFF")
-    stick = medium(tmp_path / "stick", images(60))
+    stick = medium(tmp_path / "stick", images(240))
     stick.rename(slots / "STICK")
     lines: set[str] = set()
 
@@ -54,7 +54,7 @@ def test_a_stick_is_shown_at_work_then_safe_then_gone(
 
     wait_for(node, "SLOW")
     until(is_imported, lambda: f"{lines}\n{node.log[-2000:]}")
-    assert any(each.endswith(f"of 60 objects, {_folder(node)}") for each in lines), lines
+    assert any(each.endswith(f"of 240 objects, {_folder(node)}") for each in lines), lines
     wait_for(node, "ON")
     (slots / "STICK").rename(stick)
     wait_for(node, "OFF")

@@ -110,7 +110,7 @@ class associated:
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS, ids=IDS)
-def test_pynetdicom_finds_gets_and_moves(
+def test_cd_34_pynetdicom_finds_gets_and_moves(
     node: NodeProcess, receiver: Receiver, name: str, model: Any
 ) -> None:
     keys = Dataset()
@@ -176,7 +176,7 @@ def test_negotiation_is_that_of_worklists(node: NodeProcess) -> None:
             assert association.acceptor.sop_class_extended.get(model.find) == answered
 
 
-def test_a_well_known_palette_is_got_although_nobody_stored_it(
+def test_cd_34_a_well_known_palette_is_got_although_nobody_stored_it(
     node: NodeProcess, tmp_path: Path
 ) -> None:
     done = gantry(
@@ -249,7 +249,7 @@ def pynetdicom_archive() -> Iterator[tuple[int, list[tuple[str, Dataset]]]]:
     server.shutdown()
 
 
-def test_line_142_requests_have_uids_and_no_level(
+def test_ps34_142_requests_have_uids_and_no_level(
     pynetdicom_archive: tuple[int, list[tuple[str, Dataset]]], tmp_path: Path
 ) -> None:
     port, asked = pynetdicom_archive
@@ -266,7 +266,7 @@ def test_line_142_requests_have_uids_and_no_level(
     assert list(asked[1][1].SOPInstanceUID) == ["1.2.3", "1.2.4"]
 
 
-def test_line_144_a_protocol_comes_back_with_all_its_constraints(
+def test_ps34_144_a_protocol_comes_back_with_all_its_constraints(
     node: NodeProcess, tmp_path: Path
 ) -> None:
     """Modifiable Constraint Flag NO, private attributes and all: nothing is modified (GG.4.2)."""

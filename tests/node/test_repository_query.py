@@ -55,7 +55,14 @@ class Asker:
     """Repository queries of pynetdicom, each on an association of its own: after the warning B001H
     it waits for more, and has to be left."""
 
-    def __init__(self, port: int, *, relational: bool = True, implicit: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        relational: bool = True,
+        implicit: bool = False,
+        information: bytes = b"\1",
+    ) -> None:
         self._port = port
         self.strange = Dataset()
         self._entity = AE(ae_title="ASKER")
@@ -65,7 +72,7 @@ class Asker:
         if relational:
             item = SOPClassExtendedNegotiation()
             item.sop_class_uid = REPOSITORY
-            item.service_class_application_information = b"\1"
+            item.service_class_application_information = information
             self._items.append(item)
 
     def ask(self, level: str, **keys: Any) -> tuple[int, list[Dataset]]:
@@ -90,7 +97,7 @@ class Asker:
 
 @pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
 @pytest.mark.parametrize("piece", [1, 7, 23, 1000])
-def test_line_59_pieces_repeat_nothing_and_lose_nothing(
+def test_ps34_059_pieces_repeat_nothing_and_lose_nothing(
     node: NodeProcess, level: str, piece: int
 ) -> None:
     if piece == 1 and level != "STUDY":
@@ -119,7 +126,7 @@ def test_line_59_pieces_repeat_nothing_and_lose_nothing(
     ]
 
 
-def test_line_60_record_keys_are_there_and_order_the_responses(node: NodeProcess) -> None:
+def test_ps34_060_record_keys_are_there_and_order_the_responses(node: NodeProcess) -> None:
     asker = Asker(node.port, implicit=True)
     for level in UID:
         _, found = asker.ask(level, **{UID[level]: ""}, RecordKey=None)
@@ -134,6 +141,24 @@ def test_line_60_record_keys_are_there_and_order_the_responses(node: NodeProcess
             assert [each.RecordKey for each in rest] == keys[first + 1 :]
     _, found = asker.ask("STUDY", StudyInstanceUID="")
     assert all("RecordKey" not in each for each in found)
+
+
+def test_each_extended_mechanism_is_agreed_on_here_too(node: NodeProcess) -> None:
+    """C.6.4.6.2: each by its byte, and none without."""
+    rows: tuple[tuple[bytes, str, dict[str, Any], int, int], ...] = (
+        (b"\1", "SERIES", {"Modality": "MR"}, -1, STUDIES),
+        (b"\0\0\1", "STUDY", {"PatientName": "Do^1"}, 0, 6),
+        (b"\0\0\0\0\0\0\1", "STUDY", {"ModalitiesInStudy": ["CT", "PT"]}, STUDIES, 0),
+        (b"\0\0\0\0\0\1", "STUDY", {"PatientName": '""'}, 0, 0),
+    )
+    for information, level, keys, without, with_it in rows:
+        for asker, count in (
+            (Asker(node.port, relational=False), without),
+            (Asker(node.port, information=information), with_it),
+        ):
+            status, found = asker.ask(level, **{UID[level]: ""}, **keys, RecordKey=None)
+            assert (status, len(found)) == ((0xA900, 0) if count < 0 else (0, count)), keys
+            assert all(each.RecordKey for each in found)
 
 
 def test_a_hierarchical_query_goes_on_below_one_study(node: NodeProcess) -> None:

@@ -243,7 +243,7 @@ def test_ps34_100_a_final_step_is_not_changed_any_more(node: NodeProcess, final:
     assert found.PerformedProcedureStepStatus == final
 
 
-def test_ps34_101_what_is_not_there_is_not_given(node: NodeProcess) -> None:
+def test_ps34_005_101_what_is_not_there_is_not_given(node: NodeProcess) -> None:
     uid = generate_uid()
     device = Modality(node.port)
     assert device.get(uid)[0].Status == 0x0112
@@ -255,7 +255,7 @@ def test_ps34_101_what_is_not_there_is_not_given(node: NodeProcess) -> None:
     assert found.PatientID == "P1"
 
 
-def test_attributes_that_are_missing_or_not_to_be_set_are_told(node: NodeProcess) -> None:
+def test_ps34_002_003_attributes_that_are_missing_or_empty_are_told(node: NodeProcess) -> None:
     uid = generate_uid()
     device = Modality(node.port)
     without = begun()

@@ -218,6 +218,16 @@ def test_attributes_that_are_no_image_are_refused(
         transcoded(source, tmp_path / "out", RLE_LOSSLESS)
 
 
+def test_frames_that_claim_to_be_far_more_than_their_bytes_are_refused(tmp_path: Path) -> None:
+    """A few lines of zeros can say that they are gigabytes."""
+    made = pydicom.dcmread(SAMPLES / "SC_rgb_rle_2frame.dcm")
+    made.Rows = made.Columns = 60_000
+    source = saved(made, tmp_path / "bomb.dcm")
+    with pytest.raises(PeerError, match="claim to be 21600000000 when they are decoded"):
+        transcoded(source, tmp_path / "out", EXPLICIT_VR_LITTLE_ENDIAN)
+    assert not (tmp_path / "out").exists() or not (tmp_path / "out").stat().st_size
+
+
 def test_videos_are_not_made_and_not_taken_apart(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="cannot be made here"):
         transcoded(SAMPLES / "CT_small.dcm", tmp_path / "out", "1.2.840.10008.1.2.4.102")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 _DAY = datetime.timedelta(days=1)
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -61,21 +66,58 @@ class Authority:
     """Signs certificates; its own is `certificate`."""
 
     def __init__(self, name: str) -> None:
-        self._key = rsa.generate_private_key(65537, 2048)
+        self._key: PrivateKey = rsa.generate_private_key(65537, 2048)
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._builder(self._name, self._key, 0, 30)
+        builder = self._builder(self._name, self._key.public_key(), 0, 30)
         builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
         self.certificate = builder.sign(self._key, hashes.SHA256())
 
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    def write(self, folder: Path, name: str) -> Credentials:
+        """Its own key and certificate as files, for a program that signs with them."""
+        made = Credentials(folder / f"{name}.key", folder / f"{name}.pem")
+        made.certificate.write_bytes(self.certificate_pem)
+        shape = PrivateFormat.TraditionalOpenSSL
+        made.key.write_bytes(self._key.private_bytes(Encoding.PEM, shape, NoEncryption()))
+        return made
+
+    def subordinate(self, name: str) -> Authority:
+        """Another authority, whose certificate this one has signed."""
+        made = Authority(name)
+        builder = self._builder(made.certificate.subject, made._key.public_key(), 0, 30)
+        builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+        made.certificate = builder.sign(self._key, hashes.SHA256())
+        return made
+
+    def sign(
+        self,
+        request: x509.CertificateSigningRequest,
+        *,
+        start: int = 0,
+        days: float = 30,
+        more: Sequence[x509.ExtensionType] = (),
+    ) -> bytes:
+        """The certificate that was asked for, in PEM, valid like those of `issue`."""
+        builder = self._builder(request.subject, request.public_key(), start, days)
+        builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
+        for each in request.extensions:
+            builder = builder.add_extension(each.value, each.critical)
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
     def _builder(
-        self, name: x509.Name, key: PrivateKey, start: int, days: int
+        self, name: x509.Name, key: CertificatePublicKeyTypes, start: int, days: float
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         return (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _DAY + start * _DAY)
             .not_valid_after(now + (start + days) * _DAY)
@@ -89,7 +131,7 @@ class Authority:
         key = rsa.generate_private_key(65537, 2048)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = self._builder(subject, key, start, days)
+        builder = self._builder(subject, key.public_key(), start, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
         made = Credentials(folder / f"{name}.key", folder / f"{name}.pem")

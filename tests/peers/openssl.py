@@ -1,10 +1,12 @@
-"""`openssl cms`: makes Secure DICOM files as another maker would, and judges ours."""
+"""`openssl`: a TLS server; and `openssl cms`, which makes Secure DICOM files as another maker would
+and judges ours."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tests.peers.certificates import Credentials
+from tests.peers.process import Server
 from tests.peers.programs import Completed, program, run
 
 ENVELOPED, SIGNED, DIGESTED = (f"1.2.840.113549.1.7.{end}" for end in (3, 2, 5))
@@ -14,6 +16,20 @@ _CIPHERS = {
     "aes-256": "-aes256",
     "triple-des": "-des3",
 }
+
+
+class TlsServer(Server):
+    """`openssl s_server`: it does handshakes, and speaks no DICOM."""
+
+    def __init__(self, folder: Path, own: Credentials, *options: str | Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(log=folder / "s_server.log")
+        self._own = ["-cert", own.certificate, "-key", own.key]
+        self._options = options
+
+    def command(self) -> list[str | Path]:
+        words = ["s_server", "-www", "-accept", str(self.port)]
+        return [program("openssl", "openssl"), *words, *self._own, *self._options]
 
 
 def openssl(*words: str | Path) -> Completed:

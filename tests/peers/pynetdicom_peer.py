@@ -24,7 +24,8 @@ class PynetdicomScp(Server):
     (or `transfer_syntaxes`).
 
     `status` is what it answers to each C-STORE (A700, C000, B000 ...); a failure stores nothing.
-    `sleep` seconds pass before each answer.
+    `sleep` seconds pass before each answer. `tls`: certificate, key, and the authority of those
+    who may call.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class PynetdicomScp(Server):
         require_called: bool = False,
         sop_classes: Sequence[str] = (),
         transfer_syntaxes: Sequence[str] = (),
+        tls: Sequence[Path] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(log=folder / "pynetdicom_scp.log", port=port)
@@ -51,6 +53,7 @@ class PynetdicomScp(Server):
             *(["--require-called"] if require_called else []),
             *(word for uid in sop_classes for word in ("--sop-class", uid)),
             *(word for uid in transfer_syntaxes for word in ("--transfer-syntax", uid)),
+            *(["--tls", *map(str, tls)] if tls else []),
         ]
 
     def command(self) -> Sequence[str | Path]:
@@ -87,9 +90,10 @@ def pynetdicom_store(
     calling: str = "PYNETDICOM",
     maximum_length: int = 16382,
     seconds: float = 60.0,
+    tls: Sequence[Path] = (),
 ) -> Completed:
-    """C-STORE of files in the syntaxes that they have, on one association."""
-    return _scu(port, files, called, calling, maximum_length, seconds)
+    """C-STORE of files in the syntaxes that they have, on one association; `tls` as for the SCP."""
+    return _scu(port, files, called, calling, maximum_length, seconds, tls)
 
 
 def statuses(done: Completed) -> list[int]:
@@ -104,7 +108,10 @@ def _scu(
     calling: str,
     maximum_length: int,
     seconds: float,
+    tls: Sequence[Path] = (),
 ) -> Completed:
     words = ["--port", str(port), "--called", called, "--calling", calling]
-    words += ["--maximum-length", str(maximum_length), *map(str, files)]
+    words += ["--maximum-length", str(maximum_length)]
+    words += ["--tls", *map(str, tls)] if tls else []
+    words += map(str, files)
     return run([*_script("pynetdicom_scu.py"), *words], seconds=seconds)

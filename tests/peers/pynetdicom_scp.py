@@ -6,6 +6,7 @@ Objects are written as they came, to FOLDER/SOPInstanceUID.dcm. Started by `Pyne
 from __future__ import annotations
 
 import argparse
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--require-called", action="store_true")
     parser.add_argument("--sop-class", action="append", default=[])
     parser.add_argument("--transfer-syntax", action="append", default=[])
+    parser.add_argument("--tls", nargs=3, metavar=("CERTIFICATE", "KEY", "AUTHORITY"))
     return parser.parse_args()
 
 
@@ -53,7 +55,14 @@ def main() -> None:
         (evt.EVT_C_STORE, _store, [options]),
         (evt.EVT_ESTABLISHED, lambda event: print("association established", flush=True)),
     ]
-    entity.start_server(("127.0.0.1", options.port), evt_handlers=handlers)
+    context = None
+    if options.tls:
+        certificate, key, authority = options.tls
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(certificate, key)
+    where = ("127.0.0.1", options.port)
+    entity.start_server(where, evt_handlers=handlers, ssl_context=context)
 
 
 if __name__ == "__main__":

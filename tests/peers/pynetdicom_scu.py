@@ -7,6 +7,7 @@ association was not accepted, 2 when a response was missing. Started by `pynetdi
 from __future__ import annotations
 
 import argparse
+import ssl
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--called", required=True)
     parser.add_argument("--calling", required=True)
     parser.add_argument("--maximum-length", type=int, default=16382)
+    parser.add_argument("--tls", nargs=3, metavar=("CERTIFICATE", "KEY", "AUTHORITY"))
     parser.add_argument("files", nargs="*", type=Path)
     return parser.parse_args()
 
@@ -50,6 +52,15 @@ def _exchange(association: Association, files: list[Path]) -> None:
         print(f"store {status:04X} {data_set.SOPInstanceUID}")
 
 
+def _tls(options: argparse.Namespace) -> tuple[ssl.SSLContext, str] | None:
+    if options.tls is None:
+        return None
+    certificate, key, authority = options.tls
+    context = ssl.create_default_context(cafile=authority)
+    context.load_cert_chain(certificate, key)
+    return context, options.host
+
+
 def main() -> None:
     options = _parse()
     debug_logger()
@@ -60,7 +71,9 @@ def main() -> None:
             entity.add_requested_context(abstract_syntax, transfer_syntax)
     else:
         entity.add_requested_context(Verification)
-    association = entity.associate(options.host, options.port, ae_title=options.called)
+    association = entity.associate(
+        options.host, options.port, ae_title=options.called, tls_args=_tls(options)
+    )
     if not association.is_established:
         print("the association was not accepted")
         sys.exit(1)

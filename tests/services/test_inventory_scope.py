@@ -58,6 +58,10 @@ def test_without_a_scope_all_studies_are_meant() -> None:
         Attributes(InventoryLevel="STUDY", ScopeOfInventorySequence=[{}, {}]),
         asked(EmptyValueMatchingSequence=[{"PatientName": ""}]),
         asked(ExtendedMatchingMechanisms="ANY"),
+        asked(ExtendedMatchingMechanisms="FUZZY\\ANY"),
+        asked(ExtendedMatchingMechanisms="RELATIONAL"),
+        asked(ExtendedMatchingMechanisms="RELATIONAL", QueryRetrieveLevel="PATIENT"),
+        asked(ExtendedMatchingMechanisms="TIMEZONE_ADJUST"),
         asked(SpecificCharacterSet="ISO_IR 100\\MARS"),
     ],
 )
@@ -65,6 +69,42 @@ def test_what_is_not_supported_is_a_mistyped_argument(wrong: Attributes) -> None
     _, outcome = scope_of(wrong)
     assert outcome.status == 0x0212
     assert 0 < len(outcome.comment) <= 64
+
+
+def test_each_mechanism_is_agreed_to_where_it_is_offered() -> None:
+    terms = "RELATIONAL\\TIMEZONE_ADJUST\\EMPTY_VALUE\\MULTIPLE_VALUE\\FUZZY\\DATETIME"
+    request = asked(
+        ExtendedMatchingMechanisms=terms,
+        QueryRetrieveLevel="SERIES",
+        TimezoneOffsetFromUTC="+0100",
+        EmptyValueMatchingSequence=[{"AccessionNumber": "", "StudyInstanceUID": "", "Rows": ""}],
+        GeneralMatchingSequence=[{"PatientName": "Doe", "Modality": "CT", "Columns": "5"}],
+    )
+    scope, outcome = scope_of(request)
+    assert (outcome.status, outcome.unsupported) == (0xB010, (0x0020000D, 0x00280010, 0x00280011))
+    assert set(scope.mechanisms) == {
+        "relational", "date_time", "fuzzy", "timezone", "empty", "multiple"
+    }  # fmt: skip
+    assert scope.identifier.text("AccessionNumber") == '""'
+    assert scope.identifier.text("PatientName") == "Doe"
+    assert scope.below.text("Modality") == "CT"
+    assert scope.below.text("QueryRetrieveLevel") == "SERIES"
+    assert {each.text("TimezoneOffsetFromUTC") for each in scope[:3]} == {"+0100"}
+    assert scope.item.texts("ExtendedMatchingMechanisms") == tuple(terms.split("\\"))
+    kept = scope.item.item_of("EmptyValueMatchingSequence")
+    assert set(kept) == {0x00080050} and not kept.has("AccessionNumber"), "as it was asked"
+    _, outcome = scope_of(request, ("relational", "timezone", "empty", "multiple", "fuzzy"))
+    assert outcome.status == 0x0212, "date and time are not offered by this entity"
+
+
+def test_keys_below_studies_need_the_relational_mechanism() -> None:
+    scope, outcome = scope_of(asked(GeneralMatchingSequence=[{"Modality": "CT"}]))
+    assert outcome.unsupported == (0x00080060,)
+    assert len(scope.below) == 0
+    relational = {"ExtendedMatchingMechanisms": "RELATIONAL", "QueryRetrieveLevel": "SERIES"}
+    scope, outcome = scope_of(asked(**relational, GeneralMatchingSequence=[{"PatientID": "P1"}]))
+    assert outcome.status == 0
+    assert len(scope.below) == 0, "no study is asked for nothing"
 
 
 def test_hostile_scopes_are_unsupported_keys_at_worst() -> None:

@@ -52,7 +52,7 @@ def test_objects_of_no_patient_are_never_changed(sop_class: str, name: str) -> N
 
     routing = Routing((Route(name="out", deliver=("FAR",), deidentify="trial"),))
     head = Head({0x00080016: sop_class.encode()}, {}, 0, None)
-    origin = replace(sample().origin, sop_class_uid=sop_class)
+    origin = sample().origin._replace(sop_class_uid=sop_class)
     (job,) = routing.receive(head, origin).jobs
     assert deidentified_by(job.payload) == name
 

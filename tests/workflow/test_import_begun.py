@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,8 +87,18 @@ def test_a_stick_that_goes_while_its_import_is_begun_leaves_none_that_nobody_doe
     assert done == [1]
 
 
-def test_an_import_that_goes_on_is_not_begun_again_whatever_it_could_not_read(
-    monkeypatch: pytest.MonkeyPatch,
+def with_a_file_that_cannot_be_read(record: ImportRecord) -> None:
+    record.failed_with("IMAGE", "Input/output error")
+
+
+def begun_from_half_the_stick(record: ImportRecord) -> None:
+    """Pulled while it was looked through: as many objects were expected as were seen."""
+    record.expected += 2
+
+
+@pytest.mark.parametrize("so_far", [with_a_file_that_cannot_be_read, begun_from_half_the_stick])
+def test_an_import_that_goes_on_is_not_begun_again(
+    monkeypatch: pytest.MonkeyPatch, so_far: Callable[[ImportRecord], None]
 ) -> None:
     found: list[Any] = []
 
@@ -96,7 +107,7 @@ def test_an_import_that_goes_on_is_not_begun_again_whatever_it_could_not_read(
         imports = imports_into(archive)
         await imports.begin("/stick")
         record = ImportRecord.of(archive.rows[0])
-        record.failed_with("IMAGE", "Input/output error")
+        so_far(record)
         archive.rows[0] = record.row()
         found.append(await imports.begin_all("/stick", match=False))
 

@@ -69,7 +69,11 @@ def test_a_stick_is_imported_by_the_service_as_its_own_user() -> None:
     status = Path("/proc", shown.stdout.strip(), "status").read_text()
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert int(fields["Uid"].split()[1]) == pwd.getpwnam("gantry").pw_uid
-    assert not int(fields["CapEff"], 16) >> 21 & 1, "it could mount by itself"
+    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
+    assert (fields["NoNewPrivs"].strip(), fields["Seccomp"].strip()) == ("1", "2")
+    mounts = Path("/proc", shown.stdout.strip(), "mounts").read_text().splitlines()
+    state = next(each for each in mounts if each.split()[1] == "/var/lib/gantry")
+    assert "noexec" in state.split()[3].split(",")
 
 
 def test_a_stick_that_is_pulled_goes_on_when_it_is_back() -> None:

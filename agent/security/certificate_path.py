@@ -1,8 +1,8 @@
-"""Whether those whom we trust vouch for a certificate (RFC 5280 6.1, what media need of it).
+"""Whether those whom we trust vouch for a certificate (RFC 5280 6.1, what signatures need of it).
 
-Signatures, validity, the right to sign certificates, and the length of the path are looked at.
-Policies, name constraints and revocation are not: a certificate with a critical extension that is
-not looked at is refused.
+Signatures, validity, the right to sign certificates, the length of the path and the revocation
+lists that are given are looked at. Policies and name constraints are not: a certificate with a
+critical extension that is not looked at is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from typing import Any
+
+from hal.keys.validity import moment, validity
 
 _LONGEST_PATH = 8
 _MOST_STEPS = 100
@@ -23,11 +25,14 @@ class CertificatePath:
         others: Sequence[Any],
         anchors: Sequence[Any],
         moment: datetime.datetime | None = None,
+        revocations: Sequence[Any] = (),
     ) -> None:
-        """`moment` is that of the check, with its time zone; now, without one."""
+        """`moment` is that of the check, with its time zone; now, without one. `revocations` are
+        certificate revocation lists; where there are any, each issuer must have one."""
         self._others = others
         self._anchors = anchors
         self._moment = moment or datetime.datetime.now(datetime.UTC)
+        self._revocations = revocations
         self._steps = 0
 
     def refusal(self, signer: Any) -> str:
@@ -35,6 +40,12 @@ class CertificatePath:
         if not _may(signer, "digital_signature", "content_commitment"):
             return "its certificate is not one for signatures"
         return self._refusal(signer, 0)
+
+    def refusal_of_time_stamps(self, authority: Any) -> str:
+        """Why the certificate is not trusted to sign time stamps (RFC 3161 2.3); "" where it is."""
+        if not _stamps_time(authority):
+            return "its certificate is not one for time stamps"
+        return self.refusal(authority)
 
     def _refusal(self, certificate: Any, below: int) -> str:
         """`below` are the authorities between this one and the signer."""
@@ -54,29 +65,48 @@ class CertificatePath:
                 continue
             if not _may_issue(issuer, below) or not _has_signed(issuer, certificate):
                 continue
-            found = self._refusal(issuer, below + 1)
+            found = self._revoked(certificate, issuer) or self._refusal(issuer, below + 1)
             if not found:
                 return ""
             reason = found
         return reason
 
+    def _revoked(self, certificate: Any, issuer: Any) -> str:
+        """What the lists of its issuer say of a certificate."""
+        if not self._revocations:
+            return ""
+        name = certificate.subject.rfc4514_string()
+        current = [each for each in self._revocations if self._counts(each, issuer)]
+        for each in current:
+            found = each.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            revoked = moment(found, "revocation_date")
+            if revoked is not None and revoked <= self._moment:
+                return f"the certificate of {name} was revoked"
+        return (
+            "" if current else f"there is no current revocation list for the certificate of {name}"
+        )
+
+    def _counts(self, revocations: Any, issuer: Any) -> bool:
+        """Whether a list is of this issuer, and not too old for the moment of the check."""
+        if revocations.issuer != issuer.subject:
+            return False
+        try:
+            right = revocations.is_signature_valid(issuer.public_key())
+            # A list need not say when the next one comes; RFC 5280 5.1.2.5 wants it to.
+            ends = moment(revocations, "next_update")
+            return bool(right) and ends is not None and self._moment <= ends
+        except (TypeError, ValueError, AttributeError):
+            return False
+
     def _fault_of(self, certificate: Any) -> str:
         name = certificate.subject.rfc4514_string()
-        begin, end = _validity(certificate)
+        begin, end = validity(certificate)
         if self._moment < begin:
             return f"the certificate of {name} is not valid before {begin:%Y-%m-%d}"
         if self._moment > end:
             return f"the certificate of {name} has expired on {end:%Y-%m-%d}"
         unknown = _unknown_extension(certificate)
         return f"the certificate of {name} has the critical extension {unknown}" if unknown else ""
-
-
-def _validity(certificate: Any) -> tuple[datetime.datetime, datetime.datetime]:
-    if hasattr(certificate, "not_valid_before_utc"):
-        return certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    # Before version 42 of cryptography.
-    begin, end = certificate.not_valid_before, certificate.not_valid_after
-    return begin.replace(tzinfo=datetime.UTC), end.replace(tzinfo=datetime.UTC)
 
 
 def _unknown_extension(certificate: Any) -> str:
@@ -108,6 +138,18 @@ def _may(certificate: Any, *usages: str) -> bool:
     except ValueError:
         return False
     return any(getattr(usage, each) for each in usages)
+
+
+def _stamps_time(certificate: Any) -> bool:
+    """RFC 3161 2.3: the only extended key usage, and a critical one."""
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return bool(usage.critical) and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
 
 
 def _may_issue(certificate: Any, below: int) -> bool:

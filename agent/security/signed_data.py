@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.errors import ConfigurationError, StorageError
-from agent.media.certificate_path import CertificatePath
+from agent.security.certificate_path import CertificatePath
 from agent.security.cms import (
     CLAUSE,
     CONTENT_TYPE,
@@ -160,7 +160,7 @@ def check_signatures(
         if count > _MOST_SIGNERS:
             raise reader.fault("has more signatures than we take")
         info = reader.whole(LONGEST_ELEMENT)
-        signer = _checked(info, digests, (*found, *anchors))
+        signer = checked_signer(info, digests, (*found, *anchors))
         if signer is None:
             reasons.append("the certificate of its signer is not there")
             continue
@@ -176,8 +176,19 @@ def check_signatures(
     return "; ".join(each.subject.rfc4514_string() for each in signers)
 
 
-def _checked(info: bytes, digests: Mapping[str, bytes], known: Sequence[Any]) -> Any:
-    """The certificate whose key made the signature, None where it is not there."""
+def checked_signer(
+    info: bytes,
+    digests: Mapping[str, bytes],
+    known: Sequence[Any],
+    content_type: str = DATA,
+    check: Callable[[Mapping[str, bytes], Any], None] | None = None,
+) -> Any:
+    """The certificate whose key made the signature of a SignerInfo, None where it is not there.
+
+    `digests` are those of the content, by name. With `check`, there must be signed attributes, and
+    it gets them, by identifier, and the certificate. Raises StorageError where the signature is
+    wrong.
+    """
     reader = Reader([info], _WHAT)
     reader.enter(SEQUENCE)
     reader.integer()
@@ -192,10 +203,15 @@ def _checked(info: bytes, digests: Mapping[str, bytes], known: Sequence[Any]) ->
     if identifier != RSA_ENCRYPTION and RSA_WITH_DIGEST.get(identifier) != digest:
         raise unsupported(_WHAT, identifier)
     signature = reader.octet_string(8192)
+    said: Mapping[str, bytes] = {}
     if attributes:
-        _check_attributes(attributes, digests[digest])
+        said = _checked_attributes(attributes, digests[digest], content_type)
+    elif check is not None:
+        raise reader.fault("lacks the attributes that are signed")
     if signer is not None:
         _verify(signer, signature, attributes, digests[digest], digest)
+        if check is not None:
+            check(said, signer)
     return signer
 
 
@@ -217,7 +233,7 @@ def _named(name: bytes, known: Sequence[Any]) -> Any:
     return None
 
 
-def _check_attributes(attributes: bytes, digest: bytes) -> None:
+def _checked_attributes(attributes: bytes, digest: bytes, content_type: str) -> dict[str, bytes]:
     """RFC 5652 5.4: the attributes must say of what type the content is, and its digest."""
     reader = Reader([attributes], _WHAT)
     reader.enter(context(0))
@@ -229,10 +245,11 @@ def _check_attributes(attributes: bytes, digest: bytes) -> None:
             raise reader.fault("has an attribute twice")
         inside.enter(SET)
         said[kind] = inside.whole(LONGEST_ELEMENT)
-    if said.get(CONTENT_TYPE) != object_identifier(DATA):
-        raise reader.fault("is not over a file")
+    if said.get(CONTENT_TYPE) != object_identifier(content_type):
+        raise reader.fault("is over content of another type")
     if not hmac.compare_digest(said.get(MESSAGE_DIGEST, b""), element(OCTET_STRING, digest)):
         raise damaged()
+    return said
 
 
 def _verify(signer: Any, signature: bytes, attributes: bytes, digest: bytes, name: str) -> None:

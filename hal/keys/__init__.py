@@ -1,0 +1,1 @@
+"""Private keys and their certificates: files, tokens (PKCS#11), chips (TPM 2.0)."""

@@ -1,0 +1,1 @@
+"""The Debian packages: what is in them, and how they are written."""

@@ -1,0 +1,1 @@
+"""One module a door: the target of its name is `TARGET`."""

@@ -1,0 +1,253 @@
+"""A card in a machine: its image boots by UEFI, in software emulation, and is spoken to.
+
+Beside what a card has, the rig puts one unit into the changes of /etc, which lie on the data
+partition: a shell on a virtio port, through which a test asks the box what a person could see.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from image.boards import Board
+from image.partitions import layout
+
+_SHELL = """[Unit]
+Description=A shell for the test
+DefaultDependencies=no
+After=systemd-udev-trigger.service
+StartLimitIntervalSec=0
+[Service]
+ExecStartPre=/bin/bash -c 'until [ -e /dev/virtio-ports/rig ]; do sleep 1; done'
+TimeoutStartSec=infinity
+ExecStart=/bin/bash -c 'exec bash <>/dev/virtio-ports/rig >&0 2>&1'
+Restart=always
+RestartSec=1
+"""
+
+
+class Firmware(NamedTuple):
+    """A machine of QEMU that starts by UEFI."""
+
+    program: str
+    machine: tuple[str, ...]
+    code: Path
+    variables: Path
+    package: str
+
+
+FIRMWARE: Mapping[str, Firmware] = {
+    "amd64": Firmware(
+        "qemu-system-x86_64",
+        ("-M", "q35", "-cpu", "max"),
+        Path("/usr/share/OVMF/OVMF_CODE_4M.fd"),
+        Path("/usr/share/OVMF/OVMF_VARS_4M.fd"),
+        "ovmf",
+    ),
+    "arm64": Firmware(
+        "qemu-system-aarch64",
+        ("-M", "virt", "-cpu", "cortex-a72"),
+        Path("/usr/share/AAVMF/AAVMF_CODE.fd"),
+        Path("/usr/share/AAVMF/AAVMF_VARS.fd"),
+        "qemu-efi-aarch64",
+    ),
+}
+
+
+class Disk:
+    """A card as a file of its own, grown to `size` as a larger card is."""
+
+    def __init__(self, board: Board, image: Path, folder: Path, *, size: int = 3 * 2**30) -> None:
+        self.path = folder / "disk.img"
+        subprocess.run(["cp", "--sparse=always", image, self.path], check=True)
+        with self.path.open("r+b") as file:
+            file.truncate(size)
+        self._places = {each.name: each.start for each in layout(board)}
+
+    def put(self, files: Mapping[str, str | Path | None], folder: Path) -> None:
+        """Write files (None: folders; paths: links) as changes of /etc, before the first start."""
+        commands = ["mkdir changes", "mkdir changes/etc"]
+        for number, (name, text) in enumerate(files.items()):
+            if text is None:
+                commands.append(f"mkdir changes/etc/{name}")
+                continue
+            if isinstance(text, Path):
+                commands.append(f"symlink changes/etc/{name} {text}")
+                continue
+            source = folder / f"put-{number}"
+            source.write_text(text)
+            commands.append(f"write {source} changes/etc/{name}")
+        script = folder / "put"
+        script.write_text("\n".join(commands) + "\n")
+        # debugfs says 0 whatever happened: what it says is looked at.
+        done = subprocess.run(
+            ["debugfs", "-w", "-f", script, f"{self.path}?offset={self._places['data']}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said = [line for line in done.stderr.splitlines() if not line.startswith("debugfs 1.")]
+        assert not said, said
+
+    def put_shell(self, folder: Path, files: Mapping[str, str | Path | None]) -> None:
+        """The shell of `Box.ask`, and more files."""
+        units = "systemd/system"
+        self.put(
+            {
+                "systemd": None,
+                units: None,
+                f"{units}/sysinit.target.wants": None,
+                f"{units}/rig.service": _SHELL,
+                f"{units}/sysinit.target.wants/rig.service": Path("../rig.service"),
+                **files,
+            },
+            folder,
+        )
+
+    def overwrite(self, partition: str, piece: bytes, offset: int = 0) -> None:
+        """Spoil a partition, while the machine is off."""
+        with self.path.open("r+b") as file:
+            file.seek(self._places[partition] + offset)
+            file.write(piece)
+
+
+class NoAnswerError(AssertionError):
+    """The shell inside did not answer in time; with the end of the console."""
+
+
+class Box:
+    """The running machine; a context manager that switches it off the hard way."""
+
+    def __init__(
+        self,
+        board: Board,
+        disk: Disk,
+        folder: Path,
+        *,
+        memory: int = 512,
+        ports: Mapping[int, int] | None = None,
+        devices: tuple[str, ...] = (),
+    ) -> None:
+        folder.mkdir(exist_ok=True)
+        firmware = FIRMWARE[board.debian]
+        variables = folder / "variables.fd"
+        shutil.copyfile(firmware.variables, variables)
+        self.console = folder / "console"
+        self._shell = folder / "shell"
+        self._shell.unlink(missing_ok=True)
+        forwards = "".join(
+            f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
+            for outside, inside in (ports or {}).items()
+        )
+        flash = "if=pflash,format=raw,unit"
+        self._process = subprocess.Popen(
+            [
+                *(firmware.program, *firmware.machine, "-accel", "tcg,thread=multi"),
+                *("-m", str(memory), "-smp", "2", "-display", "none", "-monitor", "none"),
+                *("-drive", f"{flash}=0,readonly=on,file={firmware.code}"),
+                *("-drive", f"{flash}=1,file={variables}"),
+                *("-drive", f"file={disk.path},if=virtio,format=raw,cache=writethrough"),
+                *("-nic", f"user,model=virtio-net-pci{forwards}"),
+                *("-serial", f"file:{self.console}"),
+                *("-device", "virtio-serial-pci", "-chardev"),
+                f"socket,id=rig,path={self._shell},server=on,wait=off",
+                *("-device", "virtserialport,chardev=rig,name=rig"),
+                *devices,
+            ],
+            stdin=subprocess.DEVNULL,
+        )
+        self._line: socket.socket | None = None
+        self._count = 0
+
+    def __enter__(self) -> Box:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        if self._line is not None:
+            self._line.close()
+
+    def ask(self, script: str, *, seconds: float = 120.0) -> str:
+        """What a shell inside prints for the script, and its status in the last line.
+
+        The first call waits until the shell is there. Raises NoAnswerError.
+        """
+        self._count += 1
+        mark = f"rig-{self._count}-{time.monotonic_ns()}"
+        # A shell that is not there yet reads nothing: the line is sent when the port is open.
+        text = f"{{ {script}\n}} </dev/null 2>&1; echo $? {mark[:4]}''{mark[4:]}\n"
+        line = self._connected()
+        line.sendall(text.encode())
+        end = time.monotonic() + seconds
+        said = b""
+        while mark.encode() not in said:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise NoAnswerError(f"{script!r}: {said[-2000:]!r}\n{self.said()[-3000:]}")
+            line.settimeout(left)
+            try:
+                piece = line.recv(65536)
+            except TimeoutError:
+                continue
+            assert piece, f"the machine ended:\n{self.said()[-3000:]}"
+            said += piece
+        return said.decode(errors="replace").rpartition(mark)[0].strip()
+
+    def check(self, script: str, *, seconds: float = 120.0) -> str:
+        """The same for what must succeed; without the status."""
+        text, _, status = self.ask(script, seconds=seconds).rpartition("\n")
+        text, status = (text, status) if status else ("", text)
+        assert status.strip() == "0", f"{script}: {status}\n{text}"
+        return text.strip()
+
+    def until_started_anew(self, script: str, *, seconds: float) -> None:
+        """Run what makes the box start anew, and wait for the shell after that."""
+        before = self.check("cat /proc/sys/kernel/random/boot_id")
+        self._connected().sendall(f"{script}\n".encode())
+        end = time.monotonic() + seconds
+        while True:
+            # What the ending system has read gets no answer: ask again.
+            try:
+                if self.check("cat /proc/sys/kernel/random/boot_id", seconds=20.0) != before:
+                    return
+            except NoAnswerError:
+                if time.monotonic() > end:
+                    raise
+            assert time.monotonic() < end, f"it did not start anew:\n{self.said()[-3000:]}"
+            time.sleep(1.0)
+
+    def said(self) -> str:
+        """All that was written to the serial console."""
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def wait_until(self, script: str, *, seconds: float) -> str:
+        """Ask again and again until the script succeeds."""
+        end = time.monotonic() + seconds
+        while True:
+            said = self.ask(script, seconds=max(1.0, end - time.monotonic()))
+            if said.rpartition("\n")[2].strip() == "0":
+                return said.rpartition("\n")[0]
+            assert time.monotonic() < end, f"{script}: {said}\n{self.said()[-3000:]}"
+            time.sleep(1.0)
+
+    def _connected(self) -> socket.socket:
+        if self._line is None:
+            end = time.monotonic() + 30.0
+            while not self._shell.exists():
+                assert time.monotonic() < end and self._process.poll() is None, self.said()
+                time.sleep(0.1)
+            self._line = socket.socket(socket.AF_UNIX)
+            self._line.connect(str(self._shell))
+        return self._line
