@@ -22,14 +22,18 @@ from tests.node.running import NodeProcess
 from tests.peers.dcmtk import DcmtkWorklistScp, findscu
 
 EXPLICIT = "1.2.840.10008.1.2.1"
-TODAY = time.strftime("%Y%m%d")
+
+
+def today() -> str:
+    """Asked anew for each entry: a run of all tests may go on past midnight."""
+    return time.strftime("%Y%m%d")
 
 
 def entry(number: int, **more: Any) -> Attributes:
     step = {
         "Modality": "US",
         "ScheduledStationAETitle": "US1",
-        "ScheduledProcedureStepStartDate": TODAY,
+        "ScheduledProcedureStepStartDate": today(),
         "ScheduledProcedureStepStartTime": f"{8 + number:02}0000",
         "ScheduledProcedureStepDescription": "Abdomen",
         "ScheduledProtocolCodeSequence": [
@@ -246,7 +250,7 @@ def test_an_entry_is_added_by_a_command_and_refused_where_it_lacks_something(
         "StudyInstanceUID=1.2.3",
         "RequestedProcedureID=R",
         "ScheduledStationAETitle=US1",
-        f"ScheduledProcedureStepStartDate={TODAY}",
+        f"ScheduledProcedureStepStartDate={today()}",
         "ScheduledProcedureStepStartTime=0800",
         "Modality=US",
         "ScheduledProcedureStepID=S",

@@ -20,19 +20,18 @@ from agent.services.modality_worklist import RETURN_KEYS, STEP, worklist_identif
 from tests.cli_of import gantry
 from tests.node.running import NodeProcess, free_port
 from tests.node.test_steps import until
-from tests.node.test_worklist import SERVES, TODAY, ask_pynetdicom, entry, query, wl_file
+from tests.node.test_worklist import SERVES, ask_pynetdicom, entry, query, today, wl_file
 from tests.peers.dcmtk import DcmtkWorklistScp
 from tests.peers.orthanc import Orthanc, worklist_plugin
 
 VALUES: dict[str, Any] = {
     "AS": "034Y",
     "CS": "SOME",
-    "DA": TODAY,
     "DS": "70.5",
     "TM": "0930",
     "US": 4,
 }
-"""A value for each VR that is no text; texts are made of their own tag."""
+"""A value for each VR that is no text and no date; texts are made of their own tag."""
 
 UNKNOWN_TO_DCMTK = frozenset(
     (
@@ -51,6 +50,8 @@ UNKNOWN_TO_DCMTK = frozenset(
 def value_of(keyword: str) -> Any:
     vr, tag = dictionary_VR(keyword), tag_for_keyword(keyword)
     texts = {"PN": f"Müller^{tag:08X}", "UI": f"1.2.826.0.1.3680043.9.6.{tag}"}
+    if vr == "DA":
+        return today()
     return VALUES.get(vr, texts.get(vr, f"é{tag:08X}"))
 
 
@@ -125,7 +126,7 @@ def test_cd_26_our_command_shows_each_attribute_as_the_ris_has_it(
 
 
 MATCHES = {
-    ("Modality=US", f"ScheduledProcedureStepStartDate={TODAY}"): 1,
+    ("Modality=US", "ScheduledProcedureStepStartDate={today}"): 1,
     ("ScheduledProcedureStepStartDate=20200101-20201231",): 0,
     ("ScheduledStationAETitle=US1", "PatientName=M*"): 1,
 }
@@ -138,7 +139,8 @@ def test_cd_26_a_ris_of_others_matches_the_keys_that_our_command_sends(
     port, entries = provider(tmp_path, start_peer)
     wl_file(entries / "one.wl", full_entry())
     for keys, expected in MATCHES.items():
-        done = gantry("worklist", f"127.0.0.1:{port}", *keys, "--called", "RIS", "--json").check()
+        words = [key.format(today=today()) for key in keys]
+        done = gantry("worklist", f"127.0.0.1:{port}", *words, "--called", "RIS", "--json").check()
         assert len(json.loads(done.output)) == expected, keys
 
 
