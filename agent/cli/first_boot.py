@@ -23,7 +23,7 @@ from agent.configuration.first_configuration import KEY, first_configuration
 from agent.configuration.first_settings import NAME, FirstSettings, read_first_settings
 from agent.configuration.load import MAIN_FILE, load
 from agent.configuration.problems import ConfigurationErrors, Problem
-from agent.dataset.whole_write import put_in_place, write_whole
+from agent.dataset.whole_write import put_in_place, replace_file, write_synced
 from agent.errors import DeviceError, GantryError
 from agent.network.own_keys import named_key, unusable
 from agent.vocabulary import vocabulary
@@ -80,7 +80,9 @@ def run(options: argparse.Namespace) -> int:
         reports.write(source.parent, ["This box could not be set up.", "", *text.splitlines()])
         print(text)
         return status_of(error)
-    _write_whole(stamp, "The first start is over. Without this file it is done anew.\n")
+    replace_file(
+        stamp, b"The first start is over. Without this file it is done anew.\n", mode=0o644
+    )
     reports.show_success(root)
     print("\n".join(said))
     return ExitStatus.DONE
@@ -188,7 +190,8 @@ def _entity_of(box: _Box) -> str:
 def _written(box: _Box, entity: str, tpm: str, new: Path) -> Configuration:
     """Write the configuration beside its place and read it, as `gantry config check` does."""
     text = first_configuration(box.settings, box.identity, entity, tpm, box.hostname)
-    _write_whole(new, text, in_place=False, mode=0o640)
+    new.parent.mkdir(parents=True, exist_ok=True)
+    write_synced(new, text.encode(), mode=0o640)
     if os.geteuid() == 0:
         # The service reads it, and others do not: it may come to hold passwords.
         os.chown(new, 0, (box.root / STATE).stat().st_gid)
@@ -247,7 +250,9 @@ def _is_there(device: str) -> bool:
 
 def _name_machine(box: _Box) -> None:
     file = box.root / "etc/hostname"
-    _if_different(file, f"{box.hostname}\n", lambda text: _write_whole(file, text))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    name = f"{box.hostname}\n"
+    _if_different(file, name, lambda text: replace_file(file, text.encode(), mode=0o644))
     if box.root == Path("/") and socket.gethostname() != box.hostname:
         try:
             socket.sethostname(box.hostname)
@@ -273,18 +278,3 @@ def _set_time_zone(box: _Box) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(f"/usr/share/zoneinfo/{zone}")
     new.replace(link)
-
-
-def _write_whole(file: Path, text: str, *, in_place: bool = True, mode: int = 0o644) -> None:
-    """Write a file that is there wholly or not at all, and durable."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(file.name + ".new") if in_place else file
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, mode)
-        write_whole(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    if in_place:
-        put_in_place(new, file)

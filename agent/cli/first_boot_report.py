@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent.dataset.whole_write import put_in_place, write_whole
+from agent.dataset.whole_write import replace_file
 from hal.panel import board_lamp
 
 REPORT = "gantry-report.txt"
@@ -20,15 +19,8 @@ def write(folder: Path, lines: Iterable[str]) -> None:
 def put(file: Path, data: bytes) -> bool:
     """Write a file on the boot partition; whether it could be. One that cannot is no reason not to
     go on: the partition may be read-only."""
-    new = file.with_name(f"{file.stem}.new")
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            write_whole(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        put_in_place(new, file)
+        replace_file(file, data)
     except OSError as error:
         print(f"{file} cannot be written: {error.strerror}")
         return False

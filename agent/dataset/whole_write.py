@@ -22,6 +22,31 @@ def write_whole(descriptor: int, data: bytes | bytearray | memoryview) -> None:
                 start += os.write(descriptor, rest)
 
 
+def write_synced(file: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write a file whose content is on the disk afterwards; its name may not be (`put_in_place`).
+
+    It gets exactly `mode`, and what the umask leaves where none is given. One that is there is not
+    written into: it may be a link, or of another user. Raises OSError; a part may be there then.
+    """
+    file.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(file, flags, 0o666 if mode is None else 0o600)
+    try:
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        write_whole(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(file: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write a file that is there wholly, and on the disk, or stays as it was. Raises OSError."""
+    new = file.with_name(f"{file.name}.new")
+    write_synced(new, data, mode=mode)
+    put_in_place(new, file)
+
+
 def put_in_place(new: Path, target: Path) -> None:
     """Rename a file that is synced; afterwards it is under that name on the disk. Raises OSError.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import observation
 from agent.configuration.configuration import Configuration
-from agent.dataset.whole_write import put_in_place, write_whole
+from agent.dataset.whole_write import put_in_place, write_synced
 from agent.loop import Event, TimedOut, timeout
 from agent.loop.workers import WorkerPool
 
@@ -39,12 +39,11 @@ def keep_health(state: str, findings: Sequence[tuple[str, str]]) -> None:
     file = Path(state) / _NAME
     new = file.with_name(f"{_NAME}.new")
     said = {"at": time.time(), "findings": [list(each) for each in findings]}
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-    try:
-        write_whole(descriptor, json.dumps(said).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_synced(new, json.dumps(said).encode(), mode=0o640)
+    if os.geteuid() == 0:
+        # Root may look by hand: the node's own user reads it, and writes the next one.
+        folder = file.parent.stat()
+        os.chown(new, folder.st_uid, folder.st_gid)
     put_in_place(new, file)
 
 

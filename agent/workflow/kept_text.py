@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from agent.dataset.whole_write import replace_file
 from agent.errors import StorageError
 
 
 def keep(path: str, text: str) -> None:
     """Write a file whole, or not at all; in a worker. Raises StorageError."""
     file = Path(path)
-    fresh = file.with_suffix(".new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
+        replace_file(file, text.encode())
     except OSError as error:
         raise StorageError(f"{file.name} cannot be written: {error.strerror}.") from error
 

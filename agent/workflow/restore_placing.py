@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.dataset.whole_write import sync_folder
+from agent.dataset.whole_write import put_in_place, replace_file, sync_file, sync_folder
 from agent.errors import StorageError
 from agent.workflow.archive_tables import READY, RESTORING
 
@@ -58,13 +58,7 @@ def decide(roots: list[Path], files: dict[str, str]) -> None:
         _sync_below(root / RESTORING)
     staging = roots[0] / RESTORING
     plan = {"roots": [str(each) for each in roots], "files": files}
-    fresh = staging / f"{READY}.new"
-    with fresh.open("w") as out:
-        json.dump(plan, out)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.rename(staging / READY)
-    sync_folder(staging)
+    replace_file(staging / READY, json.dumps(plan).encode())
 
 
 def is_decided(state: Path) -> bool:
@@ -131,13 +125,8 @@ def _place_file(source: Path, target: Path) -> None:
     about = source.stat()
     if os.geteuid() == 0:
         os.chown(fresh, about.st_uid, about.st_gid)
-    descriptor = os.open(fresh, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    fresh.replace(target)
-    sync_folder(target.parent)
+    sync_file(fresh)
+    put_in_place(fresh, target)
 
 
 def _sync_below(folder: Path) -> None:
