@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from agent.archive.archive import Archive
 from agent.archive.decision import Origin, Verdict
@@ -25,10 +24,8 @@ from agent.workflow.import_settings import (
     media_keys_of,
 )
 from agent.workflow.import_worker import serve_import
+from agent.workflow.signature_rule import rule_of_archive
 from agent.workflow.signatures_anew import signatures_anew
-
-if TYPE_CHECKING:
-    from agent.workflow.signature_rule import SignatureRule
 
 _KEPT_EVERY = 50
 """Objects after which the count is kept."""
@@ -49,7 +46,7 @@ class Copying:
         self._record = record
         self._configuration = configuration
         self._wake = wake
-        self._rule = _rule(archive, configuration)
+        self._rule = rule_of_archive(archive.name, configuration)
 
     async def run(self, template: Template, is_stopped: Callable[[], bool]) -> None:
         """Until all that can be read is in the archive, or it is given up.
@@ -144,14 +141,6 @@ class Copying:
             self._rule,
             signatures_anew(self._configuration),
         )
-
-
-def _rule(archive: Archive, configuration: Configuration) -> SignatureRule | None:
-    if all(each.storage.signatures == "ignore" for each in configuration.entities):
-        return None
-    from agent.workflow.signature_rule import rule_of_archive
-
-    return rule_of_archive(archive.name, configuration)
 
 
 def _check_whole(record: ImportRecord) -> None:

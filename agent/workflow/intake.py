@@ -97,13 +97,14 @@ class Intake:
     def _keeper_of(self, table: Folder) -> Keeper:
         """Who keeps what comes into a folder, by the configuration that holds now."""
         archive = self._archives[table.archive]
-        if all(each.storage.signatures == "ignore" for each in self._configuration.entities):
-            return archive
-        from agent.workflow.signature_keeper import SignatureKeeper
         from agent.workflow.signature_rule import rule_of_archive
 
         rule = rule_of_archive(table.archive, self._configuration)
-        return archive if rule is None else SignatureKeeper(archive, rule, self._pool)
+        if rule is None:
+            return archive
+        from agent.workflow.signature_keeper import SignatureKeeper
+
+        return SignatureKeeper(archive, rule, self._pool)
 
     def _follow_captures(self) -> None:
         before = self._acquisitions
