@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from agent.configuration.addresses import Address, address
-from agent.configuration.connection import DAY, Tls
+from agent.configuration.connection import DAY
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     Amount,
     Choice,
     ListOf,
-    Path,
     Table,
     Tables,
     Text,
     duration,
     fraction,
-    identifier,
 )
 from agent.configuration.mail import MailServer
+from agent.configuration.syslog import SyslogReceiver
 
 UNDELIVERED, CERTIFICATE, DISK, CLOCK, AWAY, FAILING, DOCTOR = ALERTS = (
     "undelivered",
@@ -46,25 +44,9 @@ class AlertMail(MailServer):
 
 
 @section
-class AlertSyslog:
+class AlertSyslog(SyslogReceiver):
     """A receiver of alerts by syslog (RFC 5424)."""
 
-    name: str = key(identifier(), "its name in this configuration")
-    transport: str = key(
-        Choice("tls", "udp", "journal"),
-        "syslog over TLS (RFC 5425), over UDP (RFC 5426; what is lost on the way is lost), or the "
-        "journal of this machine",
-        default="tls",
-    )
-    address: Address | None = key(
-        address(),
-        "where it is: the port is 6514 for TLS, 514 for UDP by custom",
-        default=None,
-        default_text="none",
-        example='"syslog.example.org:6514"',
-    )
-    tls: Tls = key(Table(Tls), "TLS", default=Tls())
-    socket: str = key(Path(), "of the journal, its socket", default="/run/systemd/journal/socket")
     facility: int = key(Amount(0, 23), "the facility of RFC 5424; 3 is a system daemon", default=3)
 
 
@@ -114,3 +96,8 @@ class Alerts:
     look: float = key(duration(1, 3600), "time between two looks", default=60.0)
     mail: AlertMail = key(Table(AlertMail), "alerts by mail", default=AlertMail())
     syslog: tuple[AlertSyslog, ...] = key(Tables(AlertSyslog), "alerts by syslog", default=())
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether there is somebody to tell."""
+        return bool(self.mail.recipients or self.syslog)

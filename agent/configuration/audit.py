@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from agent.configuration.addresses import Address, address
-from agent.configuration.connection import DAY, Retry, Tls
+from agent.configuration.connection import DAY, Retry
 from agent.configuration.key import key, section
 from agent.configuration.kinds import (
     Amount,
     Choice,
     Flag,
     ListOf,
-    Path,
     Table,
     Tables,
     Text,
     duration,
-    identifier,
     size,
 )
+from agent.configuration.syslog import SyslogReceiver
 
 AUDIT_EVENTS = (
     "application",
@@ -40,26 +38,10 @@ AUDIT_EVENTS = (
 
 
 @section
-class AuditRepository:
+class AuditRepository(SyslogReceiver):
     """One receiver of audit messages. Each gets every message, in order, at its own pace."""
 
-    name: str = key(identifier(), "its name in this configuration")
     enabled: bool = key(Flag(), "false switches it off", default=True)
-    transport: str = key(
-        Choice("tls", "udp", "journal"),
-        "syslog over TLS (RFC 5425, PS3.15 A.6), syslog over UDP (RFC 5426, PS3.15 A.7; what is "
-        "lost on the way is lost), or the journal of this machine",
-        default="tls",
-    )
-    address: Address | None = key(
-        address(),
-        "where it is: the port is 6514 for TLS, 514 for UDP by custom",
-        default=None,
-        default_text="none",
-        example='"audit.example.org:6514"',
-    )
-    tls: Tls = key(Table(Tls), "TLS", default=Tls())
-    socket: str = key(Path(), "of the journal, its socket", default="/run/systemd/journal/socket")
     facility: int = key(
         Amount(0, 23), "the facility of RFC 5424; 10 is what PS3.15 A.6 wants", default=10
     )

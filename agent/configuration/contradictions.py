@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from agent.configuration.configuration import Configuration
@@ -10,6 +10,7 @@ from agent.configuration.connection import Retry, Tls
 from agent.configuration.keys import lacks
 from agent.configuration.mail import MailServer
 from agent.configuration.secure_use import is_mutual
+from agent.configuration.syslog import SyslogReceiver
 from agent.dataset.transfer_syntaxes import encoding_of
 
 
@@ -124,11 +125,7 @@ def _compression(configuration: Configuration) -> Iterator[Contradiction]:
 
 
 def _audit(configuration: Configuration) -> Iterator[Contradiction]:
-    for each in configuration.audit.repositories:
-        if each.transport != "journal" and each.address is None:
-            yield Contradiction(
-                ("audit", "repository", each.name, "address"), "is missing", '"HOST:PORT"'
-            )
+    yield from _receivers(configuration.audit.repositories, ("audit", "repository"))
 
 
 def _secure_use(configuration: Configuration) -> Iterator[Contradiction]:
@@ -201,11 +198,13 @@ def _alerts(configuration: Configuration) -> Iterator[Contradiction]:
         yield Contradiction(
             ("alerts", "mail", "host"), "is empty, and so is that of [mail]", "a mail server"
         )
-    for each in configuration.alerts.syslog:
+    yield from _receivers(configuration.alerts.syslog, ("alerts", "syslog"))
+
+
+def _receivers(tables: Sequence[SyslogReceiver], place: tuple[str, ...]) -> Iterator[Contradiction]:
+    for each in tables:
         if each.transport != "journal" and each.address is None:
-            yield Contradiction(
-                ("alerts", "syslog", each.name, "address"), "is missing", '"HOST:PORT"'
-            )
+            yield Contradiction((*place, each.name, "address"), "is missing", '"HOST:PORT"')
 
 
 def _deidentification(configuration: Configuration) -> Iterator[Contradiction]:

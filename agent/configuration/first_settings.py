@@ -28,6 +28,7 @@ from agent.configuration.layers import Layer, Merged
 from agent.configuration.problems import ConfigurationErrors, Problem
 from agent.configuration.reading import Reading
 from agent.configuration.vocabulary import Vocabulary
+from hal.keys.names import ALGORITHMS
 
 NAME = "gantry.conf"
 _LONGEST = 1 << 16
@@ -111,7 +112,7 @@ class FirstSettings:
         default="any",
     )
     key_algorithm: str = key(
-        Choice("rsa-2048", "rsa-3072", "rsa-4096", "ec-p256", "ec-p384"),
+        Choice(*ALGORITHMS),
         "the kind of that key",
         default="rsa-2048",
     )

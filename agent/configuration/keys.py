@@ -9,6 +9,7 @@ from agent.configuration.connection import DAY, Tls
 from agent.configuration.key import key, section
 from agent.configuration.kinds import Amount, Choice, ListOf, Path, Text, duration, identifier
 from agent.configuration.secrets import Secret, SecretPlace
+from hal.keys.names import ALGORITHMS, CERTIFICATE
 
 
 @section
@@ -24,7 +25,7 @@ class NamedKey:
         default="files",
     )
     algorithm: str = key(
-        Choice("ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096"),
+        Choice(*ALGORITHMS),
         "the kind of key that is made; many older peers take RSA only",
         default="rsa-2048",
     )
@@ -127,7 +128,7 @@ def with_folder(named: NamedKey, state: str) -> NamedKey:
 
 def certificate_file(named: NamedKey) -> str:
     """Where the certificate of a key is, with its chain."""
-    return f"{named.folder}/certificate.pem"
+    return f"{named.folder}/{CERTIFICATE}"
 
 
 def with_stored_key(tls: Tls | None, keys: tuple[NamedKey, ...]) -> Tls | None:

@@ -10,8 +10,8 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from agent.configuration.audit import AuditRepository
 from agent.configuration.connection import Socket, Timers
+from agent.configuration.syslog import SyslogReceiver
 from agent.errors import UnreachableError
 from agent.loop import current_loop, readable, sleep, writable
 from agent.network.connection import open_stream
@@ -51,16 +51,16 @@ class TlsConnection(Connection):
 
     @classmethod
     async def open(
-        cls, table: AuditRepository, sender: Sender, resolve: Resolve | None
+        cls, table: SyslogReceiver, sender: Sender, resolve: Resolve | None, confirm: float
     ) -> TlsConnection:
         """Raises UnreachableError, ConnectionLost when TLS fails, ConfigurationError."""
         assert table.address is not None
         # A machine that is gone is noticed before its messages count as delivered.
-        probes = max(1.0, table.confirm / 4)
+        probes = max(1.0, confirm / 4)
         stream = await open_stream(
             [(table.address.host, table.address.port)],
             Timers(),
-            Socket(keep_alive=probes, user_timeout=max(1.0, table.confirm / 2)),
+            Socket(keep_alive=probes, user_timeout=max(1.0, confirm / 2)),
             client_context(table.tls),
             table.tls.server_name,
             resolve,
@@ -100,7 +100,7 @@ class DatagramConnection(Connection):
 
     @classmethod
     async def open(
-        cls, table: AuditRepository, sender: Sender, resolve: Resolve | None
+        cls, table: SyslogReceiver, sender: Sender, resolve: Resolve | None
     ) -> DatagramConnection:
         """Raises UnreachableError where there is no such host, or no journal."""
         if table.transport == "journal":
@@ -167,9 +167,13 @@ class DatagramConnection(Connection):
 
 
 async def open_connection(
-    table: AuditRepository, sender: Sender, resolve: Resolve | None
+    table: SyslogReceiver, sender: Sender, resolve: Resolve | None, confirm: float
 ) -> Connection:
-    """Raises UnreachableError, ConnectionLost when TLS fails, ConfigurationError for its files."""
+    """Over TLS a machine that is gone is noticed within `confirm` seconds, those after which a
+    message counts as delivered.
+
+    Raises UnreachableError, ConnectionLost when TLS fails, ConfigurationError for its files.
+    """
     if table.transport == "tls":
-        return await TlsConnection.open(table, sender, resolve)
+        return await TlsConnection.open(table, sender, resolve, confirm)
     return await DatagramConnection.open(table, sender, resolve)

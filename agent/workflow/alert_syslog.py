@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.configuration.alerts import AlertSyslog
-from agent.configuration.audit import AuditRepository
 from agent.loop import TimedOut, timeout
 from agent.network.resolution import Resolve
 from agent.network.stream import ConnectionLost
@@ -17,7 +16,7 @@ from agent.security.audit_syslog import NOTICE, WARNING, Recorded, Sender
 from agent.security.audit_transport import open_connection
 from agent.workflow.alert_record import OVER, Told
 
-_PATIENCE = 30.0
+_PATIENCE, _CONFIRM = 30.0, 10.0
 _MSGID, _NUMBER = "ALERT", "GANTRY_ALERT_NUMBER"
 
 
@@ -30,13 +29,6 @@ async def send(
     resolve: Resolve | None,
 ) -> None:
     """Tell them, numbered from `first`. Raises GantryError where nobody takes them."""
-    repository = AuditRepository(
-        name=table.name,
-        transport=table.transport,
-        address=table.address,
-        tls=table.tls,
-        socket=table.socket,
-    )
     sender = Sender(host, table.facility, message_id=_MSGID, journal_number=_NUMBER)
     batch = [
         Recorded(number, moment, NOTICE if each.what == OVER else WARNING, _text(each))
@@ -44,7 +36,7 @@ async def send(
     ]
     try:
         with timeout(_PATIENCE):
-            connection = await open_connection(repository, sender, resolve)
+            connection = await open_connection(table, sender, resolve, _CONFIRM)
             try:
                 await connection.send(batch)
                 await connection.acknowledged()

@@ -76,7 +76,7 @@ class Alerting:
         while True:
             self._changed.clear()
             table = self.configuration.alerts
-            if not (table.mail.recipients or table.syslog):
+            if not table.are_wanted:
                 await self._changed.wait()
                 continue
             from agent.workflow.alerts import Alerts

@@ -65,7 +65,7 @@ class Alerts:
     async def run(self) -> None:
         """Until there is nobody to tell any more."""
         await self._recall()
-        while is_wanted(self._table):
+        while self._table.are_wanted:
             self._changed.clear()
             await self._look()
             try:
@@ -161,11 +161,6 @@ def _bound(
     tell: Callable[[AlertSyslog, Sequence[Told]], Awaitable[None]], table: AlertSyslog
 ) -> Callable[[Sequence[Told]], Awaitable[None]]:
     return lambda tidings: tell(table, tidings)
-
-
-def is_wanted(table: AlertsTable) -> bool:
-    """Whether there is somebody to tell."""
-    return bool(table.mail.recipients or table.syslog)
 
 
 def is_quiet(hours: str, moment: time.struct_time) -> bool:

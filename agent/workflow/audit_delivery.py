@@ -101,7 +101,9 @@ class AuditDelivery:
         while not self.waiting:
             self._work.clear()
             await self._work.wait()
-        connection = await open_connection(self.table, self._sender, self._resolve)
+        connection = await open_connection(
+            self.table, self._sender, self._resolve, self.table.confirm
+        )
         self._connected = True
         try:
             async with TaskGroup() as group:

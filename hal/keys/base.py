@@ -29,9 +29,6 @@ DRIVERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Driver name to (module, class)."""
 
-ALGORITHMS = ("ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096")
-"""Kinds of keys by name; a store may lack some."""
-
 SLOTS = ("a", "b")
 """A name has two places: one for the key in use, one for the key that follows it."""
 

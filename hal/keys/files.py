@@ -7,8 +7,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hal.keys.base import ALGORITHMS, Key, KeyRefused, KeyStore, NoSuchKey, StoreGone, WrongStore
+from hal.keys.base import Key, KeyRefused, KeyStore, NoSuchKey, StoreGone, WrongStore
 from hal.keys.folders import make_folder, sync_folder
+from hal.keys.names import ALGORITHMS
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa

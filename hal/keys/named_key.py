@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from hal.keys.base import SLOTS, Key, KeyStore, NoSuchKey, StoreGone, WrongStore
 from hal.keys.folders import make_folder, write_whole
+from hal.keys.names import CERTIFICATE
 from hal.keys.validity import validity
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-CERTIFICATE = "certificate.pem"
 CANDIDATE = "candidate.pem"
 REQUEST = "request.pem"
 _LONGEST = 1 << 20

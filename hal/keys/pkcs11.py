@@ -6,8 +6,9 @@ A key is made on the token, sensitive and not extractable; it has the label LABE
 from __future__ import annotations
 
 from hal.keys import cryptoki
-from hal.keys.base import ALGORITHMS, Key, KeyStore, NoSuchKey, WrongStore
+from hal.keys.base import Key, KeyStore, NoSuchKey, WrongStore
 from hal.keys.cryptoki import Cryptoki
+from hal.keys.names import ALGORITHMS
 from hal.keys.public_key import (
     CURVES,
     content_of,

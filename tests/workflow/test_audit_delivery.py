@@ -166,7 +166,7 @@ def test_what_the_receivers_kernel_has_not_taken_is_not_acknowledged(
     big = Recorded(1, 1.0, 5, b"x" * (1 << 20))
 
     async def story() -> None:
-        connection = await open_connection(over_tls(repository), Sender("box"), None)
+        connection = await open_connection(over_tls(repository), Sender("box"), None, 10.0)
         repository.send_signal(signal.SIGSTOP)
         try:
             with suppress(TimedOut), timeout(1.0):
