@@ -139,12 +139,10 @@ class Store:
             self._guarded(each, "examine the object", self._examine)
         times.append(time.monotonic())
         at_once = self.whole_sync.suits(receptions)
+        what, step = ("read the object", _check) if at_once else ("sync the object", _sync)
         for each in receptions:
             if each.is_new and not each.recovered_number:
-                if at_once:
-                    self._guarded(each, "read the object", _check)
-                else:
-                    self._guarded(each, "sync the object", _sync)
+                self._guarded(each, what, step)
         times.append(time.monotonic())
         self._name([each for each in receptions if each.is_new], is_synced=not at_once)
         times.append(time.monotonic())

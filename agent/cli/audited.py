@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +30,7 @@ from agent.security.audit_message import (
 )
 from agent.security.audit_syslog import NOTICE, WARNING, Recorded, Sender, journal_entry
 from agent.security.audit_told import tell, told_folder
-from agent.security.operators import Person
+from agent.security.operators import Person, account_of
 from agent.workflow.audit_files import FilesGathered, Gathered, Way
 from agent.workflow.audit_occasions import OCCASIONS, security_alert
 from agent.workflow.audit_participants import Us, patient_object, peer, study_object
@@ -104,10 +103,7 @@ def _to_journal(message: AuditMessage) -> None:
 def person_here() -> Person:
     """Who runs this command."""
     user = os.getuid()
-    try:
-        return Person(user, frozenset(), pwd.getpwuid(user).pw_name)
-    except KeyError:
-        return Person(user, frozenset())
+    return Person(user, frozenset(), account_of(user))
 
 
 class _Told:

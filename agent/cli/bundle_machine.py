@@ -23,6 +23,7 @@ from agent.codecs.registry import has_kernel
 from agent.configuration.configuration import Configuration
 from hal.board import read_board, temperature, throttling
 from hal.clock import calendar
+from hal.removable.mounts import mounts
 
 _PACKAGES = ("pydicom", "numpy", "cryptography", "pyserial", "pyudev")
 _RELEASE = frozenset(("ID", "VERSION_ID", "VERSION_CODENAME", "PRETTY_NAME", "BUILD_ID"))
@@ -107,13 +108,11 @@ def disk(folder: Path) -> dict[str, Any]:
 
 
 def _mounted(device: int) -> tuple[str, list[str]]:
-    """Kind and flags of a mount; its source and place are left out. See proc_pid_mountinfo(5)."""
+    """Kind and flags of a mount; its source and place are left out."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in _text("/proc/self/mountinfo").splitlines():
-        words = line.split()
-        if len(words) > 6 and words[2] == wanted and "-" in words[6:]:
-            flags = [each for each in words[5].split(",") if "=" not in each]
-            return words[words.index("-", 6) + 1], flags
+    for mount in mounts():
+        if mount.number == wanted:
+            return mount.file_system, [each for each in mount.options if "=" not in each]
     return "", []
 
 

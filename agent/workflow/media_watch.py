@@ -206,13 +206,14 @@ class MediaWatch:
 
     async def _unmount(self, mounted: Mounted) -> None:
         """Who looks through every new medium, as desktops do, is soon done with it."""
-        for _ in range(_PATIENCE):
+        for left in reversed(range(_PATIENCE + 1)):
             try:
                 await self._pool.call(removable.unmount, mounted)
                 return
             except MediumBusy:
+                if not left:
+                    raise
                 await sleep(_LOOK)
-        await self._pool.call(removable.unmount, mounted)
 
     async def forget(self, seen: SeenMedium) -> None:
         """It is gone: what is left of it in the tree goes."""

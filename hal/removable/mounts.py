@@ -20,6 +20,8 @@ class Mount(NamedTuple):
     file_system: str
     source: str
     read_only: bool
+    options: tuple[str, ...] = ()
+    """Those of the mount itself, not of the super block."""
 
     @property
     def is_of_the_system(self) -> bool:
@@ -42,7 +44,8 @@ def mounts(table: Path = _MOUNTINFO) -> list[Mount]:
             # Of options only those of the super block say whether the medium can be written to.
             is_read_only = "ro" in fields[5].split(",") or "ro" in rest[2:3][0].split(",")
             path, source = _unescaped(fields[4]), _unescaped(rest[1])
-            found.append(Mount(fields[2], path, rest[0], source, is_read_only))
+            options = tuple(fields[5].split(","))
+            found.append(Mount(fields[2], path, rest[0], source, is_read_only, options))
     return found
 
 
