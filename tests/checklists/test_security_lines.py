@@ -19,6 +19,7 @@ from tests.peers.dcmtk import dcmdump, run_dcmtk, storescu
 from tests.peers.process import wait_until
 from tests.security.signing import (
     CT,
+    DCMSIGN_MAC,
     REPORT,
     Signers,
     make_signers,
@@ -29,14 +30,6 @@ from tests.security.signing import (
 
 pytestmark = pytest.mark.peer
 
-_MAC_OPTIONS = {
-    "RIPEMD160": "+mr",
-    "MD5": "+mm",
-    "SHA1": "+ms",
-    "SHA256": "+m2",
-    "SHA384": "+m3",
-    "SHA512": "+m5",
-}
 _STATUS = re.compile(r"\(0100,0410\) CS \[(\w+)\]")
 _UID = re.compile(r"\(0008,0018\) UI \[([0-9.]+)\]")
 
@@ -118,7 +111,7 @@ def test_cd_50_signatures_of_each_mac_and_profile_go_both_ways(
     option = {"base": "+pb", "creator": "+pc", "structured-report": "+pr"}[profile]
     own = signers.signer
     run_dcmtk(
-        "dcmsign", "+s", own.key, own.certificate, _MAC_OPTIONS[mac], option, source, theirs
+        "dcmsign", "+s", own.key, own.certificate, DCMSIGN_MAC[mac], option, source, theirs
     ).check()
     (found,) = verified(theirs, trust(signers.root))
     assert (found.verdict, found.reason, found.mac_algorithm) == (Verdict.VALID, "", mac)

@@ -63,8 +63,7 @@ def shake(client: ssl.SSLContext, server: ssl.SSLContext) -> tuple[ssl.SSLObject
 def key_on_a_token(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
     """The table of a key on a new token, to which the environment leads from now on."""
     token = SoftToken(folder / "token")
-    for name, value in token.environment.items():
-        monkeypatch.setenv(name, value)
+    token.lead(monkeypatch)
     return Table(
         name="box",
         store="pkcs11",

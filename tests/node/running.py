@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from agent.control import ask
 from agent.errors import GantryError
@@ -16,6 +22,23 @@ from tests.peers.process import free_port, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """A folder whose nodes other accounts may ask, for tests that become those: root's alone.
+
+    pytest's own folders are closed to all others.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root may become somebody else")
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        # Workers of a killed node may still take files away.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class NodeProcess:

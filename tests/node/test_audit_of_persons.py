@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from agent.workflow.audit_questions import NOT_TOLD, TOLD_BY_OCCASIONS, TOLD_HER
 from agent.workflow.simulated_series import make_series
 from tests.cli_of import gantry
 from tests.node.audit_heard import all_are_valid, heard, kept_here, wait_for
-from tests.node.running import NodeProcess, peer_table
+from tests.node.running import NodeProcess, folder_for_all, peer_table
 from tests.node.test_operators import NOBODY, ask
 from tests.peers.process import free_port, wait_until
 
@@ -32,18 +29,13 @@ STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
     """With stored objects of one study, whose peer is away."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may become somebody else")
-    # pytest's own folders are closed to all others.
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
     more = (
         f"{peer_table('AWAY', free_port(), AWAY)}{kept_here()}"
         '[[access.operator]]\nname = "nobody"\nusers = ["nobody"]\n'
         'questions = ["see", "retry", "drop", "hold", "pause", "resume", "delete", "re-identify",'
         ' "send-again", "reload", "export-begin", "fetch-begin"]\n'
     )
-    try:
+    with folder_for_all() as folder:
         node = NodeProcess(folder / "node", more)
         text = node.configuration.read_text()
         mode = '[node]\ncontrol_mode = "0666"\n'
@@ -52,8 +44,6 @@ def node() -> Iterator[NodeProcess]:
             files = make_series(folder / "in", stills=2, frames=2)
             gantry("send", f"127.0.0.1:{node.port}", *files, "--called", "GANTRY").check()
             yield node
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def asks(node: NodeProcess, **request: Any) -> Any:

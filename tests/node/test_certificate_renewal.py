@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from tests.cli_of import gantry
-from tests.node import running
 from tests.node.test_keys import Box
 from tests.peers.certificates import Authority
 from tests.peers.est_server import PATH, EstServer, running_est_server
 from tests.peers.fixtures import StartPeer
-from tests.peers.key_keepers import TOKEN, SoftChip, SoftToken
+from tests.peers.key_keepers import SoftChip, SoftToken
 from tests.peers.process import wait_until
 
 pytestmark = pytest.mark.peer
@@ -49,16 +48,11 @@ def renewing(
         table = ""
         if request.param == "token":
             token = SoftToken(tmp_path / "keeper")
-            for name, value in token.environment.items():
-                patch.setenv(name, value)
-            patch.setattr(running, "ENVIRONMENT", {**running.ENVIRONMENT, **token.environment})
-            table = (
-                f'store = "pkcs11"\nmodule = "{token.module}"\ntoken = "{TOKEN}"\n'
-                f'secret = {{ file = "{token.pin_file}" }}\n'
-            )
+            token.lead(patch)
+            table = token.table
         elif request.param == "chip":
             chip = start_peer(SoftChip(tmp_path / "keeper"))
-            table = f'store = "tpm"\ndevice = "{chip.device}"\nhandle = 0x81010010\n'
+            table = chip.table
         authority = Authority("trusted")
         server = stack.enter_context(running_est_server(tmp_path / "est", authority))
         table += (

@@ -18,13 +18,12 @@ from cryptography import x509
 from pydicom import dcmread
 
 from tests.cli_of import gantry
-from tests.node import running
 from tests.node.running import NodeProcess, peer_table
 from tests.node.test_adversity import CT, store
 from tests.peers.certificates import Authority, Credentials
 from tests.peers.dcmtk import DcmtkStoreScp
 from tests.peers.fixtures import StartPeer
-from tests.peers.key_keepers import TOKEN, SoftChip, SoftToken
+from tests.peers.key_keepers import SoftChip, SoftToken
 from tests.peers.process import free_port, process_tree, wait_until
 from tests.peers.programs import program, run
 from tests.peers.sample_files import data_set_bytes
@@ -119,16 +118,11 @@ def box(
         chip = None
         if request.param == "token":
             token = SoftToken(folder / "keeper")
-            for name, value in token.environment.items():
-                patch.setenv(name, value)
-            patch.setattr(running, "ENVIRONMENT", {**running.ENVIRONMENT, **token.environment})
-            table = (
-                f'store = "pkcs11"\nmodule = "{token.module}"\ntoken = "{TOKEN}"\n'
-                f'secret = {{ file = "{token.pin_file}" }}\n'
-            )
+            token.lead(patch)
+            table = token.table
         else:
             chip = start_shared_peer(SoftChip(folder / "keeper"))
-            table = f'store = "tpm"\ndevice = "{chip.device}"\nhandle = 0x81010010\n'
+            table = chip.table
         made = Box(folder, start_shared_peer, table, "rsa-2048")
         made.chip = chip
         assert "created box" in made.keys("create", "box")

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.configuration.access import Operator
 from agent.security.operators import CHANGE, LOOK, SEE, Identifiers, Person, may_ask
-from tests.node.running import NodeProcess
+from tests.node.running import NodeProcess, folder_for_all
 
 NOBODY, OTHER = 65534, 4711
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[NodeProcess]:
-    if os.geteuid() != 0:
-        pytest.skip("only root may become somebody else")
-    # pytest's own folders are closed to all others.
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
     more = (
         '[node]\ncontrol_mode = "0666"\n'
         '[[access.operator]]\nname = "one"\nusers = "4712"\nquestions = ["reload", "status"]\n'
         '[[access.operator]]\nname = "all"\ngroups = ["4713", "no-such-group"]\nquestions = "all"\n'
         '[[access.operator]]\nname = "lookers"\nusers = ["nobody"]\n'
     )
-    try:
+    with folder_for_all() as folder:
         node = NodeProcess(folder / "node")
         text = node.configuration.read_text()
         node.configuration.write_text(text.replace("[node]\n", more.partition("[[")[0], 1))
@@ -41,9 +33,6 @@ def node() -> Iterator[NodeProcess]:
             file.write("[[" + more.partition("[[")[2])
         with node:
             yield node
-    finally:
-        # Workers of a killed node may still take files away.
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def ask(

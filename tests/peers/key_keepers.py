@@ -8,6 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from socket import AF_UNIX, socket
 
+import pytest
+
+from tests.node import running
 from tests.peers.process import ChildProcess
 from tests.peers.programs import Completed, plugin, program, run
 
@@ -33,6 +36,20 @@ class SoftToken:
         words = ("--init-token", "--free", "--label", TOKEN, "--so-pin", "12345678", "--pin", PIN)
         run([tool, *words], environment=self.environment).check()
 
+    @property
+    def table(self) -> str:
+        """The lines of a [[key]] that say where the key is."""
+        return (
+            f'store = "pkcs11"\nmodule = "{self.module}"\ntoken = "{TOKEN}"\n'
+            f'secret = {{ file = "{self.pin_file}" }}\n'
+        )
+
+    def lead(self, patch: pytest.MonkeyPatch) -> None:
+        """This process and the nodes of tests find the token from now on."""
+        for name, value in self.environment.items():
+            patch.setenv(name, value)
+        patch.setattr(running, "ENVIRONMENT", {**running.ENVIRONMENT, **self.environment})
+
     def objects(self) -> str:
         """What pkcs11-tool sees after it has logged in."""
         words = ("--module", self.module, "--token-label", TOKEN, "--login", "--pin", PIN)
@@ -47,6 +64,7 @@ class SoftChip(ChildProcess):
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "s"
         self.device = f"unix:{self.socket}"
+        self.table = f'store = "tpm"\ndevice = "{self.device}"\nhandle = 0x81010010\n'
         server = f"type=unixio,path={self.socket}"
         super().__init__(
             [

@@ -31,6 +31,16 @@ SAMPLES = Path(pydicom.__file__).parent / "data" / "test_files"
 CT = SAMPLES / "CT_small.dcm"
 REPORT = SAMPLES / "reportsi.dcm"
 
+DCMSIGN_MAC = {
+    "RIPEMD160": "+mr",
+    "MD5": "+mm",
+    "SHA1": "+ms",
+    "SHA256": "+m2",
+    "SHA384": "+m3",
+    "SHA512": "+m5",
+}
+"""The options of DCMTK's dcmsign that choose a MAC algorithm."""
+
 _DAY = datetime.timedelta(days=1)
 _NOW = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
 

@@ -20,6 +20,7 @@ from tests.peers.openssl import openssl
 from tests.peers.programs import Completed
 from tests.security.signing import (
     CT,
+    DCMSIGN_MAC,
     REPORT,
     SAMPLES,
     Holder,
@@ -33,14 +34,6 @@ from tests.security.signing import (
 
 pytestmark = pytest.mark.peer
 
-_MAC_OPTIONS = {
-    "RIPEMD160": "+mr",
-    "SHA1": "+ms",
-    "MD5": "+mm",
-    "SHA256": "+m2",
-    "SHA384": "+m3",
-    "SHA512": "+m5",
-}
 _ENCODINGS = (
     "CT_small.dcm",
     "MR_small_implicit.dcm",
@@ -79,7 +72,7 @@ def judged_by_dcmtk(file: Path, signers: Signers, *options: str) -> str:
 def test_each_mac_algorithm_of_another_maker_is_verified(
     mac: str, signers: Signers, tmp_path: Path
 ) -> None:
-    made = signed_by_dcmtk(CT, tmp_path / "a.dcm", signers.signer, _MAC_OPTIONS[mac])
+    made = signed_by_dcmtk(CT, tmp_path / "a.dcm", signers.signer, DCMSIGN_MAC[mac])
     (found,) = verified(made, trust(signers.root))
     assert (found.verdict, found.reason, found.mac_algorithm) == (Verdict.VALID, "", mac)
     assert bool(found.remarks) == (mac not in SOUND_MAC_ALGORITHMS)
