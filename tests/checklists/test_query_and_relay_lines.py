@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pynetdicom import AE, evt
 
+from tests.bench.objects import Load, make_objects
 from tests.checklists.query_archive import uid, write_all
 from tests.checklists.retrieving import CT, EXPLICIT, Made, store
 from tests.checklists.test_profiles import ProfileNode
@@ -19,6 +21,7 @@ from tests.checklists.test_query_lines import MANY, add_many
 from tests.cli_of import gantry
 from tests.node.running import NodeProcess
 from tests.node.test_fetch import QUICK, over, source, stored
+from tests.node.test_memory import memory_of
 from tests.node.test_study_rules import day
 from tests.peers.dcmtk import DcmtkQueryRetrieveScp, DcmtkStoreScp, findscu, storescu
 from tests.peers.orthanc import Orthanc
@@ -219,6 +222,36 @@ def test_mx_32_a_series_is_loaded_into_the_memory_server_and_not_onto_the_disk(
             found.check()
             assert STUDY not in found.output
             assert node.ask("studies", archive="disk")["items"] == []
+
+
+def test_mx_33_the_memory_server_refuses_at_its_limit_and_takes_more_after_a_release(
+    tmp_path: Path,
+) -> None:
+    limit = 4 << 20
+    files = sorted(make_objects(tmp_path / "objects", Load("x", 128 << 10, 40)).iterdir())
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        more = f'[[archive]]\nname = "memory"\nfolder = "{memory}/archive"\nquota = {limit}\n'
+        more += '[[peer]]\nname = "VIEWER"\n'
+        node = ProfileNode(tmp_path / "node", "mxview", ["DS", "MS", "SC"], more)
+
+        def is_taken(file: Path) -> bool:
+            said = storescu(node.ports["MS"], file, called="MS", calling="VIEWER", options=["-d"])
+            assert "0x0000: Success" in said.output or "0xa700" in said.output.lower(), said.output
+            return "0x0000: Success" in said.output
+
+        with node:
+            assert is_taken(files[0])
+            before = memory_of(node)
+            taken = [is_taken(each) for each in files[1:]]
+            assert 25 < sum(taken) < 32 and not any(taken[sum(taken) :])
+            held = sum(each.stat().st_size for each in Path(memory).rglob("*.dcm"))
+            assert held <= limit
+            # What is held lies in the tmpfs; the processes hold none of it.
+            assert memory_of(node) - before < 4 << 20
+            assert node.ask("studies", archive="disk")["items"] == []
+            for study in node.ask("studies", archive="memory")["items"]:
+                node.ask("delete", level="study", uid=study["study_instance_uid"], archive="memory")
+            assert is_taken(files[-1])
 
 
 def test_rv_18_what_was_retrieved_is_sent_on_once_each_though_the_node_is_killed(
