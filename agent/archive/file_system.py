@@ -12,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from hal.removable.mounts import mounts
@@ -31,13 +33,19 @@ def can_be_synchronised_whole(folder: Path) -> bool:
     return any(each.number == number and each.file_system in _FILE_SYSTEMS for each in mounts())
 
 
+@cache
+def _syncfs() -> Callable[[int], int]:
+    """Looked up once: that takes as long as a small object's rows."""
+    found: Callable[[int], int] = ctypes.CDLL(None, use_errno=True).syncfs
+    return found
+
+
 def synchronise(descriptor: int) -> None:
     """Make all of the file system durable on which an open file or folder lies.
 
     Raises OSError where anything on it could not be written since the last call with this
     descriptor, or since that was opened, whosever it was.
     """
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.syncfs(descriptor) < 0:
+    if _syncfs()(descriptor) < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,13 @@ class Index:
         row = self.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
         return default if row is None else int(row[0])
 
-    def set_state(self, name: str, value: int) -> None:
-        """Keep a number."""
+    def set_state(self, **values: int) -> None:
+        """Keep numbers by their names."""
+        rows = ", ".join(["(?, ?)"] * len(values))
         self.execute(
-            "INSERT INTO state VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
-            (name, value),
+            f"INSERT INTO state VALUES {rows} "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            tuple(chain.from_iterable(values.items())),
         )
 
     def check(self) -> None:

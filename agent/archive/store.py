@@ -316,10 +316,10 @@ class Store:
         if doomed:
             self.rows.doom(doomed)
             self.sweeping.expect()
-        for name, value in (("last_number", self._highest), ("bytes", self.bytes)):
-            if self._saved[name] != value:
-                self.index.set_state(name, value)
-                self._saved[name] = value
+        state = {"last_number": self._highest, "bytes": self.bytes}
+        if state != self._saved:
+            self.index.set_state(**state)
+            self._saved = state
 
     def _let_go(self, each: Arrival) -> None:
         try:

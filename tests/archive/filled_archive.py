@@ -47,7 +47,7 @@ def fill(folder: Path, instances: Iterable[Dataset], *, files: bool = True) -> N
             )
             if not files:
                 path.unlink()
-        index.set_state("last_number", number)
+        index.set_state(last_number=number)
     index.close()
 
 
@@ -88,5 +88,5 @@ def multiply(folder: Path, studies: int) -> None:
                 f" WHERE {table}.id = (SELECT min(id) FROM {table})",
                 (studies,),
             )
-        index.set_state("last_number", studies + 100000)
+        index.set_state(last_number=studies + 100000)
     index.close()

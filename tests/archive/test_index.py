@@ -174,8 +174,7 @@ def fill_with_rows(folder: Path, count: int) -> None:
                     source="MODALITY",
                 )
             )
-        index.set_state("last_number", count)
-        index.set_state("bytes", count * 500_000)
+        index.set_state(last_number=count, bytes=count * 500_000)
     index.close()
 
 

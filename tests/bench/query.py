@@ -145,8 +145,7 @@ def fill(folder: Path, objects: int) -> None:
                     source="MODALITY",
                 )
             )
-        index.set_state("last_number", objects)
-        index.set_state("bytes", objects * 500_000)
+        index.set_state(last_number=objects, bytes=objects * 500_000)
     index.close()
 
 

@@ -58,7 +58,7 @@ def multiply(folder: Path, count: int, files: int) -> None:
             f" SELECT {values} FROM number, instance WHERE instance.id = 1",
             (count,),
         )
-        index.set_state("last_number", count + 1000)
+        index.set_state(last_number=count + 1000)
     index.close()
     first = object_path(folder, 1)
     for each in range(1001, files + 1001):
