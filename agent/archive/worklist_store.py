@@ -37,6 +37,7 @@ from agent.dataset.attributes_encoding import (
 )
 from agent.dataset.file_meta import read_file_meta
 from agent.dataset.json_model import from_json, to_json
+from agent.dataset.tags import format_tag, keyword_of
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, LocalError, StorageError
@@ -235,6 +236,7 @@ def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
             for step in steps or (Attributes(),):
                 entry = whole.copy()
                 entry.set(STEP, [step.copy()])
+                remarks += tuple(f"{path.name}: {each}" for each in _made_encodable(entry))
                 lacking = missing(entry)
                 if lacking:
                     remarks += (f"{path.name}: lacks {', '.join(lacking)}",)
@@ -244,6 +246,20 @@ def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
         remarks += (f"{path.name}: {error}",)
     _remember(str(path), stamp, entries, remarks)
     return entries, remarks
+
+
+def _made_encodable(attributes: Attributes) -> Iterator[str]:
+    """Take out what no answer can carry, for each would fail by it; what, and why."""
+    for tag in tuple(attributes):
+        for item in attributes.items_of(tag):
+            yield from _made_encodable(item)
+        alone = Attributes()
+        alone.put(tag, attributes[tag])
+        try:
+            encode_attributes(with_character_set(alone), _SYNTAX)
+        except LocalError as error:
+            attributes.remove(tag)
+            yield f"{keyword_of(tag) or format_tag(tag)} is left out: {error}"
 
 
 def _remember(

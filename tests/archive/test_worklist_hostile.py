@@ -67,6 +67,34 @@ def test_a_bad_file_is_told_and_the_others_are_answered_from(tmp_path: Path, nam
     assert "secret" not in remark
 
 
+def test_a_value_that_no_answer_can_carry_is_told_and_left_out_of_its_entry(
+    tmp_path: Path,
+) -> None:
+    add_entry(str(tmp_path), example_entry())
+    bad = example_entry()
+    bad.set("StudyInstanceUID", "1.2.4")
+    bad.set("PatientSex", "Ö")
+    bad.item_of("ScheduledProcedureStepSequence").set("ScheduledProcedureStepStatus", "BEGONNEN Ä")
+    add_entry(str(tmp_path), bad)
+    page = answered(tmp_path)
+    assert len(page.matches) == 2
+    left_out = sorted(each.partition(": ")[2].partition(" ")[0] for each in page.remarks)
+    assert left_out == ["PatientSex", "ScheduledProcedureStepStatus"]
+
+
+def test_an_entry_is_not_answered_without_what_it_must_have_though_a_file_has_it(
+    tmp_path: Path,
+) -> None:
+    add_entry(str(tmp_path), example_entry())
+    bad = example_entry()
+    bad.set("StudyInstanceUID", "1.2.4")
+    bad.item_of("ScheduledProcedureStepSequence").set("ScheduledStationAETitle", "RÖNTGEN")
+    add_entry(str(tmp_path), bad)
+    page = answered(tmp_path)
+    assert len(page.matches) == 1
+    assert "lacks ScheduledStationAETitle" in page.remarks[-1]
+
+
 def test_a_writer_who_keeps_the_lock_does_not_stop_the_worklist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
