@@ -79,6 +79,24 @@ VALUE_REPRESENTATIONS: dict[str, ValueRepresentation] = {
     )
 }
 
+LONGEST = {
+    "AE": 16,
+    "AS": 4,
+    "CS": 16,
+    "DA": 8,
+    "DS": 16,
+    "DT": 26,
+    "IS": 12,
+    "LO": 64,
+    "LT": 10240,
+    "PN": 64,
+    "SH": 16,
+    "ST": 1024,
+    "TM": 14,
+    "UI": 64,
+}
+"""VR to the characters of one value (PS3.5 Table 6.2-1); of PN those of a component group."""
+
 SHORT_LENGTH = frozenset(row.name for row in VALUE_REPRESENTATIONS.values() if not row.long)
 """The VRs whose length field has 16 bits in explicit VR; every other, known or not, has 32."""
 

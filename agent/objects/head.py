@@ -9,7 +9,7 @@ from agent.dataset.character_set import encode_text
 from agent.dataset.element_encoding import encode_element, item_header
 from agent.dataset.tags import PIXEL_DATA, format_tag
 from agent.dataset.transfer_syntaxes import TransferSyntax
-from agent.dataset.value_representations import VALUE_REPRESENTATIONS, encode_numbers
+from agent.dataset.value_representations import LONGEST, VALUE_REPRESENTATIONS, encode_numbers
 from agent.errors import LocalError
 from agent.objects.element import Element, Item
 from agent.objects.iod import Iod
@@ -19,23 +19,6 @@ from agent.objects.sources import CONDITIONS, DERIVED_SOURCES, PATCHED, Patched
 
 UTF_8 = "ISO_IR 192"
 
-# PS3.5 Table 6.2-1, in characters; of PN for each component group.
-_LONGEST = {
-    "AE": 16,
-    "AS": 4,
-    "CS": 16,
-    "DA": 8,
-    "DS": 16,
-    "DT": 26,
-    "IS": 12,
-    "LO": 64,
-    "LT": 10240,
-    "PN": 64,
-    "SH": 16,
-    "ST": 1024,
-    "TM": 14,
-    "UI": 64,
-}
 _SINGLE = ("LT", "ST", "UR", "UT")
 _SPECIFIC_CHARACTER_SET = 0x00080005
 
@@ -220,7 +203,7 @@ def _text(vr: str, value: object) -> str:
 
 
 def _check_text(tag: int, vr: str, text: str, *, alone: bool) -> None:
-    limit = _LONGEST.get(vr)
+    limit = LONGEST.get(vr)
     if alone and vr not in _SINGLE and "\\" in text:
         raise LocalError(
             f"A value of {format_tag(tag)} has a backslash in it.", clause="PS3.5 6.2", value=text

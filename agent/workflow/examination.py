@@ -20,6 +20,7 @@ from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.errors import LocalError
 from agent.loop import Limit
+from agent.objects.usable_values import usable
 from agent.workflow.acquisition import Acquisition
 from agent.workflow.capture_settings import Exposed
 from agent.workflow.examination_entry import pick_entries
@@ -259,6 +260,11 @@ class Examinations:
         if not entries:
             for name, value in keys.items():
                 patient.set(name, value)
+            wrong = usable(patient)[1]
+            if wrong:
+                raise LocalError(
+                    f"a value is none for its attribute: {'; '.join(wrong)}", clause="PS3.5 6.2"
+                )
         study = entries[0].text("StudyInstanceUID") if entries else ""
         record = ExaminationRecord(
             0,

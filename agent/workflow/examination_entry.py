@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from agent import observation
 from agent.dataset.attributes import Attributes
 from agent.errors import GantryError, LocalError
+from agent.objects.usable_values import usable
 from agent.workflow.performed_step import SPS
 from agent.workflow.worklist_watch import WorklistWatch
 
@@ -24,7 +25,8 @@ async def pick_entries(worklist: WorklistWatch, keys: Mapping[str, str]) -> list
     """The entries that these keys pick: from those that are known, else the peer is asked.
 
     One, or the several of a group case: they are of one patient then, and named by the same order.
-    Raises LocalError where no entry fits, or it is not clear which is meant.
+    Values that objects cannot hold are cut or left out. Raises LocalError where no entry fits, it
+    is not clear which is meant, or an identifier of it cannot be held.
     """
     wanted = {name: keys[name] for name in KEYS if keys.get(name)}
     if not wanted:
@@ -55,4 +57,11 @@ async def pick_entries(worklist: WorklistWatch, keys: Mapping[str, str]) -> list
             value=steps,
             way_out="Name one of them: ScheduledProcedureStepID=...",
         )
-    return found
+    return [_usable(each) for each in found]
+
+
+def _usable(entry: Attributes) -> Attributes:
+    made, mended = usable(entry)
+    if mended:
+        observation.warning("worklist entry mended", attributes="; ".join(mended))
+    return made

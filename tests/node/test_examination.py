@@ -106,6 +106,38 @@ def clinic(tmp_path: Path, pacs: Any) -> Iterator[Clinic]:
         yield made
 
 
+def test_images_are_kept_though_the_entry_has_values_that_no_object_can_hold(
+    clinic: Clinic, pacs: Any
+) -> None:
+    bad = entry(2)
+    bad.set("RequestedProcedureDescription", "x" * 70)
+    bad.set("PatientSex", "X" * 20)
+    add_entry(str(clinic.worklist), bad)
+    clinic.start(2)
+    (kept,) = clinic.exam("capture", stills=1)
+    clinic.exam("finish")
+    (path,) = pacs.wait_for_files(1)
+    read = dcmread(path)
+    assert (read.SOPInstanceUID, read.StudyDescription) == (kept["sop_instance_uid"], "x" * 64)
+    assert "PatientSex left out" in clinic.box.log
+    until(lambda: len(clinic.steps.said) == 2, lambda: clinic.box.log)
+
+
+@pytest.mark.parametrize("emergency", [False, True])
+def test_an_identifier_that_no_object_can_hold_is_told_before_anything_is_captured(
+    clinic: Clinic, emergency: bool
+) -> None:
+    bad = entry(2)
+    bad.set("AccessionNumber", "A" * 20)
+    add_entry(str(clinic.worklist), bad)
+    keys = {"ScheduledProcedureStepID": "SPS2"}
+    if emergency:
+        keys = {"PatientName": "Doe^Jane", "PatientID": "P" * 70}
+    with pytest.raises(GantryError, match="longer than"):
+        clinic.exam("start", keys=keys, emergency=emergency)
+    clinic.start(1)
+
+
 def test_a_scheduled_examination_is_reported_with_every_object_that_arrived(
     clinic: Clinic, pacs: Any
 ) -> None:
