@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from agent.cli.capture_templates import template_faults
 from agent.cli.node_configuration import reader
 from agent.cli.options import add_configuration_options
 from agent.configuration.document import first_file, reference
+from agent.configuration.problems import ConfigurationErrors
 from agent.configuration.rendering import render
 
 
@@ -31,6 +33,9 @@ def run(options: argparse.Namespace) -> int:
     if options.act == "show":
         print(render(configuration), end="")
         return 0
+    faults = template_faults(configuration)
+    if faults:
+        raise ConfigurationErrors(faults)
     entities = ", ".join(f"{each.title} on port {each.port}" for each in configuration.entities)
     peers = len(configuration.peers)
     print(f"the configuration is good: {entities or 'no entities'}; {peers} peers")

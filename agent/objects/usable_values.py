@@ -45,6 +45,11 @@ def usable(entry: Attributes) -> tuple[Attributes, tuple[str, ...]]:
     return made, tuple(_mend(made))
 
 
+def fits(vr: str, value: Value) -> bool:
+    """Whether one value is what its VR allows (PS3.5 Table 6.2-1)."""
+    return _fitting(vr, value) == value
+
+
 def _mend(attributes: Attributes) -> Iterator[str]:
     for tag in tuple(attributes):
         vr, values = attributes[tag]
