@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+_MISSING = re.compile(r"missing \d+ required [a-z-]+ arguments?: (.+)")
 
 
 def found_driver(
@@ -36,4 +40,16 @@ def made_by_driver(
     try:
         return getattr(importlib.import_module(module), class_name)(**options)
     except misuse as error:
-        raise wrong(f"the driver {name} does not know a setting: {error}") from error
+        raise wrong(f"the driver {name}: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    """What Python says of arguments, in the words of a configuration."""
+    text = str(error)
+    unknown = _UNKNOWN.search(text)
+    if unknown:
+        return f"there is no setting {unknown[1]}"
+    missing = _MISSING.search(text)
+    if missing:
+        return f"it lacks the setting {missing[1]}"
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from agent.cli.capture_templates import template_faults
+from agent.cli.device_faults import device_faults
 from agent.cli.node_configuration import reader
 from agent.cli.options import add_configuration_options
 from agent.configuration.document import first_file, reference
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     if options.act == "show":
         print(render(configuration), end="")
         return 0
-    faults = template_faults(configuration)
+    faults = device_faults(configuration)
     if faults:
         raise ConfigurationErrors(faults)
     entities = ", ".join(f"{each.title} on port {each.port}" for each in configuration.entities)

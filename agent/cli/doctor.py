@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.cli.capture_templates import template_faults
+from agent.cli.device_faults import device_faults
 from agent.cli.doctor_codecs import codecs
 from agent.cli.doctor_devices import devices
 from agent.cli.doctor_findings import BAD, GOOD, Finding
@@ -85,7 +85,7 @@ def _findings(configuration: Configuration, offline: bool) -> list[Finding]:
         *_machine(configuration),
         *codecs(),
         *devices(configuration),
-        *((BAD, str(each)) for each in template_faults(configuration)),
+        *((BAD, str(each)) for each in device_faults(configuration)),
         *_folders(configuration),
     ]
     findings += tls(configuration)

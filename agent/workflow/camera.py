@@ -266,11 +266,8 @@ class Camera:
     def _open(self) -> CaptureDevice:
         try:
             device = open_driver(self._settings.kind, **self._settings.driver)
-        except TypeError as error:
-            raise DeviceError(
-                f"the capture driver {self._settings.kind} does not know a setting: {error}",
-                way_out="Correct [capture.settings].",
-            ) from error
+        except CaptureError as error:
+            raise DeviceError(str(error), way_out="Correct [capture.settings].") from error
         try:
             device.open()
             self._form = device.configure(self._form)

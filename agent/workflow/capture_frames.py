@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, JPEG_BASELINE
-from agent.errors import DeviceError
+from agent.errors import ConfigurationError, DeviceError
 from agent.objects.iods import (
     MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE,
     MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE,
@@ -56,16 +56,22 @@ class Shape(NamedTuple):
 
 
 def form_of(settings: Mapping[str, Any]) -> CaptureFormat:
-    """The form of the frames that is asked of a device."""
+    """The form of the frames that is asked of a device. Raises ConfigurationError."""
     rate = settings["rate"]
-    numerator, denominator = rate if isinstance(rate, (list, tuple)) else (rate, 1)
-    return CaptureFormat(
-        str(settings["pixel_format"]),
-        int(settings["width"]),
-        int(settings["height"]),
-        FrameRate(int(numerator), int(denominator)),
-        input=int(settings["input"]),
-    )
+    try:
+        numerator, denominator = rate if isinstance(rate, (list, tuple)) else (rate, 1)
+        return CaptureFormat(
+            str(settings["pixel_format"]),
+            int(settings["width"]),
+            int(settings["height"]),
+            FrameRate(int(numerator), int(denominator)),
+            input=int(settings["input"]),
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"width, height, rate or input is no number: {error}",
+            way_out="Correct [capture.settings].",
+        ) from error
 
 
 def sop_class_of(settings: CaptureSettings, pixel_format: str, *, clip: bool) -> str:

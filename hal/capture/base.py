@@ -84,6 +84,10 @@ class FrameHeld(CaptureError):
     """
 
 
+class WrongSettings(CaptureError):
+    """No driver of that name, or one that does not know these options. Example: `port` misspelt."""
+
+
 class WrongState(CaptureError):
     """The call does not fit the state. Example: `dequeue()` before `start()`."""
 
@@ -334,8 +338,10 @@ class CaptureDevice(ABC):
 def open_driver(name: str, **options: Any) -> CaptureDevice:
     """Make the device of a driver by name; imports the driver's module now.
 
-    Raises CaptureError for a name that is not in DRIVERS; what the options are says each driver.
+    Raises WrongSettings for a name that is not in DRIVERS and for options that it does not know
+    or cannot use; what the options are says each driver.
     """
-    made = made_by_driver(DRIVERS, name, options, "capture driver", CaptureError)
+    misuse = (TypeError, ValueError, LookupError, AttributeError)
+    made = made_by_driver(DRIVERS, name, options, "capture driver", WrongSettings, misuse)
     assert isinstance(made, CaptureDevice)
     return made

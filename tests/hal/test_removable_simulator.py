@@ -149,9 +149,9 @@ def test_the_driver_table_names_real_classes_and_says_what_there_is(tmp_path: Pa
     assert isinstance(open_driver("simulator", folder=tmp_path), SimulatedMedia)
     with pytest.raises(WrongSettings, match="simulator"):
         open_driver("no such driver")
-    with pytest.raises(WrongSettings, match="does not know"):
+    with pytest.raises(WrongSettings, match="there is no setting colour"):
         open_driver("simulator", folder=tmp_path, colour="red")
-    with pytest.raises(WrongSettings, match="does not know"):
+    with pytest.raises(WrongSettings, match="there is no setting colour"):
         open_driver("simulator", folder=tmp_path, rules=[{"colour": "red"}])
     with pytest.raises(WrongSettings, match="cannot be watched"):
         (tmp_path / "file").touch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from agent.objects.template_problems import template_problems
-from tests.cli_of import gantry
 
 GOOD = {
     "manufacturer": "ACME",
@@ -39,19 +38,3 @@ def test_a_sound_template_has_no_problems():
 @pytest.mark.parametrize(("template", "key"), BAD)
 def test_each_fault_is_told_by_its_key(template, key):
     assert [found for found, _ in template_problems({**GOOD, **template})] == [key]
-
-
-def test_check_and_doctor_tell_all_of_them(tmp_path):
-    file = tmp_path / "gantry.toml"
-    file.write_text(
-        f'profile = "capture-station"\n[node]\nstate = "{tmp_path}/state"\n'
-        '[[capture]]\nname = "us"\nkind = "simulator"\n'
-        '[capture.template]\nmanufacterer = "ACME"\n'
-        '[capture.template.attributes]\nKVP = "much"\n'
-    )
-    checked = gantry("config", "check", "--config", file)
-    assert checked.returncode == 2, checked.output
-    doctor = gantry("doctor", "--offline", "--config", file)
-    for key in ("manufacterer", "attributes.KVP"):
-        assert f"capture.us.template.{key}: " in checked.output
-        assert f"!!  capture.us.template.{key}: " in doctor.output
