@@ -58,7 +58,12 @@ class Part(NamedTuple):
     @property
     def file_name(self) -> str:
         """The name that Content-Disposition or Content-Type gives it; "" for none."""
-        return (self.head.get_filename("") or self.parameter("name")).strip()
+        try:
+            said = self.head.get_filename("")
+        except (ValueError, LookupError):
+            # In a character set that is none (RFC 2231).
+            said = ""
+        return (said or self.parameter("name")).strip()
 
 
 def is_mail(descriptor: int) -> bool:

@@ -6,6 +6,7 @@ import email
 import email.policy
 import os
 import random
+import re
 import subprocess
 import time
 from email.message import EmailMessage
@@ -159,6 +160,18 @@ def test_mails_that_were_forwarded_are_opened(file_set: Path, tmp_path: Path) ->
     outer.add_attachment(inner)
     (tmp_path / "b.eml").write_bytes(b"From box Thu Jan  1 00:00:00 2026\n" + bytes(outer))
     assert [len(each) for each in read(tmp_path / "b.eml")] == [UIDS, 0]
+
+
+@pytest.mark.parametrize("charset", [b"no-such-charset", b"utf-8%00", b"us-ascii\0"])
+def test_a_file_name_in_a_character_set_that_is_none_does_no_harm(
+    file_set: Path, tmp_path: Path, charset: bytes
+) -> None:
+    raw = foreign(file_set).as_bytes()
+    names = (b"filename*=%s''image%%E4%d.dcm\n" % (charset, number) for number in range(UIDS))
+    raw, count = re.subn(rb'filename="[^"]*"\n', lambda _: next(names), raw)
+    assert count == UIDS
+    (tmp_path / "a.eml").write_bytes(raw)
+    assert [len(each) for each in read(tmp_path / "a.eml")] == [UIDS, 0]
 
 
 def test_bodies_in_quoted_printable_are_read(file_set: Path, tmp_path: Path) -> None:
