@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def check_file(path: str) -> None:
     """Whether a key file is ours alone. Raises NoSuchKey, KeyRefused, StoreGone.
 
-    Asked of an open file, so that what is looked at is what will be read.
+    Asked of an open file: a link is not followed, and nobody waits for a pipe.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
