@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterator
 from email.message import Message
 from email.parser import BytesHeaderParser
-from typing import NamedTuple
+from email.utils import collapse_rfc2231_value
+from typing import NamedTuple, TypeAlias
 
 from agent.dataset.whole_write import write_whole
 from agent.errors import StorageError
@@ -52,18 +53,36 @@ class Part(NamedTuple):
 
     def parameter(self, name: str) -> str:
         """A parameter of Content-Type; "" where it is not there."""
-        value = self.head.get_param(name, "")
+        value = _parameter(self.head, name, "content-type")
         return (value[2] if isinstance(value, tuple) else str(value)).strip()
 
     @property
     def file_name(self) -> str:
         """The name that Content-Disposition or Content-Type gives it; "" for none."""
-        try:
-            said = self.head.get_filename("")
-        except (ValueError, LookupError):
-            # In a character set that is none (RFC 2231).
-            said = ""
-        return (said or self.parameter("name")).strip()
+        said = _text(_parameter(self.head, "filename", "content-disposition"))
+        return said.strip() or self.parameter("name")
+
+
+Parameter: TypeAlias = "str | tuple[str | None, str | None, str]"
+"""As Python reads one: with character set and language where it says them (RFC 2231)."""
+
+
+def _parameter(head: Message, name: str, field: str) -> Parameter:
+    """A parameter of a header field; "" where it is not there, or cannot be read."""
+    try:
+        found: Parameter = head.get_param(name, "", field)
+    except (TypeError, ValueError, LookupError):
+        # Python's reader fails by continuations without a number.
+        return ""
+    return found
+
+
+def _text(value: Parameter) -> str:
+    try:
+        return collapse_rfc2231_value(value)
+    except (TypeError, ValueError, LookupError):
+        # In a character set that is none.
+        return ""
 
 
 def is_mail(descriptor: int) -> bool:
@@ -200,7 +219,9 @@ class _Structure:
             )
         head = self._head()
         kind = head.get_content_maintype()
-        boundary = head.get_boundary("") if kind == "multipart" else ""
+        boundary = ""
+        if kind == "multipart":
+            boundary = _text(_parameter(head, "boundary", "content-type")).rstrip()
         if boundary:
             yield from self._multipart(boundary.encode("utf-8", "replace"), depth)
         elif head.get_content_type() == "message/rfc822" and self._met is None:

@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import time
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -172,6 +173,17 @@ def test_a_file_name_in_a_character_set_that_is_none_does_no_harm(
     assert count == UIDS
     (tmp_path / "a.eml").write_bytes(raw)
     assert [len(each) for each in read(tmp_path / "a.eml")] == [UIDS, 0]
+
+
+def test_a_parameter_in_pieces_without_numbers_does_no_harm(file_set: Path, tmp_path: Path) -> None:
+    names = (b'filename*0=a; filename*=b; filename*1*="%d.dcm"\n' % each for each in range(UIDS))
+    raw = re.sub(rb'filename="[^"]*"\n', lambda _: next(names), foreign(file_set).as_bytes())
+    (tmp_path / "a.eml").write_bytes(raw)
+    assert [len(each) for each in read(tmp_path / "a.eml")] == [UIDS, 0]
+    bad = raw.replace(b"boundary=", b'boundary*0="a"; boundary*="b"; boundary=', 1)
+    (tmp_path / "b.eml").write_bytes(bad)
+    with suppress(StorageError):
+        read(tmp_path / "b.eml")
 
 
 def test_bodies_in_quoted_printable_are_read(file_set: Path, tmp_path: Path) -> None:
