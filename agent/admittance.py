@@ -24,6 +24,7 @@ from agent.network.rejection import (
     USER_IDENTITY_NOT_AUTHORIZED,
 )
 from agent.network.user_information import CommonExtendedNegotiation
+from agent.quoting import Sentence
 from agent.security.access import Access, Refusal
 from agent.security.applicant import Applicant
 from agent.security.lock_out import ConnectionRate, LockOuts
@@ -302,7 +303,12 @@ class Admittance:
             # The log has it already, as an association that was rejected.
             REFUSED_TOTAL.of(refusal.reason).add()
             return refusal.reject
-        note_refusal(refusal.reason, entity=refusal.entity or None, why=why, **applicant.for_log())
+        note_refusal(
+            refusal.reason,
+            entity=refusal.entity or None,
+            why=Sentence(why) if why else None,
+            **applicant.for_log(),
+        )
         if refusal.reason not in _NO_FAILURE:
             user = applicant.user if refusal.reason == "identity" else ""
             self._lock_outs.failed(host=applicant.address, title=applicant.calling, user=user)

@@ -30,6 +30,7 @@ from agent.loop import (
     timeout,
 )
 from agent.loop.socket_bytes import receive, send_all
+from agent.quoting import quoted
 from agent.security.operators import Person
 
 _PATIENCE = 30.0
@@ -75,7 +76,7 @@ def _give_to(path: Path, group: str) -> None:
         os.chown(path, -1, grp.getgrnam(group).gr_gid)
     except (LookupError, OSError) as error:
         raise ConfigurationError(
-            f"the control socket cannot be given to the group {group}: {error}",
+            f"the control socket cannot be given to the group {group}: {quoted(error)}",
             way_out="Make the group, and let the node's user be in it.",
         ) from error
 
@@ -118,7 +119,7 @@ class ControlSocket:
                         continue
                     except OSError as error:
                         # Out of descriptors, or a caller who is gone already.
-                        observation.warning("control socket", error=error.strerror)
+                        observation.warning("control socket", error=error)
                         await sleep(_AFTER_A_FAULT)
                         continue
                     end.setblocking(False)
@@ -157,7 +158,7 @@ class ControlSocket:
             said = {"ok": False, "error": str(error), "way_out": error.way_out}
         except Exception as error:
             # A defect of ours must not cost more than this answer.
-            observation.error("question failed", error=repr(error))
+            observation.error("question failed", **observation.unforeseen(error))
             said = {"ok": False, "error": f"the node failed to answer: {error!r}"}
         return json.dumps(said, default=_plain).encode() + b"\n"
 
@@ -188,12 +189,12 @@ def ask(path: Path, do: str, **fields: Any) -> Any:
             line = stream.readline()
     except OSError as error:
         raise UnreachableError(
-            f"no node answers at {path}: {error.strerror or error}",
+            f"no node answers at {quoted(path)}: {error.strerror or quoted(error)}",
             way_out="Start one with `gantry run`, or name its socket with --control.",
         ) from error
     finally:
         end.close()
     said = json.loads(line) if line else {"ok": False, "error": "the node closed the connection"}
     if not said["ok"]:
-        raise LocalError(str(said["error"]), way_out=str(said.get("way_out") or ""))
+        raise LocalError(f"{quoted(said['error'])}", way_out=f"{quoted(said.get('way_out') or '')}")
     return said["answer"]

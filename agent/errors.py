@@ -2,7 +2,7 @@
 
 Every error carries as data what a handler needs in order to react: the clause of the standard that
 was broken, the value that broke it, the limit that it broke, the reaction on the wire, and the way
-out for a person. The text is one clear sentence.
+out for a person. The text is one clear sentence; what others wrote is marked in it (`quoting`).
 
     GantryError
     ├── LocalError            we are wrong: a call that the state or the clause does not allow
@@ -16,6 +16,8 @@ out for a person. The text is one clear sentence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from agent.quoting import Sentence, without_quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class RejectReaction:
 class StatusReaction:
     """Answer with a DIMSE status (PS3.7 Annex C) and the fields that explain it.
 
-    `comment` goes into Error Comment (0000,0902), LO, cut to 64 characters by the encoder;
+    `comment` goes into Error Comment (0000,0902), LO, cut to 64 characters by the encoder; it is a
+    `Sentence`, as the text of an error is;
     `offending_elements` into (0000,0901), AT; `error_id` into (0000,0903), US;
     `attribute_identifiers` into (0000,1005), AT.
     """
@@ -52,6 +55,10 @@ class StatusReaction:
     offending_elements: tuple[int, ...] = ()
     error_id: int | None = None
     attribute_identifiers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.comment:
+            object.__setattr__(self, "comment", Sentence(self.comment))
 
 
 Reaction = AbortReaction | RejectReaction | StatusReaction
@@ -70,16 +77,27 @@ class GantryError(Exception):
         reaction: Reaction | None = None,
         way_out: str = "",
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = Sentence(message)
+        super().__init__(str(self.message))
         self.clause = clause
         self.value = value
         self.limit = limit
         self.reaction = reaction
-        self.way_out = way_out
+        self.way_out = Sentence(way_out)
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.clause})" if self.clause else self.message
+        return str(Sentence(self.marked))
+
+    @property
+    def marked(self) -> str:
+        """All of the text with its marks, for `quoted`."""
+        marked = self.message.marked
+        return f"{marked} ({self.clause})" if self.clause else marked
+
+    @property
+    def in_log(self) -> str:
+        """The text without what others wrote."""
+        return without_quotes(self.marked)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross from worker processes to the node: keep their data when pickled.
@@ -88,7 +106,7 @@ class GantryError(Exception):
 
 def _rebuild(kind: type[GantryError], message: str, fields: dict[str, object]) -> GantryError:
     error = kind.__new__(kind)
-    Exception.__init__(error, message)
+    Exception.__init__(error, str(message))
     error.__dict__.update(fields)
     return error
 

@@ -12,6 +12,8 @@ from agent.archive.records import DestinationSummary
 from agent.configuration.node import Metrics
 from agent.errors import GantryError
 from agent.loop import current_loop, sleep
+from agent.network.status import status_text
+from agent.quoting import Sentence
 
 _gauge = observation.metrics.gauge
 
@@ -75,7 +77,7 @@ async def keep(
                 fresh.write_text(await take(archives, started))
                 fresh.replace(path)
             except OSError as error:
-                observation.warning("metrics not written", file=path, error=error.strerror)
+                observation.warning("metrics not written", file=Sentence(now.file), error=error)
         await sleep(now.interval)
 
 
@@ -83,11 +85,14 @@ _reasons: dict[tuple[str, str], str] = {}
 
 
 def _tell_reason(archive: str, summary: DestinationSummary) -> None:
-    """One reason for each peer: the one before it goes."""
+    """One reason for each peer: the one before it goes. The peer's own words may name a patient,
+    and are for those who ask for the queue."""
     place = (archive, summary.name)
     before = _reasons.get(place, "")
-    if before and before != summary.last_reason:
+    reason = status_text(summary.last_status) if summary.last_status else "no answer"
+    reason = reason if summary.last_reason else ""
+    if before and before != reason:
         LAST_REASON.forget(*place, before)
-    _reasons[place] = summary.last_reason
-    if summary.last_reason:
-        LAST_REASON.of(*place, summary.last_reason).set(summary.last_status)
+    _reasons[place] = reason
+    if reason:
+        LAST_REASON.of(*place, reason).set(summary.last_status)

@@ -3,6 +3,12 @@
 An event is a name and named values on one line, for a person or as JSON. A metric is a family of
 values told apart by labels, rendered in the Prometheus text format (version 0.0.4). Neither holds
 patient data above the debug level. Both are plain calls without locks: the node has one thread.
+
+What a field shows above that level is decided here, for all events. A number is shown. An error and
+a `Sentence` are, without what is marked in them as the words of others (`quoting`). A text of
+another type is shown in the fields of `_OURS` only, which never hold what came with an object, from
+a peer's answer, or as the name of a file. So a new field is silent until somebody thought about it.
+Where something was left out, and the log shows debug, a line of that level has it in full.
 """
 
 from __future__ import annotations
@@ -13,6 +19,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
+
+from agent.quoting import LEFT_OUT, Quoted, quoted, without_quotes
 
 
 class Level(IntEnum):
@@ -29,6 +37,19 @@ Watcher = Callable[[str, Mapping[str, object]], None]
 """Is told of every event, whatever the level that is shown: its name and its fields."""
 Format = Callable[[Level, str, Mapping[str, object]], str]
 
+# Fields whose texts are ours, by what they hold.
+_NAMES = """
+archive device entity folder group key kind media name peer profile repository rule to user
+
+address association by called calling cipher destination identity info job log object operation
+question signature signer sop_class sop_classes sop_instance_uid step study subject uid
+examination export fetch version
+
+act after again action ballast bus event events how keys level see state status task until
+verdict was where which way_out
+"""
+_OURS = frozenset(_NAMES.split())
+
 # What could start a new line, colour a terminal or fake a field is shown, not obeyed.
 _UNSAFE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
@@ -40,6 +61,15 @@ def _plain(value: object) -> str:
     if not text or " " in text or '"' in text or "=" in text:
         return json.dumps(text, ensure_ascii=False)
     return text
+
+
+def _shown(name: str, value: object) -> object:
+    """What a line above the level debug shows of a value."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, (Quoted, BaseException)) or hasattr(value, "in_log"):
+        return without_quotes(quoted(value).marked)
+    return value if name in _OURS or not str(value) else LEFT_OUT
 
 
 def _as_text(level: Level, event: str, fields: Mapping[str, object]) -> str:
@@ -97,6 +127,17 @@ class Log:
             self.watcher(event, fields)
         if level > self.level:
             return
+        if level < Level.DEBUG:
+            in_full, fields = fields, {name: _shown(name, fields[name]) for name in fields}
+            self._put(level, event, fields)
+            if self.level is not Level.DEBUG or all(
+                str(fields[name]) == str(in_full[name]) for name in fields
+            ):
+                return
+            fields = in_full
+        self._put(Level.DEBUG, event, fields)
+
+    def _put(self, level: Level, event: str, fields: Mapping[str, object]) -> None:
         line = self._format(level, event, fields)
         self._write(f"<{int(level)}>{line}\n" if self._prefix else f"{line}\n")
 
@@ -134,8 +175,22 @@ def info(event: str, /, **fields: object) -> None:
 
 
 def debug(event: str, /, **fields: object) -> None:
-    """Detail for fault-finding; the only level at which patient data may appear."""
+    """Detail for fault-finding; the only level that has the words of others, and patient data."""
     log.emit(Level.DEBUG, event, fields)
+
+
+def unforeseen(error: BaseException) -> dict[str, object]:
+    """Fields for an error that nobody raised on purpose: its class, and where it came from. Such
+    an error quotes what it stumbled over."""
+    frames = []
+    at = error.__traceback__
+    while at is not None:
+        frames.append(f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}")
+        at = at.tb_next
+    if hasattr(error, "in_log"):
+        return {"error": error}
+    where = " < ".join(reversed(frames[-3:]))
+    return {"error": quoted(repr(error), type(error).__name__), "where": where or None}
 
 
 def occasion(event: str, /, **fields: object) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.dataset.json_model import to_json
 from agent.errors import LocalError
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.node import Node
@@ -90,7 +91,7 @@ class _ProcedureQuestions:
             found = await archive.step(str(request["uid"]))
             if found is not None:
                 return to_json(found)
-        raise LocalError(f"there is no step {request['uid']}")
+        raise LocalError(f"there is no step {quoted(request['uid'])}")
 
     async def administrations(self, request: Request) -> Any:
         """Substances whose administration was reported to us."""

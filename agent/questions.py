@@ -14,6 +14,7 @@ from agent.dataset import tags
 from agent.errors import LocalError
 from agent.loop import current_loop
 from agent.procedure_questions import procedure_answers
+from agent.quoting import quoted
 from agent.retrieval_questions import retrieval_answers
 from agent.security.operators import Operators
 
@@ -62,7 +63,7 @@ class _Questions:
         archives = self._node.archives
         name = request.get("archive") or next(iter(archives))
         if name not in archives:
-            raise LocalError(f"there is no archive {name}", limit=", ".join(archives))
+            raise LocalError(f"there is no archive {quoted(name)}", limit=", ".join(archives))
         return archives[name]
 
     async def status(self, request: Request) -> Any:
@@ -162,7 +163,7 @@ class _Questions:
         uid = str(request["study_instance_uid"])
         found = (await archive.studies(study_instance_uid=uid)).items
         if not found:
-            raise LocalError(f"there is no study {uid}", value=uid)
+            raise LocalError(f"there is no study {quoted(uid)}", value=uid)
         page = await archive.instances(study=found[0].id, after=int(request.get("after") or 0))
         return {
             "items": [(each.sop_class_uid, each.sop_instance_uid) for each in page.items],

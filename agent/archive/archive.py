@@ -20,6 +20,7 @@ from agent.archive.space import Usage
 from agent.archive.worker_entries import sync
 from agent.errors import GantryError, StatusReaction, StorageError
 from agent.loop.workers import Template, WorkerPool
+from agent.quoting import Sentence, quoted
 
 _LARGE = 1 << 20
 """Bytes from which an object is synced by itself first: small ones need not wait for it."""
@@ -89,7 +90,7 @@ class Archive(ProcedureClient, Questions):
         refusal = self.space.refusal()
         if refusal is not None:
             raise StorageError(
-                f"The archive takes no objects now: {refusal.comment}.",
+                f"The archive takes no objects now: {quoted(refusal.comment)}.",
                 value=self.name,
                 reaction=refusal,
                 way_out="Free some space, or let retention delete what is delivered.",
@@ -121,7 +122,11 @@ class Archive(ProcedureClient, Questions):
             reaction = error.reaction
             if not isinstance(reaction, StatusReaction):
                 reaction = StatusReaction(self.settings.statuses.storage_failure, "Storage failure")
-            return Verdict(reaction.status, reaction.comment, reaction.offending_elements)
+            return Verdict(
+                reaction.status,
+                Sentence(f"{quoted(reaction.comment)}"),
+                reaction.offending_elements,
+            )
         finally:
             reception.discard()
         self.space.held = stored.bytes

@@ -12,6 +12,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from agent.archive import rewriting
 from agent.archive.decision import Decision, Origin, Receiver, Verdict
@@ -27,6 +28,7 @@ from agent.dataset.file_meta import FileMeta, read_file_meta
 from agent.dataset.head import Head, scan_head
 from agent.dataset.tags import SOP_CLASS_UID, SOP_INSTANCE_UID
 from agent.errors import PeerError, StatusReaction
+from agent.quoting import Sentence, quoted
 
 _BLOCK = 1 << 20
 _COERCION_OF_DATA_ELEMENTS = 0xB000
@@ -123,10 +125,9 @@ def read_head(arrival: Arrival, receiver: Receiver, settings: ArchiveSettings) -
             INDEXED | receiver.wanted,
         )
     except PeerError as error:
-        comment = error.reaction.comment if isinstance(error.reaction, StatusReaction) else ""
-        arrival.verdict = Verdict(
-            settings.statuses.cannot_understand, comment or f"Cannot understand: {error.message}"
-        )
+        told = error.reaction.comment if isinstance(error.reaction, StatusReaction) else ""
+        comment = Sentence(f"{quoted(told)}" or f"Cannot understand: {quoted(error.message)}")
+        arrival.verdict = Verdict(settings.statuses.cannot_understand, comment)
         return None
     arrival.keys = keys_of(head)
     return head
@@ -148,8 +149,10 @@ def check_identity(arrival: Arrival, settings: ArchiveSettings) -> None:
         is_missing = not keys.sop_class_uid or not keys.sop_instance_uid
         arrival.verdict = Verdict(
             settings.statuses.does_not_match,
-            f"{' and '.join(names[tag] for tag in wrong)} "
-            + ("missing in data set" if is_missing else "not as in the command"),
+            Sentence(
+                f"{' and '.join(names[tag] for tag in wrong)} "
+                + ("missing in data set" if is_missing else "not as in the command")
+            ),
             tuple(wrong),
         )
 
@@ -165,9 +168,11 @@ def decide(arrival: Arrival, head: Head, receiver: Receiver) -> None:
         arrival.decision = Decision(jobs=jobs, flags=decision.flags)
     elif decision.refusal is not None:
         refusal = decision.refusal
-        arrival.verdict = Verdict(refusal.status, refusal.comment, refusal.offending_elements)
+        arrival.verdict = Verdict(
+            refusal.status, Sentence(f"{quoted(refusal.comment)}"), refusal.offending_elements
+        )
     elif decision.discard:
-        arrival.verdict = Verdict(0, "", ())
+        arrival.verdict = Verdict(0)
 
 
 def coerce(arrival: Arrival, folder: Path, settings: ArchiveSettings) -> None:
@@ -214,13 +219,15 @@ def find_duplicate(arrival: Arrival, copies: list[StoredCopy], folder: Path) -> 
 def answer(arrival: Arrival, jobs: int) -> Verdict:
     """What the sender hears when all went well."""
     warning = arrival.decision.warning
-    status, comment, elements = 0, "", tuple[int, ...]()
+    status, elements = 0, tuple[int, ...]()
+    comment: Sentence | Literal[""] = ""
     if arrival.decision.coercions:
         # B000 goes before other warnings: the sender's copy and ours differ from now on.
-        status, comment = _COERCION_OF_DATA_ELEMENTS, "Values were coerced"
+        status, comment = _COERCION_OF_DATA_ELEMENTS, Sentence("Values were coerced")
         elements = tuple(sorted(arrival.decision.coercions))
     elif warning is not None:
-        status, comment, elements = warning.status, warning.comment, warning.offending_elements
+        status, elements = warning.status, warning.offending_elements
+        comment = Sentence(f"{quoted(warning.comment)}")
     return Verdict(
         status,
         comment,

@@ -21,6 +21,7 @@ from agent.archive import layout
 from agent.archive.index import connect
 from agent.archive.schema import VERSION
 from agent.errors import StorageError
+from agent.quoting import quoted
 
 PREFIX = ".backup-"
 _TRIES = 20
@@ -55,7 +56,7 @@ class Frozen:
             if all(self._hold(each) for each in self.numbers()):
                 return
         raise StorageError(
-            f"objects of {self.folder} are deleted faster than they can be held",
+            f"objects of {quoted(self.folder)} are deleted faster than they can be held",
             way_out="Try again when less is delivered and deleted, or stop the node meanwhile.",
         )
 
@@ -70,7 +71,9 @@ class Frozen:
                 # One file, which needs no log beside it.
                 target.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as error:
-            raise StorageError(f"the index of {self.folder} cannot be copied: {error}") from error
+            raise StorageError(
+                f"the index of {quoted(self.folder)} cannot be copied: {quoted(error)}"
+            ) from error
 
     def _hold(self, number: int) -> bool:
         """Whether the object is there and will stay."""
@@ -100,7 +103,7 @@ def frozen(folder: Path) -> Iterator[Frozen]:
     What a killed backup left is cleared away. Raises StorageError, OSError.
     """
     if not (folder / layout.INDEX).exists():
-        raise StorageError(f"there is no archive in {folder}")
+        raise StorageError(f"there is no archive in {quoted(folder)}")
     staging = folder / f"{PREFIX}{os.getpid()}"
     with _as_owner(folder):
         _clear(folder)
@@ -124,7 +127,7 @@ def _clear(folder: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StorageError(
-                f"another backup of {folder} is being made", way_out="Wait for it."
+                f"another backup of {quoted(folder)} is being made", way_out="Wait for it."
             ) from error
         finally:
             os.close(lock)
@@ -158,9 +161,9 @@ def index_version(index: Path) -> int:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise StorageError(f"the index is damaged: {error}") from error
+        raise StorageError(f"the index is damaged: {quoted(error)}") from error
     if verdict != "ok":
-        raise StorageError(f"the index is damaged: {verdict}")
+        raise StorageError(f"the index is damaged: {quoted(verdict)}")
     if not 0 < version <= VERSION:
         raise StorageError(
             "the index was made by a newer version",

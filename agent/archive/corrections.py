@@ -30,6 +30,7 @@ from agent.dataset.transfer_syntaxes import (
     encoding_of,
 )
 from agent.errors import LocalError
+from agent.quoting import quoted
 
 PATIENT, STUDY, SERIES, INSTANCE = "patient", "study", "series", "instance"
 
@@ -53,7 +54,9 @@ def numbers_of(store: Store, level: str, uid: str) -> list[int]:
         INSTANCE: "sop_instance_uid = ?",
     }
     if level not in conditions:
-        raise LocalError(f"There is no level {level!r}.", value=level, limit=tuple(conditions))
+        raise LocalError(
+            f"There is no level {quoted(repr(level))}.", value=level, limit=tuple(conditions)
+        )
     rows = store.index.execute(
         f"SELECT id FROM instance WHERE {conditions[level]} ORDER BY id", (uid,)
     )

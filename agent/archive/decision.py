@@ -9,10 +9,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from agent.dataset.head import Head
 from agent.errors import StatusReaction
+from agent.quoting import Sentence
 
 DELIVER = "deliver"
 COMMIT = "commit"
@@ -121,7 +122,7 @@ class Verdict(NamedTuple):
     """
 
     status: int
-    comment: str = ""
+    comment: Sentence | Literal[""] = ""
     offending_elements: tuple[int, ...] = ()
     instance_id: int = 0
     duplicate: bool = False

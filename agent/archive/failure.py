@@ -6,6 +6,7 @@ import errno
 
 from agent.archive.settings import StorageStatuses
 from agent.errors import StatusReaction, StorageError
+from agent.quoting import quoted
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _AWAY = frozenset((errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN))
@@ -36,7 +37,7 @@ def of_system(error: OSError, step: str, statuses: StorageStatuses = _DEFAULT) -
             way_out="Plug it in or mount it again.",
         )
     return StorageError(
-        f"The disk failed: {error.strerror or error}; could not {step}.",
+        f"The disk failed: {error.strerror or quoted(error)}; could not {step}.",
         value=error.errno,
         reaction=StatusReaction(statuses.storage_failure, "Storage failure"),
         way_out="Look at the kernel's log and at the health of the disk.",

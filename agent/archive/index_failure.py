@@ -7,6 +7,7 @@ import sqlite3
 from agent.archive import failure
 from agent.archive.settings import StorageStatuses
 from agent.errors import GantryError, StatusReaction, StorageError
+from agent.quoting import quoted
 
 REBUILD = "Run `gantry doctor --rebuild-index`: the objects are not touched."
 
@@ -26,7 +27,7 @@ def of_index(error: sqlite3.Error, step: str, statuses: StorageStatuses = _DEFAU
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StorageError(
-            f"The index is damaged ({error}); could not {step}.",
+            f"The index is damaged ({quoted(error)}); could not {step}.",
             value=code,
             reaction=StatusReaction(statuses.storage_failure, "Index is damaged"),
             way_out=REBUILD,
@@ -39,7 +40,7 @@ def of_index(error: sqlite3.Error, step: str, statuses: StorageStatuses = _DEFAU
             way_out="Check the file system, and whom the archive's folder belongs to.",
         )
     return StorageError(
-        f"The index failed: {error}; could not {step}.",
+        f"The index failed: {quoted(error)}; could not {step}.",
         value=code,
         reaction=StatusReaction(statuses.storage_failure, "Index failure"),
         way_out="Look at the kernel's log and at the health of the disk.",
@@ -55,7 +56,7 @@ def of_any(error: Exception, step: str, statuses: StorageStatuses = _DEFAULT) ->
     if isinstance(error, sqlite3.Error):
         return of_index(error, step, statuses)
     return StorageError(
-        f"Could not {step}: {type(error).__name__}: {error}.",
+        f"Could not {step}: {type(error).__name__}: {quoted(error)}.",
         value=error.args,
         reaction=StatusReaction(0x0110, "Processing failure"),
         way_out="This is a fault of Gantry: please report it with the log.",

@@ -139,7 +139,7 @@ def _supported(
                 clause="PS3.4 C.2.2.2.6",
                 value=len(items),
                 reaction=StatusReaction(
-                    IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, comment[:64], () if above else (tag,)
+                    IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, comment, () if above else (tag,)
                 ),
             )
         if items and row.items:

@@ -104,5 +104,5 @@ def _refused(tag: int, comment: str, value: object) -> PeerError:
         f"the identifier does not match its SOP class: {comment}",
         clause="PS3.4 C.4.1.2.1",
         value=value,
-        reaction=StatusReaction(IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, comment[:64], (tag,)),
+        reaction=StatusReaction(IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, comment, (tag,)),
     )

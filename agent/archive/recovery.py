@@ -22,6 +22,7 @@ from agent.dataset.file_meta import FileMeta, read_file_meta
 from agent.dataset.reader import Element, FragmentStart, elements, read_exactly
 from agent.dataset.value_representations import UNDEFINED_LENGTH
 from agent.errors import GantryError, StorageError
+from agent.quoting import Sentence
 
 _AT_ONCE = 64
 
@@ -60,7 +61,7 @@ def take_in(
             if each.verdict is not None and each.verdict.is_stored:
                 result.indexed += 1
             elif not each.number:
-                why = each.verdict.comment if each.verdict is not None else str(each.error)
+                why = each.verdict.comment if each.verdict is not None else each.error
                 _set_aside(store, each.recovered_number, why, result)
             else:
                 observation.error("object not indexed", object=each.number, error=each.error)
@@ -70,7 +71,7 @@ def _arrival(store: Store, number: int, result: Recovery, may_be_torn: bool) -> 
     try:
         descriptor = store.spool.open_object(number)
     except OSError as error:
-        _set_aside(store, number, str(error), result)
+        _set_aside(store, number, error, result)
         return
     try:
         meta = read_file_meta(descriptor)
@@ -78,7 +79,7 @@ def _arrival(store: Store, number: int, result: Recovery, may_be_torn: bool) -> 
             _check_whole(descriptor, meta)
     except GantryError as error:
         os.close(descriptor)
-        _set_aside(store, number, error.message, result)
+        _set_aside(store, number, error, result)
         return
     # All that is left of where it came from stands in its file meta information.
     origin = Origin(
@@ -104,11 +105,11 @@ def _check_whole(descriptor: int, meta: FileMeta) -> None:
         read_exactly(source, last.value_offset + last.length - 1, 1)
 
 
-def _set_aside(store: Store, number: int, why: str, result: Recovery) -> None:
+def _set_aside(store: Store, number: int, why: object, result: Recovery) -> None:
     result.set_aside += 1
     try:
         path = store.spool.set_aside(number)
     except OSError as error:
         observation.error("file is no object", object=number, why=why, stays=error)
     else:
-        observation.warning("file is no object", object=number, why=why, moved=path)
+        observation.warning("file is no object", object=number, why=why, moved=Sentence(str(path)))

@@ -16,6 +16,7 @@ from agent.archive.information_model import InformationModel
 from agent.archive.records import Instance
 from agent.dataset.attributes import Attributes, tag_of
 from agent.errors import PeerError, StatusReaction
+from agent.quoting import quoted
 
 IDENTIFIER_DOES_NOT_MATCH = 0xA900
 """The status of an identifier that is none of its SOP class (Tables C.4-2 and C.4-3)."""
@@ -95,7 +96,11 @@ def selection_of(
     level = identifier.text(_QUERY_RETRIEVE_LEVEL)
     depth = model.depth_of(level)
     if depth is None:
-        said = f"{level!r} is no level of it" if level else "Query/Retrieve Level is missing"
+        said = (
+            f"{quoted(repr(level))} is no level of it"
+            if level
+            else "Query/Retrieve Level is missing"
+        )
         raise _refused(f"{model.name}: {said}", _QUERY_RETRIEVE_LEVEL)
     keys: dict[str, tuple[str, ...]] = {}
     for number, each in enumerate(model.levels):

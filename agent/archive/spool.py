@@ -21,6 +21,7 @@ from agent.archive import failure, file_system, identity, layout
 from agent.archive.settings import ArchiveSettings
 from agent.dataset.whole_write import sync_folder
 from agent.errors import StorageError
+from agent.quoting import quoted
 
 _STEP_OF_THE_LOCK = 0.02
 
@@ -199,7 +200,7 @@ def _take_lock(path: Path, patience: float) -> int:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise
                 raise StorageError(
-                    f"Another process writes to the archive in {path.parent}.",
+                    f"Another process writes to the archive in {quoted(path.parent)}.",
                     value=str(path),
                     way_out="Stop the other node, or give this one a folder of its own.",
                 ) from None

@@ -41,6 +41,7 @@ from agent.dataset.tags import format_tag, keyword_of
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from agent.dataset.whole_write import sync_folder
 from agent.errors import GantryError, LocalError, StorageError
+from agent.quoting import Sentence, quoted
 from hal.beneath import open_beneath
 
 LOCK_FILE = "lockfile"
@@ -110,7 +111,7 @@ def add_entry(folder: str, entry: Attributes) -> str:
     lacking = missing(entry)
     if lacking:
         raise LocalError(
-            f"The worklist entry lacks {', '.join(lacking)}.",
+            f"The worklist entry lacks {quoted(', '.join(lacking))}.",
             clause="PS3.4 K.6.1.2.2",
             value=lacking,
             limit=(*REQUIRED, *REQUIRED_OF_STEP),
@@ -228,6 +229,7 @@ def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
         return known[1], known[2]
     remarks: tuple[str, ...] = ()
     entries: list[Attributes] = []
+    name = quoted(path.name, f"inode {status.st_ino}")
     try:
         if status.st_size > LARGEST_FILE:
             raise LocalError("It is too large for an entry.", limit=LARGEST_FILE)
@@ -236,19 +238,21 @@ def entries_of(path: Path) -> tuple[list[Attributes], tuple[str, ...]]:
             for step in steps or (Attributes(),):
                 entry = whole.copy()
                 entry.set(STEP, [step.copy()])
-                remarks += tuple(f"{path.name}: {each}" for each in _made_encodable(entry))
+                remarks += tuple(
+                    Sentence(f"{name}: {quoted(each)}") for each in _made_encodable(entry)
+                )
                 lacking = missing(entry)
                 if lacking:
-                    remarks += (f"{path.name}: lacks {', '.join(lacking)}",)
+                    remarks += (Sentence(f"{name}: lacks {', '.join(lacking)}"),)
                 else:
                     entries.append(entry)
     except (GantryError, OSError, ValueError) as error:
-        remarks += (f"{path.name}: {error}",)
+        remarks += (Sentence(f"{name}: {quoted(error)}"),)
     _remember(str(path), stamp, entries, remarks)
     return entries, remarks
 
 
-def _made_encodable(attributes: Attributes) -> Iterator[str]:
+def _made_encodable(attributes: Attributes) -> Iterator[Sentence]:
     """Take out what no answer can carry, for each would fail by it; what, and why."""
     for tag in tuple(attributes):
         for item in attributes.items_of(tag):
@@ -259,7 +263,8 @@ def _made_encodable(attributes: Attributes) -> Iterator[str]:
             encode_attributes(with_character_set(alone), _SYNTAX)
         except LocalError as error:
             attributes.remove(tag)
-            yield f"{keyword_of(tag) or format_tag(tag)} is left out: {error}"
+            name = keyword_of(tag) or format_tag(tag)
+            yield Sentence(f"{name} is left out: {quoted(error)}")
 
 
 def _remember(

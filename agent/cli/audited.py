@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from agent import observation
-from agent.errors import GantryError
 from agent.security import audit_terms as terms
 from agent.security.audit_message import (
     MINOR_FAILURE,
@@ -153,8 +152,7 @@ class _Told:
     def _complain(self, error: Exception) -> None:
         if not self._failed:
             self._failed = True
-            said = error if isinstance(error, GantryError) else repr(error)
-            observation.warning("command not audited", error=said)
+            observation.warning("command not audited", error=error)
 
     def _of_files(self, files: Gathered) -> None:
         way = files.way

@@ -63,27 +63,32 @@ def _is_no_way_to_the_peer(error: OSError) -> bool:
     return isinstance(error, resolver) or error.errno in _NO_WAY_TO_THE_PEER
 
 
-def explain(error: BaseException) -> str:
-    """One sentence for a person, with the way out on a line of its own where there is one."""
+def explain(error: BaseException, *, in_log: bool = False) -> str:
+    """One sentence for a person, with the way out on a line of its own where there is one.
+
+    With `in_log` the words of others are left out.
+    """
     if isinstance(error, GantryError):
-        text = str(error)
-        return f"{text}\n  {error.way_out}" if error.way_out else text
+        text = error.in_log if in_log else str(error)
+        way_out = error.way_out.in_log if in_log else error.way_out
+        return f"{text}\n  {way_out}" if way_out else text
     if isinstance(error, OSError) and error.strerror:
-        name = f"{error.filename}: " if error.filename is not None else ""
+        name = f"{error.filename}: " if error.filename is not None and not in_log else ""
         return f"{name}{error.strerror}"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    said = f"{type(error).__name__}: {error}"
     return (
-        f"an error that Gantry did not foresee: {type(error).__name__}: {error}\n"
+        f"an error that Gantry did not foresee: {type(error).__name__ if in_log else said}\n"
         "  Please report it, with what GANTRY_TRACEBACK=1 shows for the same command."
     )
 
 
-def report(error: BaseException) -> ExitStatus:
-    """Print the error to standard error and give the exit status."""
+def report(error: BaseException, *, in_log: bool = False) -> ExitStatus:
+    """Print the error to standard error, which may be a log, and give the exit status."""
     if os.environ.get("GANTRY_TRACEBACK"):
         import traceback
 
         traceback.print_exception(error)
-    print(f"gantry: {explain(error)}", file=sys.stderr)
+    print(f"gantry: {explain(error, in_log=in_log)}", file=sys.stderr)
     return status_of(error)

@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     try:
         return _run(words)
     except (Exception, KeyboardInterrupt) as error:
-        return report(error)
+        return report(error, in_log=True)
 
 
 def _run(words: Sequence[str]) -> int:
@@ -51,11 +51,25 @@ def _run(words: Sequence[str]) -> int:
     from agent.loop.template import Template
 
     _raise_the_limit_of_descriptors()
+    _log_warnings()
     template = Template.start(_TEMPLATE_IDLE)
     try:
         return Loop().run(_run_node(words, template))
     finally:
         template.close()
+
+
+def _log_warnings() -> None:
+    """What libraries warn of quotes values of data sets: it is for the level debug. Set before the
+    template is forked, for workers too."""
+    import warnings
+
+    from agent import observation
+
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        observation.debug("a library warns", kind=category.__name__, text=str(message))
+
+    warnings.showwarning = show
 
 
 def _raise_the_limit_of_descriptors() -> None:

@@ -29,10 +29,11 @@ class FrameDamaged(PeerError):
         """The same error, with the number of the frame."""
         return FrameDamaged(self.message, self.position, clause=self.clause, frame=number)
 
-    def __str__(self) -> str:
+    @property
+    def marked(self) -> str:
         place = (
             f"byte {self.position}"
             if self.frame is None
             else (f"frame {self.frame}, byte {self.position}")
         )
-        return f"{super().__str__()}, at {place}"
+        return f"{super().marked}, at {place}"

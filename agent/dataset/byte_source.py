@@ -12,6 +12,7 @@ from typing import Protocol
 
 from agent.dataset.transfer_syntaxes import TransferSyntax
 from agent.errors import PeerError, StatusReaction, StorageError
+from agent.quoting import quoted
 
 CANNOT_UNDERSTAND = 0xC000
 """The C-STORE status for a data set that cannot be parsed (PS3.4 Table B.2-1)."""
@@ -114,7 +115,7 @@ class InflatedBytes:
                 piece = self._inflater.decompress(self._waiting, self._CHUNK)
             except zlib.error as error:
                 raise PeerError(
-                    f"The deflated data set is damaged: {error}.",
+                    f"The deflated data set is damaged: {quoted(error)}.",
                     clause="PS3.5 A.5",
                     value=self._consumed,
                     reaction=StatusReaction(CANNOT_UNDERSTAND, "Deflated data set is damaged"),

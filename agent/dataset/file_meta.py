@@ -30,6 +30,7 @@ from agent.dataset.value_representations import (
     pad,
 )
 from agent.errors import LocalError, StorageError
+from agent.quoting import Sentence, quoted
 
 PREAMBLE_LENGTH = 128
 PREFIX = b"DICM"
@@ -147,7 +148,7 @@ class _Reading:
                 clause="PS3.10 7.1",
                 way_out="Allow files that break PS3.10 7.1, or have them written anew.",
             )
-        self._remarks.append(text)
+        self._remarks.append(Sentence(text))
 
     def _exactly(self, position: int, length: int) -> bytes:
         data = self._block[position : position + length]
@@ -282,7 +283,8 @@ class _Reading:
         if (seen.explicit_vr, seen.little_endian) == (syntax.explicit_vr, syntax.little_endian):
             return stated
         self._remark(
-            f"the Transfer Syntax UID (0002,0010) is {stated}, but the data set reads as {found}"
+            f"the Transfer Syntax UID (0002,0010) is {quoted(stated)}, but the data set reads as"
+            f" {found}"
         )
         return found
 

@@ -10,6 +10,7 @@ from agent.dataset import tags
 from agent.dataset.attributes import Attribute, Attributes, Value
 from agent.dataset.value_representations import VALUE_REPRESENTATIONS
 from agent.errors import LocalError
+from agent.quoting import quoted
 
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _NUMERIC_TEXT = frozenset(("DS", "IS"))
@@ -97,4 +98,6 @@ def _read(vr: str, value: Any) -> Value:
         return str(value)
     if isinstance(value, int | float):
         return value
-    raise LocalError(f"{value!r} cannot be a value of {vr}.", clause="PS3.18 F.2.3", value=value)
+    raise LocalError(
+        f"{quoted(repr(value))} cannot be a value of {vr}.", clause="PS3.18 F.2.3", value=value
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from agent.dataset import dictionary
 from agent.errors import LocalError
+from agent.quoting import quoted
 
 ITEM = 0xFFFEE000
 ITEM_DELIMITATION = 0xFFFEE00D
@@ -790,7 +791,7 @@ def from_text(text: str) -> int:
     tag = tag_for_keyword(text.strip()) if text.strip() else None
     if tag is None:
         raise LocalError(
-            f"{text!r} is neither a keyword of the DICOM dictionary nor a tag.",
+            f"{quoted(repr(text))} is neither a keyword of the DICOM dictionary nor a tag.",
             clause="PS3.6 6",
             value=text,
             way_out="Write a keyword such as PatientID, or a tag such as 0010,0020.",

@@ -6,6 +6,7 @@ import os
 import re
 
 from agent.errors import ConfigurationError
+from agent.quoting import quoted
 
 MAXIMUM_LENGTH = 64
 
@@ -30,7 +31,7 @@ def new_uid(root: str | None = None) -> str:
     room = min(38, MAXIMUM_LENGTH - len(root) - 1)
     if room < 20 or not is_valid_uid(root):
         raise ConfigurationError(
-            f"The UID root {root!r} is not a UID of at most 43 characters.",
+            f"The UID root {quoted(repr(root))} is not a UID of at most 43 characters.",
             clause="PS3.5 9.1",
             value=root,
             limit=43,

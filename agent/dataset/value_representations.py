@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from agent.errors import LocalError
+from agent.quoting import quoted
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
@@ -124,7 +125,9 @@ def encode_numbers(vr: str, numbers: Iterable[float], *, little_endian: bool = T
         return struct.pack(f"{'<' if little_endian else '>'}{len(values)}{row.format}", *values)
     except (struct.error, OverflowError) as error:
         raise LocalError(
-            f"A value does not fit into {vr}: {error}.", clause="PS3.5 6.2", value=values[:8]
+            f"A value does not fit into {vr}: {quoted(error)}.",
+            clause="PS3.5 6.2",
+            value=values[:8],
         ) from None
 
 

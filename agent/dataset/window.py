@@ -76,5 +76,5 @@ def refuse(message: str, value: object, limit: object) -> NoReturn:
         clause="PS3.5 7",
         value=value,
         limit=limit,
-        reaction=StatusReaction(CANNOT_UNDERSTAND, message[:64]),
+        reaction=StatusReaction(CANNOT_UNDERSTAND, message),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.errors import LocalError
 from agent.loop.messages import Incoming, Kind, encode
+from agent.quoting import quoted
 
 # Answers are sent together, but not later than when so many bytes wait.
 _FLUSH = 1 << 16
@@ -41,7 +42,9 @@ class Call:
         try:
             frame = encode(Kind.ANSWER, self._number, value)
         except Exception as error:
-            self.fail(LocalError(f"the answer to {self.name} cannot be sent: {error!r}"))
+            self.fail(
+                LocalError(f"the answer to {self.name} cannot be sent: {quoted(repr(error))}")
+            )
         else:
             self._answer(frame)
 
@@ -69,7 +72,9 @@ def encode_error(number: int, error: BaseException) -> bytes:
         pickle.loads(pickle.dumps(error, protocol=5))
         return frame
     except Exception:
-        return encode(Kind.ERROR, number, LocalError(f"{type(error).__name__}: {error}"))
+        return encode(
+            Kind.ERROR, number, LocalError(f"{type(error).__name__}: {quoted(str(error))}")
+        )
 
 
 class Calls:
@@ -99,7 +104,7 @@ class Calls:
                 if not self._receive(wait=not found):
                     break
             elif message.error is not None:
-                problem = LocalError(f"the call cannot be read: {message.error!r}")
+                problem = LocalError(f"the call cannot be read: {quoted(repr(message.error))}")
                 Call(self, message.number, "?", (), message.descriptors).fail(problem)
                 if not found:
                     self.flush()

@@ -238,4 +238,6 @@ class Loop:
 
 def _log_failure(task: Task[Any]) -> None:
     if task.error is not None and not isinstance(task.error, Cancelled):
-        observation.error("background task failed", task=task.name, error=task.error)
+        observation.error(
+            "background task failed", task=task.name, **observation.unforeseen(task.error)
+        )

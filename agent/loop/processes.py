@@ -15,6 +15,7 @@ from agent.loop.deadlines import timeout as time_limit
 from agent.loop.loop import current_loop
 from agent.loop.task_group import TaskGroup
 from agent.loop.waiting import readable, writable
+from agent.quoting import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def check_returncode(result: ProcessResult, argv: Sequence[str]) -> ProcessResul
     if result.returncode:
         lines = result.stderr.decode(errors="replace").strip().splitlines()
         raise LocalError(
-            f"{argv[0]} failed: {lines[-1] if lines else 'without a word'}", value=result.returncode
+            f"{quoted(argv[0])} failed: {quoted(lines[-1]) if lines else 'without a word'}",
+            value=result.returncode,
         )
     return result

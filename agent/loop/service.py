@@ -24,6 +24,7 @@ from agent.loop.synchronization import Event, Promise
 from agent.loop.template import Template
 from agent.loop.waiting import readable, sleep, turn, writable
 from agent.loop.worker import Start
+from agent.quoting import quoted
 
 _GONE = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN))
 # The kernel has too many descriptors under way, or no memory, for now.
@@ -172,7 +173,9 @@ class Service:
 
     def _died(self) -> WorkerDied:
         if self._reason is not None:
-            died = WorkerDied(f"the worker {self.name} died: {self._reason}", value=self.name)
+            died = WorkerDied(
+                f"the worker {self.name} died: {quoted(self._reason)}", value=self.name
+            )
             died.__cause__ = self._reason
             return died
         if self._closing and not self._killing:
@@ -318,4 +321,4 @@ class Service:
 
 
 def _unreadable(error: Exception) -> LocalError:
-    return LocalError(f"the answer of a worker cannot be read: {error!r}")
+    return LocalError(f"the answer of a worker cannot be read: {quoted(repr(error))}")

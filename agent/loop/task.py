@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from agent.errors import LocalError
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.loop.loop import Loop
@@ -209,7 +210,9 @@ class Task(Generic[T]):
         else:
             if foreign is not None:
                 # Nobody would ever wake it: the wait belongs to another loop.
-                self.step(LocalError(f"{self.name} waits for what is not of this loop: {foreign}"))
+                self.step(
+                    LocalError(f"{self.name} waits for what is not of this loop: {quoted(foreign)}")
+                )
 
     def _finish(self, value: T | None, error: BaseException | None) -> None:
         self.done = True

@@ -14,8 +14,8 @@ import os
 import signal
 import socket
 import sys
-import traceback
 
+from agent import observation
 from agent.loop.memory import give_back
 from agent.loop.messages import carried_descriptors, rights
 from agent.loop.worker import detach, work
@@ -65,7 +65,7 @@ class Template:
                 _serve(theirs, self._idle_seconds)
                 code = 0
             except BaseException:
-                traceback.print_exc()
+                _tell()
             finally:
                 os._exit(code)
         theirs.close()
@@ -154,8 +154,15 @@ def _serve(end: socket.socket, idle_seconds: float) -> None:
                     _run_worker(end, descriptor)
             except OSError:
                 # No memory, or too many processes: the node sees the end of the socket.
-                traceback.print_exc()
+                _tell()
             os.close(descriptor)
+
+
+def _tell() -> None:
+    """What ended this process, but for its text: such an error quotes what it stumbled over."""
+    error = sys.exc_info()[1]
+    if error is not None:
+        observation.error("worker failed", **observation.unforeseen(error))
 
 
 def _run_worker(template: socket.socket, descriptor: int) -> None:
@@ -167,7 +174,7 @@ def _run_worker(template: socket.socket, descriptor: int) -> None:
         work(socket.socket(fileno=descriptor))
         code = 0
     except BaseException:
-        traceback.print_exc()
+        _tell()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

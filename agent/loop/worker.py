@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from agent.errors import LocalError
 from agent.loop.calls import Calls, encode_error
 from agent.loop.messages import Incoming, Kind, encode, rights
+from agent.quoting import quoted
 
 # The length of a process name that the kernel keeps (TASK_COMM_LEN).
 _NAME_LENGTH = 15
@@ -39,7 +40,7 @@ def work(end: socket.socket) -> None:
             return
     try:
         if message.error is not None:
-            raise LocalError(f"what shall be run cannot be read: {message.error!r}")
+            raise LocalError(f"what shall be run cannot be read: {quoted(repr(message.error))}")
         start: Start = message.value
         _limit(start)
         _say_hello(end)

@@ -26,6 +26,7 @@ from agent.errors import ConfigurationError, StorageError
 from agent.media import image_values
 from agent.media.directory_records import Key
 from agent.media.image_values import NO_FORMS, Forms, fault_of, wanted_of
+from agent.quoting import quoted
 
 _Classes = Mapping[str, tuple[str, ...]]
 _Keys = Mapping[str, tuple[Key, ...]]
@@ -332,7 +333,7 @@ def profile_of(name: str) -> Profile:
     found = PROFILES.get(name.upper()) or MAIL_PROFILES.get(name.upper())
     if found is None:
         raise ConfigurationError(
-            f"{name} is no application profile that Gantry has.",
+            f"{quoted(name)} is no application profile that Gantry has.",
             clause="PS3.11",
             value=name,
             limit=(*PROFILES, *MAIL_PROFILES),
@@ -361,7 +362,7 @@ def check(profile: Profile, sop_class_uid: str, transfer_syntax_uid: str) -> Non
     reason = profile.refusal(sop_class_uid, transfer_syntax_uid)
     if reason:
         raise StorageError(
-            f"{reason}.",
+            f"{quoted(reason)}.",
             clause=profile.clause,
             value=(sop_class_uid, transfer_syntax_uid),
             way_out="Convert the object (gantry convert), or choose another profile.",
@@ -373,7 +374,7 @@ def check_image(profile: Profile, sop_class_uid: str, found: Attributes, syntax:
     fault = fault_of(profile.forms.get(sop_class_uid, ()), found, syntax)
     if fault:
         raise StorageError(
-            f"{profile.name} wants {fault}.",
+            f"{profile.name} wants {quoted(fault)}.",
             clause=profile.clause,
             value=fault,
             way_out="Choose another profile, as STD-GEN-CD.",

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from agent.errors import StorageError
 from agent.media.file_ids import comparable
+from agent.quoting import quoted
 
 _SECTOR = 2048
 _PRIMARY = 16 * _SECTOR
@@ -52,7 +53,7 @@ def _below(descriptor: int, prefix: str, record: bytes, depth: int) -> Iterator[
         if each[25] & _IS_FOLDER:
             yield from _below(descriptor, f"{name}/", each, depth + 1)
         elif each[25] & _MULTI_EXTENT:
-            raise _damaged(f"the file {name}")
+            raise _damaged(f"the file {quoted(name)}")
         else:
             yield FileOnDisc(name, _position(each), _size(each))
 

@@ -25,6 +25,7 @@ from agent.media.directory_writer import ROOT_ENTITY, DirectoryTree
 from agent.media.extra_keys import recounted
 from agent.media.file_ids import DICOMDIR, FileNames, open_file
 from agent.media.opening import is_secure
+from agent.quoting import quoted
 
 LONGEST_RECORD = 4 << 20
 """Bytes of one record that is copied."""
@@ -80,13 +81,15 @@ def loaded(folder: Path, tree: DirectoryTree, without: frozenset[str]) -> Existi
     name = names.real_name(DICOMDIR)
     if name is None:
         raise StorageError(
-            f"{folder} has no DICOMDIR.", value=str(folder), way_out="Create a file-set there."
+            f"{quoted(folder)} has no DICOMDIR.",
+            value=str(folder),
+            way_out="Create a file-set there.",
         )
     try:
         descriptor = open_file(folder / name)
     except OSError as error:
         raise StorageError(
-            f"{name} cannot be read: {error.strerror}.", value=str(folder)
+            f"{quoted(name)} cannot be read: {error.strerror}.", value=str(folder)
         ) from error
     try:
         if is_secure(descriptor):
@@ -94,14 +97,14 @@ def loaded(folder: Path, tree: DirectoryTree, without: frozenset[str]) -> Existi
             raise _untouched("it is a Secure DICOM file")
         return _Loading(DirectoryFile(descriptor), names, tree, without).run(name)
     except PeerError as error:
-        raise _untouched(error.message) from error
+        raise _untouched(error.message.marked.rstrip(".")) from error
     finally:
         os.close(descriptor)
 
 
 def _untouched(reason: str) -> StorageError:
     return StorageError(
-        f"The DICOMDIR is not updated: {reason.rstrip('.')}.",
+        f"The DICOMDIR is not updated: {reason}.",
         clause="PS3.4 I.3.3",
         way_out="Import what is on the medium, and make a new file-set of it.",
     )
@@ -138,7 +141,7 @@ class _Loading:
         doomed: list[str] = []
         for each in self._directory.records():
             if isinstance(each, BrokenLink):
-                raise _untouched(each.reason)
+                raise _untouched(f"{quoted(each.reason)}")
             above, record = each
             del nodes[len(above) :]
             parent = nodes[-1][1] if nodes else ROOT_ENTITY

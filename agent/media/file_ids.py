@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from agent.errors import StorageError
+from agent.quoting import quoted
 
 DICOMDIR = "DICOMDIR"
 """The File ID of the file with the directory (PS3.10 8.6)."""
@@ -128,7 +129,7 @@ def _check_not_there(name: str, error: OSError) -> None:
     """Raises StorageError where the medium failed: that says nothing of what is on it."""
     if error.errno not in _NOT_THERE:
         raise StorageError(
-            f"{name} cannot be read: {error.strerror}.",
+            f"{quoted(name)} cannot be read: {error.strerror}.",
             value=error.errno,
             way_out="Look whether the medium is sound, and whether gantry may read it.",
         ) from error

@@ -40,6 +40,7 @@ from agent.media.file_set_checks import check_security, check_wishes, kind_of
 from agent.media.icons import icon_for
 from agent.media.object_keys import read_keys
 from agent.media.record_building import STAND_INS, record_content, reference_to, wanted_of
+from agent.quoting import quoted
 
 TOP_FOLDER = "DICOM"
 """Where new files are: DICOM/P0000001/S0000001/E0000001/I0000001."""
@@ -167,7 +168,7 @@ class FileSetWriter:
         file_id = "\\".join(comparable(part) for part in name.split("/"))
         if fault := fault_of(file_id):
             raise StorageError(
-                f"No directory can refer to it: {fault}.",
+                f"No directory can refer to it: {quoted(fault)}.",
                 clause="PS3.10 8.2",
                 value=name,
                 way_out="Import it, and make a new file-set.",
@@ -368,7 +369,7 @@ def _stand_in_for_patient(study: str) -> str:
 
 def _two_patients(study: str) -> StorageError:
     return StorageError(
-        f"The study {study} is in the file-set under another Patient ID.",
+        f"The study {quoted(study)} is in the file-set under another Patient ID.",
         clause="PS3.3 F.5.2",
         value=study,
         way_out="Correct the patient of the objects first.",
@@ -377,7 +378,7 @@ def _two_patients(study: str) -> StorageError:
 
 def _failed(error: OSError, path: Path) -> StorageError:
     return StorageError(
-        f"{error.filename or path}: {error.strerror}.",
+        f"{quoted(error.filename or path)}: {error.strerror}.",
         value=error.errno,
         way_out="Make room, or take a medium that can be written.",
     )

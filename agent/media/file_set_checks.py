@@ -13,6 +13,7 @@ from agent.media.envelope import Envelope
 from agent.media.examining import Examined
 from agent.media.file_ids import DICOMDIR, FileNames, is_file_set_id, open_file
 from agent.media.object_keys import read_keys
+from agent.quoting import quoted
 
 
 def check_wishes(
@@ -26,7 +27,7 @@ def check_wishes(
         )
     if not is_file_set_id(file_set_id):
         raise LocalError(
-            f"{file_set_id!r} is no File-set ID.",
+            f"{quoted(repr(file_set_id))} is no File-set ID.",
             clause="PS3.10 8.5",
             value=file_set_id,
             limit=16,
@@ -34,7 +35,7 @@ def check_wishes(
         )
     if not (update or anew) and FileNames(folder).real_name(DICOMDIR) is not None:
         raise LocalError(
-            f"{folder} has a file-set already.",
+            f"{quoted(folder)} has a file-set already.",
             value=str(folder),
             way_out="Update it (--update), or take another folder.",
         )
@@ -85,7 +86,7 @@ def kind_of(found: Examined) -> RecordType:
         )
     if found.cut:
         raise StorageError(
-            f"The object is not whole: {found.cut}.",
+            f"The object is not whole: {quoted(found.cut)}.",
             way_out="Get it anew from where it came.",
         )
     return kind

@@ -15,6 +15,7 @@ from agent.dataset.transfer_syntaxes import JPEG_BASELINE
 from agent.errors import GantryError, StorageError
 from agent.media.application_profiles import Profile
 from agent.media.object_keys import read_keys
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.objects.reduced_image import Display, Palette, Samples
@@ -52,7 +53,7 @@ def icon_for(profile: Profile, descriptor: int, meta: FileMeta) -> Attributes | 
             return None
         raise StorageError(
             f"{profile.name} wants an icon of each image, and none can be made of this: "
-            f"{error.message}",
+            f"{quoted(error.message)}",
             clause=profile.clause,
             way_out="Leave the object out, or take a general purpose profile.",
         ) from error

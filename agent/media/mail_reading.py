@@ -13,6 +13,7 @@ from agent.media.mail_structure import CLAUSE, DEEPEST, Part, decode, parts_of_m
 from agent.media.opening import Opener
 from agent.media.tree import Packed, PackedTree, unpacked, zipped_files
 from agent.media.zip_reading import is_zip
+from agent.quoting import quoted
 
 _SEALED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 _SIGNATURES = frozenset(("application/pkcs7-signature", "application/x-pkcs7-signature"))
@@ -68,7 +69,9 @@ def _opened(mail: int, part: Part, opener: Opener) -> int:
         try:
             return opener.mail(encoded.fileno())
         except StorageError as error:
-            raise StorageError(f"the mail is secured, and {error}", clause=error.clause) from error
+            raise StorageError(
+                f"the mail is secured, and {quoted(error)}", clause=error.clause
+            ) from error
 
 
 def _files(owned: list[int], folder: str | None) -> Iterator[Packed | Damage]:

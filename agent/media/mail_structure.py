@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 from agent.dataset.whole_write import write_whole
 from agent.errors import StorageError
+from agent.quoting import quoted
 
 CLAUSE = "PS3.12 K, W"
 MOST_PARTS = 100_000
@@ -116,13 +117,16 @@ def decode(descriptor: int, part: Part, target: int) -> None:
     }
     decoder = decoders.get(part.encoding)
     if decoder is None:
-        raise StorageError(f"its encoding {part.encoding} is none of RFC 2045", clause=CLAUSE)
+        raise StorageError(
+            f"its encoding {quoted(part.encoding)} is none of RFC 2045", clause=CLAUSE
+        )
     try:
         for piece in decoder(descriptor, part):
             write_whole(target, piece)
     except (binascii.Error, ValueError) as error:
         raise StorageError(
-            f"it cannot be decoded from {part.encoding}: it was changed, or cut off", clause=CLAUSE
+            f"it cannot be decoded from {quoted(part.encoding)}: it was changed, or cut off",
+            clause=CLAUSE,
         ) from error
 
 

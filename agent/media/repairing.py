@@ -25,6 +25,7 @@ from agent.media.file_set import FileSetWriter
 from agent.media.found import FoundInstance
 from agent.media.opening import is_secure
 from agent.media.reading import walk
+from agent.quoting import quoted
 
 # The keys of PS3.11 Table D.3-2: whatever the files are, they do no harm.
 ANY = AnyProfile(
@@ -86,7 +87,7 @@ def repair(
                     left_out.append(Fault(found.file, reason))
         if not referred:
             raise StorageError(
-                f"{root} has no file that a directory could lead to.",
+                f"{quoted(root)} has no file that a directory could lead to.",
                 value=str(root),
                 way_out="Look whether it is the root of the medium.",
             )
@@ -112,7 +113,7 @@ def _check_writable(root: Path) -> None:
     except OSError as error:
         read_only = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
         raise StorageError(
-            f"{root} cannot be written to"
+            f"{quoted(root)} cannot be written to"
             + (": it is read-only." if read_only else f": {error.strerror}."),
             value=str(root),
             way_out="Take its write protection off, or copy it into a folder and repair that.",
@@ -167,6 +168,8 @@ def _put_aside(root: Path, name: str) -> str:
     except OSError as error:
         (root / aside).unlink(missing_ok=True)
         raise StorageError(
-            f"{aside}: {error.strerror}.", value=error.errno, way_out="Make room on the medium."
+            f"{quoted(aside)}: {error.strerror}.",
+            value=error.errno,
+            way_out="Make room on the medium.",
         ) from error
     return aside

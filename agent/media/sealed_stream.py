@@ -19,6 +19,7 @@ from agent.dataset.whole_write import sync_folder, write_whole
 from agent.errors import StorageError
 from agent.media.envelope import Envelope
 from agent.media.secure_file import SecureFiles
+from agent.quoting import quoted
 
 SEGMENT = 1 << 23
 """Plain bytes of a segment."""
@@ -193,12 +194,16 @@ def _of_file(path: Path) -> Iterator[bytes]:
             try:
                 about = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
             except tarfile.HeaderError as error:
-                raise StorageError(f"{path.name} is no backup, or is damaged: {error}") from error
+                raise StorageError(
+                    f"{quoted(path.name)} is no backup, or is damaged: {quoted(error)}"
+                ) from error
             if about.name != _name(number) or not about.isreg() or about.size > _LONGEST:
-                raise StorageError(f"{path.name} is no backup: it has {about.name!r} in it")
+                raise StorageError(
+                    f"{quoted(path.name)} is no backup: it has {quoted(repr(about.name))} in it"
+                )
             data = opened.read(about.size)
             if len(data) != about.size:
-                raise StorageError(f"{path.name} is cut off in {about.name}")
+                raise StorageError(f"{quoted(path.name)} is cut off in {quoted(about.name)}")
             opened.read(-about.size % _BLOCK)
             yield data
             number += 1

@@ -18,6 +18,7 @@ from agent.media.file_ids import DICOMDIR, FileNames, comparable, parts_of
 from agent.media.found import Damage
 from agent.media.opening import NO_OPENER, Opener
 from agent.media.zip_reading import Entry, entries_of, unpack
+from agent.quoting import quoted
 from hal.beneath import open_beneath
 
 _MOST_FAULTS = 1000
@@ -205,7 +206,7 @@ class RefusedFile:
 
     def unpack(self, target: int) -> None:
         """Raises StorageError."""
-        raise StorageError(self._reason)
+        raise StorageError(f"{quoted(self._reason)}")
 
 
 def unpacked(file: Packed, folder: str | None) -> int:
@@ -214,7 +215,8 @@ def unpacked(file: Packed, folder: str | None) -> int:
         free = os.fstatvfs(plain.fileno())
         if file.size > free.f_bavail * free.f_frsize:
             raise StorageError(
-                f"it has {file.size} bytes, and there is no room to unpack it", value=file.size
+                f"it has {quoted(file.size)} bytes, and there is no room to unpack it",
+                value=file.size,
             )
         file.unpack(plain.fileno())
         return _again(plain.fileno())

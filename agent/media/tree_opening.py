@@ -10,6 +10,7 @@ from agent.media.file_ids import open_file
 from agent.media.opening import NO_OPENER, Opener
 from agent.media.tree import FolderTree, PackedTree, Tree, zipped_files
 from agent.media.zip_reading import is_zip
+from agent.quoting import quoted
 
 
 def tree_of(root: Path, opener: Opener = NO_OPENER) -> Tree:
@@ -20,7 +21,7 @@ def tree_of(root: Path, opener: Opener = NO_OPENER) -> Tree:
     if root.is_dir():
         return FolderTree(root, opener)
     if not root.is_file():
-        raise StorageError(f"{root} is not a folder that can be read.", value=str(root))
+        raise StorageError(f"{quoted(root)} is not a folder that can be read.", value=str(root))
     archive = open_file(root)
     try:
         if is_zip(archive):
@@ -33,15 +34,15 @@ def tree_of(root: Path, opener: Opener = NO_OPENER) -> Tree:
             return tree_of_mail(archive, opener)
     except StorageError as error:
         raise StorageError(
-            f"{root}: {error.message}",
+            f"{quoted(root)}: {quoted(error.message)}",
             clause=error.clause,
             value=error.value,
             limit=error.limit,
-            way_out=error.way_out,
+            way_out=f"{quoted(error.way_out)}",
         ) from error
     os.close(archive)
     raise StorageError(
-        f"{root} is neither a folder nor a ZIP file nor a mail.",
+        f"{quoted(root)} is neither a folder nor a ZIP file nor a mail.",
         value=str(root),
         way_out="Name the root of a medium, a ZIP file with a file-set, or a mail.",
     )

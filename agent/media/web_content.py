@@ -34,6 +34,7 @@ from agent.media.web_pages import (
     series_head,
     series_tail,
 )
+from agent.quoting import quoted
 
 NAMES = (README, INDEX, PICTURES)
 """All that there is of it in the root."""
@@ -48,7 +49,7 @@ def check_room_for_pages(folder: Path) -> None:
     for name in NAMES:
         if os.path.lexists(folder / name) or FileNames(folder).real_name(name) is not None:
             raise LocalError(
-                f"{folder} has {name} already.",
+                f"{quoted(folder)} has {quoted(name)} already.",
                 value=str(folder / name),
                 way_out="Take another folder, or leave the web pages out (--web).",
             )

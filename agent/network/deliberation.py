@@ -33,7 +33,9 @@ def decide_later(
             found = await decision
         except Exception as error:
             observation.error(
-                "decision failed", association=association.identification, error=repr(error)
+                "decision failed",
+                association=association.identification,
+                **observation.unforeseen(error),
             )
             found = IDENTITY_NOT_VERIFIED
         association.deliberation = None

@@ -11,7 +11,8 @@ from agent.network import command as c
 from agent.network.command import Command
 from agent.network.commands import RESPONSE
 from agent.network.data_set import DataSetSink, DataSetSource
-from agent.network.status import PROCESSING_FAILURE, Category, category
+from agent.network.status import PROCESSING_FAILURE, Category, category, status_text
+from agent.quoting import Sentence, quoted
 
 if TYPE_CHECKING:
     from agent.network.association import Association
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class Response:
     """A DIMSE response: its status with what explains it (PS3.7 C.2 to C.5), and its data set.
 
-    `elements` holds further elements of the command set, by element number of group 0000: counters
-    of sub-operations, the UID of a created instance. Received data sets are bytes.
+    `comment` is a `Sentence`; all of a peer's is marked in it. `elements` holds further elements of
+    the command set, by element number of group 0000: counters of sub-operations, the UID of a
+    created instance. Received data sets are bytes.
     """
 
     status: int
@@ -33,6 +35,16 @@ class Response:
     attribute_identifiers: tuple[int, ...] = ()
     elements: Mapping[int, Any] = field(default_factory=dict)
     data_set: bytes | DataSetSource | None = None
+
+    def __post_init__(self) -> None:
+        if self.comment:
+            self.comment = Sentence(self.comment)
+
+    @property
+    def words(self) -> Sentence:
+        """The status in words, and the comment."""
+        comment = f" {quoted(self.comment)}" if self.comment else ""
+        return Sentence(f"{status_text(self.status)}{comment}")
 
     @property
     def category(self) -> Category:
@@ -53,7 +65,7 @@ class Response:
         elements = command.elements
         return cls(
             command.status,
-            command.error_comment,
+            f"{quoted(command.error_comment)}",
             elements.get(c.OFFENDING_ELEMENT, ()),
             elements.get(c.ERROR_ID),
             elements.get(c.ATTRIBUTE_IDENTIFIER_LIST, ()),

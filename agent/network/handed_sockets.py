@@ -16,6 +16,7 @@ from agent.configuration.connection import Socket
 from agent.loop import Task, current_loop, readable, sleep
 from agent.network.connection import refuse
 from agent.network.listening_sockets import ListeningSockets
+from agent.quoting import Sentence
 
 if TYPE_CHECKING:
     from hal.activation import HandedOver
@@ -118,7 +119,7 @@ async def _refuse_all(end: socket.socket) -> None:
 
 
 def _say_unusable(name: str, problem: str) -> None:
-    observation.warning("handed over, and of no use: closed", name=name, why=problem)
+    observation.warning("handed over, and of no use: closed", name=name, why=Sentence(problem))
 
 
 def _place_of(end: socket.socket) -> _Place:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import DeviceError
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     import ssl
@@ -59,7 +60,7 @@ def openssl() -> Any:
             function.restype, function.argtypes = result, arguments
     except (AttributeError, OSError) as error:
         raise DeviceError(
-            f"this Python's OpenSSL cannot be reached for keys in tokens and TPMs: {error}",
+            f"this Python's OpenSSL cannot be reached for keys in tokens and TPMs: {quoted(error)}",
             way_out="Use the Python of the distribution, which shares the system's OpenSSL.",
         ) from None
     return library

@@ -194,7 +194,9 @@ class Operations(ABC):
         except GantryError:
             raise
         except Exception as error:
-            observation.error("provider failed", association=self.identification, error=repr(error))
+            observation.error(
+                "provider failed", association=self.identification, **observation.unforeseen(error)
+            )
             raise _refused(PROCESSING_FAILURE, "Processing failure") from error
         return request.sink
 
@@ -251,7 +253,9 @@ class Operations(ABC):
             except Exception as error:
                 if not isinstance(error, GantryError):
                     observation.error(
-                        "provider failed", association=self.identification, error=repr(error)
+                        "provider failed",
+                        association=self.identification,
+                        **observation.unforeseen(error),
                     )
                 response = response_to(error)
         if response is not None and response.category is Category.FAILURE:

@@ -202,7 +202,9 @@ class OwnKey:
             return -1
         except Exception as error:
             # Nothing may be raised through the frames of OpenSSL.
-            observation.error("signing failed", key=self._table.name, error=repr(error))
+            observation.error(
+                "signing failed", key=self._table.name, **observation.unforeseen(error)
+            )
             return -1
         ctypes.memmove(target, made, len(made))
         return len(made)

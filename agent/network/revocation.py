@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from agent import observation
 from agent.network.ocsp import Standing, ask
 from agent.network.stream import HandshakeFailed
+from agent.quoting import Sentence
 
 if TYPE_CHECKING:
     from agent.configuration.connection import Tls
@@ -59,7 +60,9 @@ def _judge(standing: Standing, whose: str, tls: Tls, address: str) -> None:
             peers_fault=True,
             way_out="Its owner needs a new one.",
         )
-    observation.warning("revocation unknown", address=address, of=whose, why=standing.why)
+    observation.warning(
+        "revocation unknown", address=address, of=Sentence(whose), why=Sentence(standing.why)
+    )
     if tls.ocsp == "required":
         raise HandshakeFailed(
             f"whether {whose} was revoked is not known: {standing.why}",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent.configuration.connection import Socket
 from agent.errors import PeerError
 from agent.loop import current_loop, readable, writable
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.network.peer_certificate import PeerCertificate
@@ -244,4 +245,4 @@ def lost(error: OSError) -> ConnectionLost:
         return ConnectionLost("the peer stopped acknowledging what was sent")
     if error.errno in (errno.ECONNRESET, errno.EPIPE):
         return ConnectionLost("the peer reset the connection")
-    return ConnectionLost(f"the connection was lost: {error.strerror or error}")
+    return ConnectionLost(f"the connection was lost: {error.strerror or quoted(error)}")

@@ -16,6 +16,7 @@ from agent.configuration.connection import Tls
 from agent.configuration.keys import certificate_file
 from agent.errors import ConfigurationError, GantryError
 from agent.network.tls_ending import ending_of
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.network.tls_context import ProfileContext
@@ -179,7 +180,7 @@ def _loaded(context: ProfileContext, tls: Tls) -> ProfileContext:
                 context.load_verify_locations(what)
     except OSError as error:
         raise ConfigurationError(
-            f"{what} cannot be used for TLS: {error.strerror or error}",
+            f"{what} cannot be used for TLS: {error.strerror or quoted(error)}",
             value=what,
             way_out="Certificates, keys and revocation lists must be PEM files, and the key that"
             " of the certificate.",

@@ -17,6 +17,7 @@ from agent.errors import DeviceError, GantryError
 from agent.loop import current_loop
 from agent.loop.workers import Service, Template, WorkerDied
 from agent.network.stream import EndedStream, place_of
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     import ssl
@@ -65,7 +66,7 @@ class TlsEnding:
             ours.close()
             if isinstance(error, WorkerDied):
                 raise DeviceError(
-                    f"what ends TLS with the key {self.tls.key_name} died: {error}",
+                    f"what ends TLS with the key {self.tls.key_name} died: {quoted(error)}",
                     way_out="It is started again; the log says why it ended.",
                 ) from error
             raise

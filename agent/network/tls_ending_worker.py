@@ -15,6 +15,7 @@ from agent.network.stream import ConnectionLost, PlainStream
 from agent.network.tls import FreshContext, forget_contexts
 from agent.network.tls_ending import Ended
 from agent.network.tls_stream import TlsStream, accept_here, connect_here
+from agent.quoting import quoted
 from hal.keys.base import StoreGone
 
 _LONGEST_HANDSHAKE = 600.0
@@ -73,7 +74,7 @@ class _Process:
                 call.fail(error)
                 return
             except BaseException as error:
-                call.fail(ConnectionLost(f"the TLS handshake was given up: {error!r}"))
+                call.fail(ConnectionLost(f"the TLS handshake was given up: {quoted(repr(error))}"))
                 raise
             finally:
                 self._calls.flush()

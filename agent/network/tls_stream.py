@@ -33,6 +33,7 @@ from agent.network.tls_failures import (
     handshake_failure,
     later_failure,
 )
+from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.network.tls_ending import TlsContext
@@ -339,7 +340,7 @@ async def _handshake(secured: ssl.SSLSocket, context: ssl.SSLContext, hello: byt
     except OSError as error:
         gone = lost(error)
         raise HandshakeFailed(
-            f"{gone.message} during the TLS handshake",
+            f"{quoted(gone.message)} during the TLS handshake",
             clause=CLAUSE,
             way_out="Its log may say why; often the port is one without TLS, or our certificate is"
             " refused.",

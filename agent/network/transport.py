@@ -32,6 +32,7 @@ from agent.network.resolution import Resolve
 from agent.network.stream import HandshakeFailed, PlainStream, Stream, place_of, prepare
 from agent.network.upper_layer import UpperLayer
 from agent.network.user_information import UserInformation
+from agent.quoting import Sentence
 
 if TYPE_CHECKING:
     from agent.network.tls_ending import TlsContext
@@ -217,7 +218,7 @@ class Listener:
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     # Out of descriptors: those who wait in the backlog wait a little longer.
-                    observation.warning("cannot accept", error=error.strerror)
+                    observation.warning("cannot accept", error=error)
                     await sleep(0.2)
                 continue
             self._connections.value += 1
@@ -292,7 +293,7 @@ class Listener:
                 said = {"error": error, "way_out": error.way_out or None}
                 observation.info("connection failed", address=host, **said)
         except OSError as error:
-            observation.debug("connection lost", address=host, error=error.strerror)
+            observation.debug("connection lost", address=host, error=error)
         finally:
             if association is None and end.fileno() >= 0:
                 current_loop().forget(end)
@@ -339,7 +340,7 @@ class Listener:
                 calling=request.calling_ae_title,
                 called=request.called_ae_title,
                 address=caller.address,
-                reason=reject_text(said),
+                reason=Sentence(reject_text(said)),
             )
             upper.reject(said)
             return

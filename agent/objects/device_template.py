@@ -23,6 +23,7 @@ from agent.objects.description import DeviceIdentity, SeriesIdentity
 from agent.objects.element import Element
 from agent.objects.given import elements_of
 from agent.objects.head import UTF_8
+from agent.quoting import quoted
 
 _DEVICE = tuple(field.name for field in fields(DeviceIdentity))
 _SERIES = (
@@ -82,7 +83,7 @@ def check(template: Mapping[str, object]) -> None:
     for key in template:
         if key not in known:
             raise ConfigurationError(
-                f"A device template has no key {key!r}.",
+                f"A device template has no key {quoted(repr(key))}.",
                 value=key,
                 limit=sorted(known),
                 way_out="Attributes by keyword stand in its table attributes.",

@@ -26,6 +26,7 @@ from agent.objects.content_tree import (
 from agent.objects.description import DeviceIdentity, Moment
 from agent.objects.observer_context import device_observer
 from agent.objects.references import Code
+from agent.quoting import quoted
 
 _DOSE_AREA_PRODUCT_UNIT = Code("Gy.m2", "UCUM", "Gy.m2")
 _DOSE_UNIT = Code("Gy", "UCUM", "Gy")
@@ -269,6 +270,9 @@ def _term(terms: dict[str, Code], term: str) -> Code:
     found = terms.get(term)
     if found is None:
         raise LocalError(
-            f"{term!r} is no term here.", clause="PS3.16 TID 10001", value=term, limit=list(terms)
+            f"{quoted(repr(term))} is no term here.",
+            clause="PS3.16 TID 10001",
+            value=term,
+            limit=list(terms),
         )
     return found

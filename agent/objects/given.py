@@ -12,6 +12,7 @@ from agent.dataset import tags
 from agent.dataset.value_representations import VALUE_REPRESENTATIONS
 from agent.errors import LocalError
 from agent.objects.element import Element, Item
+from agent.quoting import quoted
 
 
 def elements_of(values: Mapping[str, object]) -> dict[int, Element]:
@@ -59,7 +60,9 @@ def _single(keyword: str, vr: str, value: object) -> object:
         return value
     elif isinstance(value, str) and vr not in ("OB", "OW", "UN"):
         return _number(keyword, vr, value)
-    raise LocalError(f"{value!r} is no value for {keyword}.", clause="PS3.5 6.2", value=value)
+    raise LocalError(
+        f"{quoted(repr(value))} is no value for {keyword}.", clause="PS3.5 6.2", value=value
+    )
 
 
 def _number(keyword: str, vr: str, text: str) -> object:
@@ -71,5 +74,5 @@ def _number(keyword: str, vr: str, text: str) -> object:
         return float(text) if vr in ("FD", "FL") else int(text)
     except ValueError:
         raise LocalError(
-            f"{text!r} is no number for {keyword}.", clause="PS3.5 6.2", value=text
+            f"{quoted(repr(text))} is no number for {keyword}.", clause="PS3.5 6.2", value=text
         ) from None

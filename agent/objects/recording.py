@@ -14,6 +14,7 @@ from typing import Protocol
 
 from agent.errors import DeviceError, LocalError
 from agent.objects.composite import ObjectWriter
+from agent.quoting import quoted
 from hal.capture.base import CaptureError, CaptureEvent, Frame, SignalLost
 from hal.clock import Clock, MonotonicClock
 
@@ -182,7 +183,8 @@ def _coming(
             if given:
                 return
             raise DeviceError(
-                f"No frame could be captured: {error}.", way_out="Check the device and its cable."
+                f"No frame could be captured: {quoted(error)}.",
+                way_out="Check the device and its cable.",
             ) from error
         if frame is not None:
             with frame:

@@ -28,6 +28,7 @@ from agent.objects.head import decimal_string
 from agent.objects.output import Bytes, OutputFile
 from agent.objects.pixels import PixelDescription
 from agent.objects.preparation import Prepared, prepare
+from agent.quoting import quoted
 
 LONGEST_FRAGMENT = 0xFFFFFFFE
 """Bytes of one fragment: its length has 32 bits and is even (PS3.5 A.4)."""
@@ -193,7 +194,7 @@ class VideoWriter:
         self._beginning = None
         if found:
             raise LocalError(
-                f"The video cannot be in this object: {found}.",
+                f"The video cannot be in this object: {quoted(found)}.",
                 clause="PS3.5 8.2.5",
                 value=self._syntax.uid,
                 way_out="Choose the transfer syntax of the stream, or encode it anew.",

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import StorageError
+from agent.quoting import quoted
 from agent.security.audit_syslog import Recorded
 
 _HEADER = struct.Struct(">IIQdB")  # length, CRC of all behind it, number, when, severity
@@ -287,7 +288,7 @@ def _next_record(read: Callable[[int], bytes]) -> Recorded | None:
 
 def _fault(error: OSError, folder: Path) -> StorageError:
     return StorageError(
-        f"the audit messages in {folder} cannot be kept: {error.strerror}",
+        f"the audit messages in {quoted(folder)} cannot be kept: {error.strerror}",
         value=str(folder),
         way_out="Give the folder room, and the node the right to write there.",
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 from xml.etree import ElementTree
 
 from agent.errors import LocalError
+from agent.quoting import quoted
 from agent.security.audit_events import faults
 from agent.security.audit_message import AuditMessage, AuditObject, ObjectKind, Participant
 from agent.security.audit_terms import KNOWN_TERMS, AuditTerm
@@ -38,11 +39,11 @@ def read_message(xml: bytes) -> AuditMessage:
     try:
         root = ElementTree.fromstring(xml.removeprefix(b"\xef\xbb\xbf").strip())
         if root.tag != "AuditMessage":
-            raise LocalError(f"this is no AuditMessage: {root.tag}", clause="PS3.15 A.5.1")
+            raise LocalError(f"this is no AuditMessage: {quoted(root.tag)}", clause="PS3.15 A.5.1")
         return _message(root)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise LocalError(
-            f"this is no audit message that can be read: {error}", clause="PS3.15 A.5.1"
+            f"this is no audit message that can be read: {quoted(error)}", clause="PS3.15 A.5.1"
         ) from error
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent.dataset.whole_write import sync_folder, write_whole
 from agent.errors import GantryError, StorageError
+from agent.quoting import quoted
 from agent.security.audit_message import AuditMessage, AuditSource
 
 MOST_AT_ONCE = 64
@@ -47,7 +48,8 @@ def tell(folder: Path, message: AuditMessage) -> None:
         sync_folder(folder)
     except OSError as error:
         raise StorageError(
-            f"the audit trail in {folder} cannot be told: {error.strerror}", value=str(folder)
+            f"the audit trail in {quoted(folder)} cannot be told: {error.strerror}",
+            value=str(folder),
         ) from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agent.errors import ConfigurationError, StorageError
+from agent.quoting import quoted
 from agent.security.der import SEQUENCE, SET, Reader
 
 CLAUSE = "PS3.15 D.1"
@@ -171,7 +172,7 @@ def unsupported(what: str, identifier: str) -> StorageError:
 
 def _no_such(kind: str, name: str, allowed: tuple[str, ...]) -> ConfigurationError:
     return ConfigurationError(
-        f"{name} is no {kind} for a Secure DICOM file",
+        f"{quoted(name)} is no {kind} for a Secure DICOM file",
         clause=CLAUSE,
         value=name,
         limit=allowed,

@@ -16,6 +16,7 @@ from agent.configuration.connection import Tls
 from agent.configuration.keys import NamedKey as Table
 from agent.errors import ConfigurationError, PeerError, UnreachableError
 from agent.network.tls import context_here
+from agent.quoting import quoted
 
 _SECONDS = 60.0
 _LONGEST = 1 << 20
@@ -81,7 +82,7 @@ class EnrolmentServer:
             ) from error
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(
-                f"the EST server {self._host} port {self._port} cannot be reached: {error}",
+                f"the EST server {self._host} port {self._port} cannot be reached: {quoted(error)}",
                 value=self._table.enrolment,
             ) from error
         finally:
@@ -101,7 +102,8 @@ class EnrolmentServer:
             words = {401: "it wants another user or password", 404: "there is none at this URL"}
             why = words.get(answer.status) or answer.reason
             raise PeerError(
-                f"the EST server refuses with status {answer.status}: {why}", value=answer.status
+                f"the EST server refuses with status {answer.status}: {quoted(why)}",
+                value=answer.status,
             )
         kind = (answer.getheader("Content-Type") or "").partition(";")[0].strip().lower()
         if kind != "application/pkcs7-mime" or len(data) > _LONGEST:

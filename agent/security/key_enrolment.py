@@ -12,6 +12,7 @@ import ssl
 from agent.configuration.keys import NamedKey as Table
 from agent.errors import DeviceError, PeerError
 from agent.network.own_keys import OwnKey
+from agent.quoting import quoted
 from agent.security.enrolment import EnrolmentServer
 from hal.keys.named_key import CertificateFacts, NamedKey
 
@@ -67,8 +68,12 @@ def _shake_hands(table: Table, file: str) -> None:
             continue
     except ssl.SSLError as error:
         if own.failure is not None:
-            raise DeviceError(f"the key {table.name} does not sign: {own.failure}") from error
-        raise PeerError(f"the new certificate of {table.name} is of no use: {error}") from error
+            raise DeviceError(
+                f"the key {table.name} does not sign: {quoted(own.failure)}"
+            ) from error
+        raise PeerError(
+            f"the new certificate of {table.name} is of no use: {quoted(error)}"
+        ) from error
     finally:
         own.close()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from agent import observation
 from agent.configuration.access import LockOut
+from agent.quoting import Sentence
 
 MOST = 4096
 KINDS = ("host", "title", "user")
@@ -62,7 +63,7 @@ class LockOuts:
                 entry.until = now + self.table.duration
                 LOCKED_TOTAL.of(kind).add()
                 observation.warning(
-                    "access.locked_out", kind=kind, who=name, seconds=self.table.duration
+                    "access.locked_out", kind=kind, who=Sentence(name), seconds=self.table.duration
                 )
 
     def succeeded(self, user: str) -> None:

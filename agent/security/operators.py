@@ -10,6 +10,7 @@ from agent import observation
 from agent.configuration.access import Operator
 from agent.errors import GantryError, LocalError
 from agent.loop.task import Task, current_task
+from agent.quoting import quoted
 from agent.security.refusals import note_refusal
 
 # Whatever changes nothing and names no patient.
@@ -213,7 +214,7 @@ class Operators:
             return
         note_refusal("question", question=question, user=person.user)
         raise LocalError(
-            f"user {person.user} may not ask for {question!r}",
+            f"user {person.user} may not ask for {quoted(repr(question))}",
             value=person.user,
             way_out="Ask as root, or have [[access.operator]] say so.",
         )

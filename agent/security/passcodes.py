@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.errors import ConfigurationError
+from agent.quoting import quoted
 
 LONGEST_USER = 256
 LONGEST_FILE = 1 << 20
@@ -115,20 +116,20 @@ def _lines(file: str) -> Iterator[str]:
             mode = os.fstat(stream.fileno()).st_mode
             if mode & (stat.S_IRWXO | stat.S_IWGRP):
                 raise ConfigurationError(
-                    f"{file} may be read by others, or written by its group",
+                    f"{quoted(file)} may be read by others, or written by its group",
                     value=f"{stat.S_IMODE(mode):04o}",
                     limit="0640",
-                    way_out=f"chmod 0640 {file}",
+                    way_out=f"chmod 0640 {quoted(file)}",
                 )
             data = stream.read(LONGEST_FILE + 1)
     except OSError as error:
         raise ConfigurationError(
-            f"the passcodes in {file} cannot be read: {error.strerror}",
+            f"the passcodes in {quoted(file)} cannot be read: {error.strerror}",
             value=file,
             way_out="Check that the file is there and that the service may read it.",
         ) from None
     if len(data) > LONGEST_FILE:
-        raise ConfigurationError(f"{file} is too long", value=len(data), limit=LONGEST_FILE)
+        raise ConfigurationError(f"{quoted(file)} is too long", value=len(data), limit=LONGEST_FILE)
     for line in data.decode("utf-8", "replace").splitlines():
         if line.strip() and not line.startswith("#"):
             yield line.strip()
@@ -151,8 +152,8 @@ def _read(user: str, text: str, file: str) -> Entry:
     sound = sound and 0 < entry.r <= _MOST_R and 0 < entry.p <= _MOST_P and len(entry.hash) == 32
     if entry is _NOBODY or not sound:
         raise ConfigurationError(
-            f"the line of {user} in {file} is damaged",
+            f"the line of {quoted(user)} in {quoted(file)} is damaged",
             value=user,
-            way_out=f"Write it anew: gantry access passcode {user} --into {file}",
+            way_out=f"Write it anew: gantry access passcode {quoted(user)} --into {quoted(file)}",
         )
     return entry

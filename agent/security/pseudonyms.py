@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from agent.dataset.uid import derived_uid
 from agent.errors import ConfigurationError
+from agent.quoting import quoted
 
 SHORTEST_KEY = 16
 """Bytes of a key; a shorter one could be guessed."""
@@ -105,7 +106,7 @@ def read_table(path: str) -> Mapping[str, tuple[str, str]]:
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _unusable(path, f"is no table: {error}") from None
+        raise _unusable(path, f"is no table: {quoted(error)}") from None
     if len(data) > _LONGEST_TABLE:
         raise _unusable(path, f"is longer than {_LONGEST_TABLE} bytes")
     found = {}
@@ -125,7 +126,7 @@ def read_table(path: str) -> Mapping[str, tuple[str, str]]:
 
 def _unusable(path: str, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the table of pseudonyms {path} {why}",
+        f"the table of pseudonyms {quoted(path)} {why}",
         value=path,
         way_out="Write a line 'Patient ID,new Patient ID,new Patient's Name' for each patient.",
     )

@@ -8,6 +8,7 @@ from agent.dataset import tags
 from agent.dataset.conversion import Replacement
 from agent.dataset.reader import Event, ItemEnd, ItemStart, SequenceEnd, SequenceStart
 from agent.errors import ConfigurationError
+from agent.quoting import quoted
 
 Location = tuple[tuple[int, int], ...]
 """Where a data set or an item is: sequences and numbers of items (from 1); () is the data set."""
@@ -30,7 +31,7 @@ def location_of(text: str) -> Location:
         match = _STEP.fullmatch(part)
         if match is None:
             raise ConfigurationError(
-                f"{text!r} is no item",
+                f"{quoted(repr(text))} is no item",
                 value=text,
                 way_out="Write it as ContentSequence[0], with more of it after a point.",
             )

@@ -17,6 +17,7 @@ from agent.dataset import tags
 from agent.dataset.byte_source import ByteSource
 from agent.dataset.transfer_syntaxes import TransferSyntax, encoding_of
 from agent.errors import GantryError
+from agent.quoting import Sentence, quoted
 from agent.security.certificate_path import CertificatePath
 from agent.security.credentials import certificates, revocation_lists
 from agent.security.signature_form import Mac, SignatureForm, compute_macs, form_for
@@ -110,6 +111,9 @@ class _Fault(Exception):
     verdict: Verdict
     reason: str
 
+    def __post_init__(self) -> None:
+        self.reason = Sentence(self.reason)
+
 
 @dataclass(slots=True)
 class _Signature:
@@ -136,17 +140,22 @@ class _Signature:
             raise _Fault(Verdict.INVALID, "it names no data element that it is over")
         algorithm = stored.mac_algorithm
         if algorithm not in MAC_ALGORITHMS:
-            raise _Fault(Verdict.UNKNOWN, f"the MAC algorithm {algorithm!r} is not known")
+            raise _Fault(
+                Verdict.UNKNOWN, f"the MAC algorithm {quoted(repr(algorithm))} is not known"
+            )
         form = form_for(self.syntax_uid, stored.mac_syntax)
         if form is None:
             raise _Fault(
-                Verdict.UNKNOWN, f"a MAC in the transfer syntax {stored.mac_syntax!r} is not known"
+                Verdict.UNKNOWN,
+                f"a MAC in the transfer syntax {quoted(repr(stored.mac_syntax))} is not known",
             )
         self._check_pixel_data()
         try:
             mac = Mac(stored.location, stored.elements, algorithm, stored.item)
         except ValueError as error:
-            raise _Fault(Verdict.UNKNOWN, f"this machine cannot compute {algorithm}") from error
+            raise _Fault(
+                Verdict.UNKNOWN, f"this machine cannot compute {quoted(algorithm)}"
+            ) from error
         return form, mac
 
     def _check_pixel_data(self) -> None:
@@ -178,7 +187,7 @@ class _Signature:
             stamped = moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment is not None else ""
             refusal = _refusal(certificate, trust, moment or now)
             if refusal:
-                raise _Fault(Verdict.UNTRUSTWORTHY, refusal)
+                raise _Fault(Verdict.UNTRUSTWORTHY, f"{quoted(refusal)}")
         except _Fault as fault:
             verdict, reason = fault.verdict, fault.reason
         return Verified(
@@ -201,7 +210,7 @@ class _Signature:
 
         kind = self.stored.fields.text(CERTIFICATE_TYPE)
         if kind != X509:
-            raise _Fault(Verdict.UNKNOWN, f"the certificate type {kind!r} is not known")
+            raise _Fault(Verdict.UNKNOWN, f"the certificate type {quoted(repr(kind))} is not known")
         encoded = self.stored.fields.values.get(CERTIFICATE_OF_SIGNER, b"")
         try:
             certificate = load_der_x509_certificate(unpadded(encoded))
@@ -219,13 +228,14 @@ class _Signature:
         try:
             right = is_made_by(certificate.public_key(), signature, self.mac)
         except NotImplementedError as error:
-            raise _Fault(Verdict.UNKNOWN, str(error)) from error
+            raise _Fault(Verdict.UNKNOWN, f"{quoted(error)}") from error
         if right:
             return
         if self.mac.unknown:
             raise _Fault(
                 Verdict.UNKNOWN,
-                f"the value representation of {self.mac.unknown}, which it is over, is not known",
+                f"the value representation of {quoted(self.mac.unknown)}, which it is over, is not"
+                " known",
             )
         raise _Fault(Verdict.INVALID, "what was signed was changed, or it is by another key")
 
@@ -244,7 +254,7 @@ class _Signature:
                 token, fields.values[SIGNATURE], trust.anchors, trust.others, trust.revocations
             )
         except GantryError as error:
-            raise _Fault(Verdict.INVALID, error.message) from error
+            raise _Fault(Verdict.INVALID, f"{quoted(error.message)}") from error
         if stamp.refusal:
             self.remarks.append(f"its time stamp is untrustworthy: {stamp.refusal}")
             return None

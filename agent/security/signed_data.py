@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.errors import ConfigurationError, StorageError
+from agent.quoting import quoted
 from agent.security.certificate_path import CertificatePath
 from agent.security.cms import (
     CLAUSE,
@@ -172,7 +173,7 @@ def check_signatures(
     reader.leave()
     if not signers:
         why = "; ".join(reasons) or "there is no signature"
-        raise StorageError(f"its signer is unknown: {why}", clause=CLAUSE)
+        raise StorageError(f"its signer is unknown: {quoted(why)}", clause=CLAUSE)
     return "; ".join(each.subject.rfc4514_string() for each in signers)
 
 

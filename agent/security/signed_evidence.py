@@ -21,6 +21,7 @@ from agent.dataset.reader import Element, Event, ItemEnd, SequenceStart, element
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_of
 from agent.dataset.value_representations import encode_numbers
 from agent.errors import LocalError, StorageError
+from agent.quoting import quoted
 from agent.security.signature_creation import SigningOrder, copy_through, sign_file
 from agent.security.signature_form import Mac, SignatureForm, compute_macs
 from agent.security.signature_items import Node, Nodes, item, sequence
@@ -98,8 +99,8 @@ def prove(source: int, target: int, evidence: Mapping[str, Path], mac_algorithm:
     missing = [each.uid for each in references if each.uid not in evidence]
     if missing:
         raise LocalError(
-            f"{len(missing)} objects that the report rests on are not at hand, as {missing[0]}: it "
-            "would be signed without a signature or a MAC of them.",
+            f"{len(missing)} objects that the report rests on are not at hand, as"
+            f" {quoted(missing[0])}: it would be signed without a signature or a MAC of them.",
             clause=CLAUSE,
             value=missing[0],
             way_out="Name the folder in which they are with --evidence, or sign by the base "

@@ -16,6 +16,7 @@ from agent.network.association import IncomingRequest, Response
 from agent.network.commands import N_ACTION_RQ
 from agent.network.data_set import MemorySink
 from agent.network.status import Category, category
+from agent.quoting import quoted
 from agent.services.data_sets import data_set_of, encoded, sink_for
 from agent.services.procedural_event import (
     PROCEDURAL_EVENT_LOGGING_INSTANCE,
@@ -83,13 +84,15 @@ class EventLoggingProvider:
             if refused is not None:
                 return refused
             done = await self._logs.log_administration(information, calling)
-            return Response(done.status, done.comment)
+            return Response(done.status, f"{quoted(done.comment)}")
         done = await self._logs.log_event(information, calling)
         if category(done.status) not in (Category.SUCCESS, Category.WARNING):
-            return Response(done.status, done.comment)
+            return Response(done.status, f"{quoted(done.comment)}")
         # Table P.2-4: the SCP names the study in any case.
         reply = Attributes(StudyInstanceUID=done.study_instance_uid, PatientID=done.patient_id)
-        return Response(done.status, done.comment, data_set=encoded(reply, request.context))
+        return Response(
+            done.status, f"{quoted(done.comment)}", data_set=encoded(reply, request.context)
+        )
 
 
 def _provider(entity: Entity, support: Support) -> EventLoggingProvider:

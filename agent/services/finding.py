@@ -16,6 +16,7 @@ from agent.network.association import Association, IncomingRequest, Response
 from agent.network.commands import C_FIND_RQ, c_find_rq
 from agent.network.data_set import BytesSource, MemorySink
 from agent.network.status import CANCEL, PENDING, PENDING_WITH_WARNINGS, SUCCESS
+from agent.quoting import quoted
 from agent.services.data_sets import context_for, data_set_of, decoded_from, encoded, sink_for
 
 UNABLE_TO_PROCESS = 0xC000
@@ -150,7 +151,7 @@ class FindProvider:
             identifier = data_set_of(request)
         except PeerError as error:
             raise PeerError(
-                error.message,
+                f"{quoted(error.message)}",
                 clause=self._clause,
                 reaction=StatusReaction(UNABLE_TO_PROCESS, "Identifier cannot be read"),
             ) from error

@@ -15,7 +15,8 @@ from agent.dataset.sop_classes import STUDY_ROOT_FIND
 from agent.errors import PeerError
 from agent.network.association import Association
 from agent.network.negotiation import ContextNeed
-from agent.network.status import SUCCESS, status_text
+from agent.network.status import SUCCESS
+from agent.quoting import quoted
 from agent.services.data_sets import MESSAGE_SYNTAXES
 from agent.services.finding import c_find
 
@@ -86,8 +87,7 @@ async def _find(
     found = await c_find(association, STUDY_ROOT_FIND, identifier, accept=take, name="queries")
     if found.response.status != SUCCESS:
         raise PeerError(
-            f"the query at level {level} failed: {status_text(found.response.status)}"
-            f" {found.response.comment}".rstrip(),
+            f"the query at level {level} failed: {quoted(found.response.words)}",
             clause="PS3.4 C.4.1",
         )
     return found.matches

@@ -26,6 +26,7 @@ from agent.network.data_set import MemorySink
 from agent.network.negotiation import ContextNeed
 from agent.network.status import SUCCESS
 from agent.network.user_information import RoleSelection
+from agent.quoting import quoted
 from agent.services.data_sets import (
     MESSAGE_SYNTAXES,
     context_for,
@@ -178,4 +179,6 @@ class InventoryCreationProvider:
             )
         else:
             outcome = await self._inventories.change(transaction, action, information)
-        return Response(outcome.status, outcome.comment, attribute_identifiers=outcome.unsupported)
+        return Response(
+            outcome.status, f"{quoted(outcome.comment)}", attribute_identifiers=outcome.unsupported
+        )

@@ -34,6 +34,7 @@ from agent.network.status import (
     RESOURCE_LIMITATION,
     SUCCESS,
 )
+from agent.quoting import quoted
 from agent.services.data_sets import (
     MESSAGE_SYNTAXES,
     context_for,
@@ -122,7 +123,9 @@ async def create_request(
     fault = fault_of_request(request)
     if fault is not None:
         raise LocalError(
-            f"This cannot be asked for: {fault.comment}.", clause="PS3.4 S.3.2.1", value=fault
+            f"This cannot be asked for: {quoted(fault.comment)}.",
+            clause="PS3.4 S.3.2.1",
+            value=fault,
         )
     context = context_for(association, MEDIA_CREATION_MANAGEMENT, _NAME)
     command = n_create_rq(
@@ -293,13 +296,13 @@ def _refused(fault: Fault, wanted: Attributes, request: IncomingRequest) -> Resp
     """With the attribute that is wrong: its tag where it is missing, else its value (PS3.7 C.5)."""
     tag = tag_of(fault.keyword)
     if fault.status == MISSING_ATTRIBUTE:
-        return Response(fault.status, fault.comment, attribute_identifiers=(tag,))
+        return Response(fault.status, f"{quoted(fault.comment)}", attribute_identifiers=(tag,))
     wrong = Attributes()
     held = wanted.get(tag)
     if held is not None and held.vr != "SQ":
         wrong.put(tag, held)
     data = encoded(wrong, request.context) if len(wrong) else None
-    return Response(fault.status, fault.comment, data_set=data)
+    return Response(fault.status, f"{quoted(fault.comment)}", data_set=data)
 
 
 _COMMENTS = {

@@ -20,6 +20,7 @@ from agent.errors import LocalError, PeerError, StatusReaction
 from agent.network.association import Association, IncomingRequest
 from agent.network.negotiation import ContextNeed, ExtendedAnswer
 from agent.network.user_information import ExtendedNegotiation
+from agent.quoting import quoted
 from agent.services.data_sets import MESSAGE_SYNTAXES, extended_information
 from agent.services.finding import (
     IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS,
@@ -138,7 +139,7 @@ def worklist_identifier(keys: dict[str, str], character_set: str = "") -> Attrib
     for name, value in keys.items():
         if name in SINGLE_VALUED and any(each in value for each in "*?\\"):
             raise LocalError(
-                f"{name} is matched by a single value only.",
+                f"{quoted(name)} is matched by a single value only.",
                 clause="PS3.4 K.6.1.2.2",
                 value=value,
                 way_out="Give one value, or leave the key out.",

@@ -36,6 +36,7 @@ from agent.network.status import (
     SUCCESS,
 )
 from agent.network.user_information import RoleSelection
+from agent.quoting import quoted
 from agent.services.data_sets import (
     MESSAGE_SYNTAXES,
     context_for,
@@ -121,7 +122,7 @@ async def set_step(
         wrong += absent + empty
     if wrong:
         raise LocalError(
-            f"The step cannot be changed: {', '.join(wrong)}.",
+            f"The step cannot be changed: {quoted(', '.join(wrong))}.",
             clause="PS3.4 F.7.2.2.2",
             value=wrong,
         )
@@ -237,7 +238,9 @@ class StepProvider:
         modification = data_set_of(request)
         state = modification.text(STATUS)
         if state and state not in (IN_PROGRESS, *FINAL):
-            return Response(INVALID_ATTRIBUTE_VALUE, f"{state!r} is no status of a step")
+            return Response(
+                INVALID_ATTRIBUTE_VALUE, f"{quoted(repr(state))} is no status of a step"
+            )
         uid = request.command.requested_sop_instance_uid
         ignored = not_allowed(modification)
         for keyword in ignored:

@@ -30,6 +30,7 @@ from agent.network.data_set import MemorySink
 from agent.network.negotiation import ContextNeed, ExtendedAnswer
 from agent.network.status import CANCEL, PENDING, PENDING_WITH_WARNINGS, SUCCESS
 from agent.network.user_information import ExtendedNegotiation
+from agent.quoting import quoted
 from agent.services.data_sets import MESSAGE_SYNTAXES, extended_information, sink_for
 from agent.services.finding import note_query
 from agent.services.service import Support
@@ -174,7 +175,10 @@ class QueryProvider:
         except StorageError as error:
             reaction = StatusReaction(OUT_OF_RESOURCES, "The archive cannot be read now")
             raise StorageError(
-                error.message, clause="PS3.4 C.4.1.1.4", value=error.value, reaction=reaction
+                f"{quoted(error.message)}",
+                clause="PS3.4 C.4.1.1.4",
+                value=error.value,
+                reaction=reaction,
             ) from error
         except GantryError as error:
             said = error.reaction

@@ -12,6 +12,7 @@ from agent.dataset.attributes import Attributes
 from agent.dataset.attributes_encoding import with_character_set
 from agent.errors import LocalError
 from agent.network.association import Association
+from agent.quoting import quoted
 from agent.services.filtered_find import QueryResult, filtered_find
 from agent.services.post_filter import PostFilter
 from agent.services.query import agreed_options
@@ -74,7 +75,7 @@ def query_identifier(
     if depth is None:
         levels = ", ".join(each.name for each in model.levels)
         raise LocalError(
-            f"The {model.name} has no level {level}.",
+            f"The {model.name} has no level {quoted(level)}.",
             clause="PS3.4 C.6",
             value=level,
             limit=levels,

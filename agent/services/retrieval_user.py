@@ -29,6 +29,7 @@ from agent.network.negotiation import ContextNeed, PresentationContext
 from agent.network.presentation_context import MAXIMUM_PRESENTATION_CONTEXTS
 from agent.network.status import Category
 from agent.network.user_information import ExtendedNegotiation, RoleSelection
+from agent.quoting import quoted
 from agent.services.data_sets import MESSAGE_SYNTAXES, context_for, decoded_from, encoded
 from agent.services.retrieval import COMPOSITE_INSTANCE_ROOT, RETRIEVES
 
@@ -146,7 +147,7 @@ def retrieval_identifier(
     try:
         selection_of(model, made, relational=relational)
     except PeerError as error:
-        raise LocalError(f"{error.message}.", clause=error.clause) from error
+        raise LocalError(f"{quoted(error.message)}.", clause=error.clause) from error
     if model.stored:
         made.remove("QueryRetrieveLevel")
     return with_character_set(made)
@@ -166,7 +167,7 @@ def _frame_identifier(keys: Attributes) -> Attributes:
     try:
         selection = frame_selection_of(_with_numbers(keys))
     except PeerError as error:
-        raise LocalError(f"{error.message}.", clause=error.clause) from error
+        raise LocalError(f"{quoted(error.message)}.", clause=error.clause) from error
     made.put(selection.key, selection.attribute)
     return made
 

@@ -29,6 +29,7 @@ from agent.network.status import (
     SUCCESS,
     UNRECOGNIZED_OPERATION,
 )
+from agent.quoting import quoted
 from agent.services.keeping import Keeper
 from agent.services.service import Service, Support
 from agent.services.storage_answers import restrict, status_for
@@ -122,7 +123,7 @@ class StorageProvider:
             raise _refused(statuses.unparsable, "SOP Instance UID is not valid", "PS3.5 9.1")
         refusal = self._keeper.refusal()
         if refusal is not None:
-            raise LocalError(refusal.comment or "no room", reaction=refusal)
+            raise LocalError(f"{quoted(refusal.comment)}" or "no room", reaction=refusal)
         calling, called = association.calling_ae_title, association.called_ae_title
         keeping = self._keeper.receive(
             encode_file_meta(
@@ -166,7 +167,7 @@ class StorageProvider:
         status = status_for(request.context.abstract_syntax, verdict.status)
         if status == SUCCESS:
             return Response(SUCCESS)
-        return Response(status, verdict.comment, verdict.offending_elements)
+        return Response(status, f"{quoted(verdict.comment)}", verdict.offending_elements)
 
 
 def _refused(status: int, comment: str, clause: str) -> PeerError:

@@ -36,7 +36,7 @@ def refusal(administration: Attributes, operators: Sequence[str] = ()) -> Respon
     if any(each in PATIENT_KEYWORDS for each in absent):
         return Response(PATIENT_NOT_IDENTIFIED, "Neither Patient ID nor Admission ID")
     if absent:
-        return Response(INVALID_ARGUMENT_VALUE, f"No value: {', '.join(absent)}"[:64])
+        return Response(INVALID_ARGUMENT_VALUE, f"No value: {', '.join(absent)}")
     if moment_of(administration.text("SubstanceAdministrationDateTime")) is None:
         return Response(INVALID_ARGUMENT_VALUE, "Substance Administration DateTime is no DT")
     if operators and not any(each in operators for each in _operators(administration)):

@@ -28,6 +28,7 @@ from agent.objects.description import (
     SeriesIdentity,
     StudyIdentity,
 )
+from agent.quoting import quoted
 from agent.services.offer import implementation_of
 from agent.workflow.acquisition_worker import serve_capture
 from agent.workflow.capture_settings import (
@@ -255,7 +256,7 @@ class Acquisition:
             room.release()
         if not verdict.is_stored:
             raise StorageError(
-                f"the captured object was not kept: {verdict.comment}", value=verdict.status
+                f"the captured object was not kept: {quoted(verdict.comment)}", value=verdict.status
             )
         CAPTURED.of(self.table.name).add()
         observation.info(

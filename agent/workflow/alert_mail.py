@@ -15,6 +15,7 @@ from email.utils import formatdate
 
 from agent.configuration.mail import MailServer
 from agent.errors import DeviceError
+from agent.quoting import quoted
 from agent.workflow.alert_record import BEGUN, GOES_ON, OVER, Told
 from agent.workflow.export_mail import session
 
@@ -37,7 +38,7 @@ def send(server: MailServer, recipients: Sequence[str], box: str, tidings: Seque
             ) from error
         except (OSError, smtplib.SMTPException) as error:
             raise DeviceError(
-                f"the mail server {server.host}: {error}", value=server.host
+                f"the mail server {server.host}: {quoted(error)}", value=server.host
             ) from error
     return ", ".join(refused)
 

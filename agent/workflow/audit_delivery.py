@@ -21,6 +21,7 @@ from agent.errors import GantryError
 from agent.loop import Event, TaskGroup, TimedOut, now, sleep, timeout
 from agent.network.resolution import Resolve
 from agent.network.stream import ConnectionLost
+from agent.quoting import quoted
 from agent.security.audit_queue import AuditQueue
 from agent.security.audit_syslog import Recorded, Sender
 from agent.security.audit_transport import Connection, open_connection
@@ -114,7 +115,7 @@ class AuditDelivery:
             connection.close()
 
     async def _watch(self, connection: Connection) -> None:
-        raise ConnectionLost(await connection.ended())
+        raise ConnectionLost(f"{quoted(await connection.ended())}")
 
     async def _send_over(self, connection: Connection) -> None:
         queue, name = self._queue, self.table.name

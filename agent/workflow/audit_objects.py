@@ -360,7 +360,7 @@ class ObjectsHeard:
         try:
             self._told_file(name).write_text(f"{number}\n")
         except OSError as error:
-            observation.error("audit trail not kept", archive=name, error=error.strerror)
+            observation.error("audit trail not kept", archive=name, error=error)
 
     def _told_file(self, name: str) -> Path:
         return self._folder / f"{name}.told"

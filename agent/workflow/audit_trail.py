@@ -21,6 +21,7 @@ from agent.configuration.audit import AUDIT_EVENTS, Audit, AuditRepository
 from agent.configuration.configuration import Configuration
 from agent.errors import GantryError
 from agent.loop import Event, Task, TaskGroup, TimedOut, now, shielded, sleep, timeout
+from agent.quoting import Sentence
 from agent.security import audit_terms as terms
 from agent.security.audit_events import EVENT_ROWS, faults
 from agent.security.audit_message import SUCCESS, AuditMessage, AuditSource
@@ -177,7 +178,7 @@ class AuditTrail:
                 self._reloaded.set()
             self._hear(event, fields)
         except Exception as error:
-            observation.error("occasion not audited", event=event, error=repr(error))
+            observation.error("occasion not audited", event=event, **observation.unforeseen(error))
         finally:
             self._is_telling = False
 
@@ -216,7 +217,7 @@ class AuditTrail:
         if message.event not in self._wanted:
             return
         for fault in faults(message):
-            observation.error("audit message is wrong", fault=fault)
+            observation.error("audit message is wrong", fault=Sentence(fault))
         severity = NOTICE if message.outcome == SUCCESS else WARNING
         lost = self.queue.lost
         try:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from agent import observation
 from agent.configuration.node import Clock
 from agent.loop import now, sleep
+from agent.quoting import Sentence
 from hal.clock import CalendarState
 from hal.clock import calendar as look
 
@@ -55,9 +56,9 @@ class CalendarWatch:
         found = state.plausible, state.set, synchronised
         if found != self._told:
             if not state.plausible:
-                observation.warning("clock not set", why=state.reason)
+                observation.warning("clock not set", why=Sentence(state.reason))
             elif not state.set:
-                observation.notice("clock not certain", why=state.reason)
+                observation.notice("clock not certain", why=Sentence(state.reason))
             elif self._told is not None:
                 observation.notice("clock set", how=state.words)
             self._told = found

@@ -267,7 +267,7 @@ class Camera:
         try:
             device = open_driver(self._settings.kind, **self._settings.driver)
         except CaptureError as error:
-            raise DeviceError(str(error), way_out="Correct [capture.settings].") from error
+            raise DeviceError(f"{error}", way_out="Correct [capture.settings].") from error
         try:
             device.open()
             self._form = device.configure(self._form)

@@ -20,6 +20,7 @@ from agent.configuration.keys import NamedKey as Table
 from agent.configuration.keys import certificate_file
 from agent.errors import GantryError
 from agent.loop.workers import WorkerDied, WorkerPool
+from agent.quoting import Sentence, quoted
 from agent.workflow.certificate_reading import Expiry
 from hal.keys.base import KeyRefused, KeyStoreError
 
@@ -50,8 +51,8 @@ class Outcome(NamedTuple):
     """What came of one try: `why` it failed, "" where it did not; whether the store `refused` us,
     which must not be tried again; and the seconds that the server wants us to wait."""
 
-    why: str = ""
-    way_out: str = ""
+    why: Sentence = Sentence("")
+    way_out: Sentence = Sentence("")
     refused: bool = False
     wait: float = 0.0
     until: float = 0.0
@@ -107,7 +108,7 @@ class CertificateRenewal:
             try:
                 outcome: Outcome = await self.pool.call(renewed, table)
             except WorkerDied as error:
-                outcome = Outcome(str(error))
+                outcome = Outcome(Sentence(f"{quoted(error)}"))
             tried = True
             self._judge(table, each, outcome)
         return tried
@@ -175,9 +176,11 @@ def renewed(table: Table) -> Outcome:
         wanted = error.value if isinstance(error.value, int) else 0
         return Outcome(error.message, wait=wanted)
     except KeyStoreError as error:
-        return Outcome(f"the key {table.name} cannot be used: {error}", refused=_refused(error))
+        return Outcome(
+            Sentence(f"the key {table.name} cannot be used: {error}"), refused=_refused(error)
+        )
     except GantryError as error:
-        return Outcome(error.message, error.way_out or "", refused=_refused(error.__cause__))
+        return Outcome(error.message, error.way_out, refused=_refused(error.__cause__))
 
 
 def _refused(error: BaseException | None) -> bool:

@@ -18,6 +18,7 @@ from agent.configuration.keys import NamedKey, certificate_file
 from agent.loop import Event, TimedOut, timeout
 from agent.loop.workers import Template, WorkerPool
 from agent.network import tls_ending
+from agent.quoting import Sentence
 
 if TYPE_CHECKING:
     from agent.workflow.certificate_reading import Expiry
@@ -149,13 +150,18 @@ class CertificateWatch:
 
     def _tell(self, each: Expiry, mood: str, left: float) -> None:
         if mood == "bad":
-            observation.warning("certificate unreadable", file=each.path, why=each.problem)
+            observation.warning(
+                "certificate unreadable", file=Sentence(each.path), why=Sentence(each.problem)
+            )
         elif mood == "expired":
-            observation.error("certificate expired", file=each.path, subject=each.subject)
+            observation.error("certificate expired", file=Sentence(each.path), subject=each.subject)
         else:
             days = round(left / DAY, 1)
             observation.warning(
-                "certificate expires soon", file=each.path, subject=each.subject, days=days
+                "certificate expires soon",
+                file=Sentence(each.path),
+                subject=each.subject,
+                days=days,
             )
 
     async def follow(self, show: Callable[[Pattern], None]) -> None:

@@ -20,6 +20,7 @@ from agent.loop import Limit, TaskGroup, current_loop, readable
 from agent.loop.workers import WorkerPool
 from agent.network.data_set import ArrivingSource
 from agent.network.sending import PIECE
+from agent.quoting import quoted
 from agent.workflow.conversion_worker import write_converted
 from agent.workflow.signatures_anew import SignaturesAnew
 
@@ -127,7 +128,7 @@ class ConvertedCopy(ArrivingSource):
             if not await self._take(PIECE - len(self._arrived)):
                 if self._error is not None:
                     raise StorageError(
-                        f"the object cannot be converted to its end: {self._error}",
+                        f"the object cannot be converted to its end: {quoted(self._error)}",
                         value=self._error.value,
                     ) from self._error
                 return

@@ -17,6 +17,7 @@ from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_
 from agent.dataset.whole_write import write_whole
 from agent.errors import ConfigurationError, LocalError, StorageError
 from agent.objects.transcoding import Transcoding
+from agent.quoting import quoted
 from agent.security.confidentiality_actions import ConfidentialityProfile, options_of
 from agent.security.credentials import KeyFile, private_key, recipient_certificate
 from agent.security.deidentification import Deidentification
@@ -222,12 +223,12 @@ def _values(rule: Deidentify) -> Mapping[int, tuple[str, bytes]]:
         vr = tags.dictionary_value_representation(each.attribute)
         try:
             if vr in ("SQ", "UN") or not each.value.isascii():
-                raise LocalError(f"{vr} cannot be set to {each.value!r} here")
+                raise LocalError(f"{vr} cannot be set to {quoted(repr(each.value))} here")
             values = tuple(each.value.split("\\"))
             found[each.attribute] = (vr, encode_value(vr, values, "", little))
         except LocalError as error:
             raise ConfigurationError(
-                f"{tags.format_tag(each.attribute)}: {error}",
+                f"{tags.format_tag(each.attribute)}: {quoted(error)}",
                 value=each.value,
                 way_out="Set attributes whose values are text of ASCII.",
             ) from error

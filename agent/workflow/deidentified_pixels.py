@@ -25,6 +25,7 @@ from agent.objects.blanked_rows import BlankedRows
 from agent.objects.region import Rectangle
 from agent.objects.stored_image import StoredImage
 from agent.objects.transcoding import Alteration
+from agent.quoting import quoted
 from agent.security.confidentiality_table import Option
 
 _BURNED_IN_ANNOTATION = 0x0028_0301
@@ -234,7 +235,7 @@ class _Image:
             reason = f"{syntax.name} is not decoded here"
         if self._stored is None or reason:
             raise LocalError(
-                f"the image cannot be searched for {what}: {reason}",
+                f"the image cannot be searched for {what}: {quoted(reason)}",
                 clause="PS3.15 E.3.1",
                 value=self._transfer_syntax_uid,
                 way_out="Leave out the options that clean pixels for such objects.",

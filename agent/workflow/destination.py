@@ -387,7 +387,7 @@ class Destination:
         except GantryError as error:
             # It may be this very object that the peer cannot bear: others shall go first now.
             await self.settlement.try_again(archive, job, open_jobs, str(error))
-            raise PeerError(str(error)) from error
+            raise PeerError(error.marked) from error
         except BaseException:
             association.abort()
             raise

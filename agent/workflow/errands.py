@@ -28,7 +28,7 @@ from agent.loop import Event, TimedOut, now, shielded, timeout
 from agent.network.association import Association, Response
 from agent.network.negotiation import ContextNeed, propose
 from agent.network.resolution import Resolve
-from agent.network.status import Category, may_pass, status_text
+from agent.network.status import Category, may_pass
 from agent.network.user_information import RoleSelection
 from agent.services.data_sets import MESSAGE_SYNTAXES
 from agent.services.instance_availability import availability_need, notify_availability
@@ -279,7 +279,7 @@ class Errands:
         return await notify_availability(association, report.uid, report.attributes)
 
     async def _settle(self, archive: Archive, job: Job, response: Response) -> None:
-        said = " ".join(each for each in (status_text(response.status), response.comment) if each)
+        said = response.words
         creating = job.kind == REPORT and StepReport.unpack(job.payload).operation == "create"
         accepted = response.category in (Category.SUCCESS, Category.WARNING)
         # A step that is there already was created by a try whose answer never came.
@@ -287,18 +287,19 @@ class Errands:
         over = job.kind == REPORT and may_never_pass(response)
         if accepted or over:
             if over or response.category is not Category.SUCCESS:
-                observation.warning(
-                    "errand remarked on", peer=self.peer.name, job=job.id, status=said
-                )
+                self._warn("errand remarked on", response, job=job.id)
             await archive.finish(job.id, status=response.status, reason=said)
             return
         self.last_reason = said
-        observation.warning("errand refused", peer=self.peer.name, job=job.id, status=said)
+        self._warn("errand refused", response, job=job.id, see="gantry queue")
         early = job.kind == REPORT and response.status == _NO_SUCH_SOP_INSTANCE
         if may_pass(response.status) or early:
             await retry_or_hold(archive, self._policy, job, said, response.status)
         else:
             await archive.hold(job.id, said, status=response.status)
+
+    def _warn(self, event: str, response: Response, **fields: object) -> None:
+        observation.warning(event, peer=self.peer.name, status=response.words, **fields)
 
     async def _ask_commitment(
         self, archive: Archive, association: Association, jobs: list[Job]
@@ -326,8 +327,8 @@ class Errands:
                 "commitment asked", peer=self.peer.name, objects=len(items), uid=transaction
             )
             return
-        said = " ".join(each for each in (status_text(response.status), response.comment) if each)
-        observation.warning("commitment refused", peer=self.peer.name, status=said)
+        said = response.words
+        self._warn("commitment refused", response, see="gantry queue")
         await archive.retire_commitment(transaction)
         for job in jobs:
             if may_pass(response.status):

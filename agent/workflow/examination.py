@@ -21,6 +21,7 @@ from agent.dataset.uid import new_uid
 from agent.errors import LocalError
 from agent.loop import Limit
 from agent.objects.usable_values import usable
+from agent.quoting import quoted
 from agent.workflow.acquisition import Acquisition
 from agent.workflow.capture_settings import Exposed
 from agent.workflow.examination_entry import pick_entries
@@ -182,7 +183,7 @@ class Examinations:
         """
         if discontinue and discontinue not in DISCONTINUATION_REASONS:
             raise LocalError(
-                f"{discontinue} is no reason for a discontinuation",
+                f"{quoted(discontinue)} is no reason for a discontinuation",
                 clause="PS3.16 CID 9300",
                 value=discontinue,
                 limit=", ".join(DISCONTINUATION_REASONS),

@@ -8,6 +8,7 @@ from agent import observation
 from agent.dataset.attributes import Attributes
 from agent.errors import GantryError, LocalError
 from agent.objects.usable_values import usable
+from agent.quoting import Sentence, quoted
 from agent.workflow.performed_step import SPS
 from agent.workflow.worklist_watch import WorklistWatch
 
@@ -53,7 +54,7 @@ async def pick_entries(worklist: WorklistWatch, keys: Mapping[str, str]) -> list
     if len(patients) > 1 or (len(found) > 1 and by_patient_only):
         steps = [each.item_of(SPS).text("ScheduledProcedureStepID") for each in found]
         raise LocalError(
-            f"{len(found)} worklist entries fit: {', '.join(steps)}",
+            f"{len(found)} worklist entries fit: {quoted(', '.join(steps))}",
             value=steps,
             way_out="Name one of them: ScheduledProcedureStepID=...",
         )
@@ -63,5 +64,5 @@ async def pick_entries(worklist: WorklistWatch, keys: Mapping[str, str]) -> list
 def _usable(entry: Attributes) -> Attributes:
     made, mended = usable(entry)
     if mended:
-        observation.warning("worklist entry mended", attributes="; ".join(mended))
+        observation.warning("worklist entry mended", attributes=Sentence("; ".join(mended)))
     return made

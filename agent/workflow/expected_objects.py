@@ -17,9 +17,10 @@ from agent.archive.decision import Origin, Verdict
 from agent.configuration.entity import Entity
 from agent.configuration.route import FETCHED
 from agent.errors import PeerError, StatusReaction
+from agent.quoting import Sentence
 from agent.services import keeping
 
-_NOT_ASKED_FOR = "Object was not asked for"
+_NOT_ASKED_FOR = Sentence("Object was not asked for")
 
 
 class Expectation:

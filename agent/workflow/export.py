@@ -19,6 +19,7 @@ from agent.configuration.deidentification import Deidentify
 from agent.errors import GantryError, LocalError
 from agent.loop import shielded
 from agent.loop.workers import Service, WorkerDied
+from agent.quoting import quoted
 from agent.services.offer import implementation_of
 from agent.workflow.export_mail_waits import MailWaits
 from agent.workflow.export_record import (
@@ -94,7 +95,7 @@ class Exports(Undertakings[ExportRecord]):
             for other in await self._going(place):
                 places = {each.place for each in other.plan.volumes}
                 if target.kind != MAIL and target.path in places | {other.target.path}:
-                    raise LocalError(f"an export to {target.path} is under way", value=other.id)
+                    raise LocalError(f"an export to {quoted(target.path)} goes on", value=other.id)
             plan: Plan = await self._pool.call(
                 plan_export, str(place.folder), selection, target, profile, state, mail
             )

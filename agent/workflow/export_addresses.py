@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.configuration.mail import Mail
 from agent.errors import LocalError
 from agent.media.application_profiles import Profile
+from agent.quoting import quoted
 
 SCHEME = "mailto:"
 MOST_ADDRESSES = 20
@@ -22,7 +23,9 @@ def addresses_of(path: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(each.strip() for each in path[len(SCHEME) :].split(",")))
     for each in found:
         if not _ADDRESS.fullmatch(each):
-            raise LocalError(f"{each!r} is no mail address", clause="RFC 5321 4.1.2", value=each)
+            raise LocalError(
+                f"{quoted(repr(each))} is no mail address", clause="RFC 5321 4.1.2", value=each
+            )
     if len(found) > MOST_ADDRESSES:
         raise LocalError(
             f"{len(found)} addresses are too many", value=len(found), limit=MOST_ADDRESSES
@@ -39,17 +42,18 @@ def check_addresses(path: str, mail: Mail, profile: Profile) -> None:
     for each in addresses_of(path):
         if not any(fnmatchcase(each.lower(), wanted.lower()) for wanted in mail.recipients):
             raise LocalError(
-                f"nothing may be sent to {each}",
+                f"nothing may be sent to {quoted(each)}",
                 value=each,
                 limit=", ".join(mail.recipients),
                 way_out="Permit it: recipients in the table [mail].",
             )
         if profile.sealed and not certificate_of(each, mail).is_file():
             raise LocalError(
-                f"{profile.name} wants encrypted mails, and there is no certificate of {each}",
+                f"{profile.name} wants encrypted mails, and there is no certificate of"
+                f" {quoted(each)}",
                 clause="PS3.15 B.8",
                 value=each,
-                way_out=f"Put it into {certificate_of(each, mail)}."
+                way_out=f"Put it into {quoted(certificate_of(each, mail))}."
                 if mail.certificates
                 else "Name a folder: certificates in the table [mail].",
             )

@@ -15,6 +15,7 @@ from agent.dataset.file_meta import read_file_meta
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, encoding_of, name_of
 from agent.errors import GantryError, StorageError
 from agent.media.application_profiles import Profile
+from agent.quoting import quoted
 
 _SETTINGS = EncodeSettings()
 
@@ -41,7 +42,7 @@ def convert(
             return
         except GantryError as error:
             if not number:
-                reason += f", which it cannot be converted to: {error.message}"
+                reason += f", which it cannot be converted to: {quoted(error.message)}"
     raise StorageError(reason, clause=profile.clause, value=instance.transfer_syntax_uid)
 
 

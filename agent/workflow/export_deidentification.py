@@ -15,6 +15,7 @@ from agent.configuration.deidentification import Deidentify
 from agent.dataset.file_meta import read_file_meta
 from agent.errors import ConfigurationError
 from agent.media.file_ids import open_file
+from agent.quoting import quoted
 from agent.workflow.export_settings import ExportFailed, NoRoom
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def deidentifier_of(rule: Deidentify | None) -> Deidentifier | None:
     try:
         return Deidentifier(rule)
     except ConfigurationError as error:
-        raise ExportFailed(str(error), value=rule.name) from error
+        raise ExportFailed(f"{quoted(error)}", value=rule.name) from error
 
 
 def deidentified(
@@ -59,7 +60,7 @@ def deidentified(
             meta = read_file_meta(made.fileno())
     except OSError as error:
         # The source was opened, and is read by what says otherwise: it is our own disk.
-        raise NoRoom(f"{target} cannot be written: {error.strerror}") from error
+        raise NoRoom(f"{quoted(target)} cannot be written: {error.strerror}") from error
     finally:
         os.close(source)
     return target, instance._replace(

@@ -21,6 +21,7 @@ from agent.configuration.connection import Tls
 from agent.configuration.mail import Mail, MailServer
 from agent.errors import ConfigurationError, DeviceError
 from agent.network.tls import context_here
+from agent.quoting import quoted
 from agent.workflow.export_settings import ExportFailed
 from agent.workflow.smtp_client import BoundedSmtp, BoundedSmtpOverTls
 
@@ -62,11 +63,13 @@ class Sending:
             with self._session() as server:
                 waits = self._deliver(server)
         if waits:
-            raise _later(self._mail, waits)
+            raise _later(self._mail, f"{quoted(waits)}")
         if self._refused:
             told = "; ".join(f"{who}: {words}" for who, words in self._refused.items())
             sent = f"; it was sent to {', '.join(self._accepted)}" if self._accepted else ""
-            raise MailRefused(f"the mail server refuses the mail for {told}{sent}", value=told)
+            raise MailRefused(
+                f"the mail server refuses the mail for {quoted(told)}{quoted(sent)}", value=told
+            )
         return self.said()
 
     def said(self) -> str:
@@ -89,9 +92,9 @@ class Sending:
         try:
             return self._transaction(server)
         except smtplib.SMTPServerDisconnected as error:
-            raise _later(self._mail, f"the connection was lost: {error}") from error
+            raise _later(self._mail, f"the connection was lost: {quoted(error)}") from error
         except (OSError, smtplib.SMTPException) as error:
-            raise _later(self._mail, str(error)) from error
+            raise _later(self._mail, f"{quoted(error)}") from error
 
     def _transaction(self, server: smtplib.SMTP) -> str:
         size = self._message.stat().st_size
@@ -123,7 +126,8 @@ class Sending:
             code, words = server.getreply()
         except (OSError, smtplib.SMTPException) as error:
             raise _later(
-                self._mail, f"the connection was lost before it said whether it has it: {error}"
+                self._mail,
+                f"the connection was lost before it said whether it has it: {quoted(error)}",
             ) from error
         self._is_open = False
         if code == 250:
@@ -194,15 +198,17 @@ def session(mail: MailServer) -> Iterator[smtplib.SMTP]:
     try:
         server = _connected(mail)
     except smtplib.SMTPResponseException as error:
-        raise _later(mail, _in_words(error.smtp_code, error.smtp_error)) from error
+        raise _later(mail, f"{quoted(_in_words(error.smtp_code, error.smtp_error))}") from error
     except smtplib.SMTPNotSupportedError as error:
-        raise _later(mail, f"it does not offer what is configured: {error}") from error
+        raise _later(mail, f"it does not offer what is configured: {quoted(error)}") from error
     except ssl.SSLCertVerificationError as error:
-        raise _later(mail, f"its certificate is not good: {error.verify_message}") from error
+        raise _later(
+            mail, f"its certificate is not good: {quoted(error.verify_message)}"
+        ) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise _later(mail, f"it cannot be reached: {error}") from error
+        raise _later(mail, f"it cannot be reached: {quoted(error)}") from error
     except ConfigurationError as error:
-        raise _later(mail, error.message) from error
+        raise _later(mail, f"{quoted(error)}") from error
     try:
         yield server
     finally:

@@ -12,6 +12,7 @@ from agent.archive.records import Instance
 from agent.errors import GantryError
 from agent.media.application_profiles import Profile
 from agent.media.file_ids import open_file
+from agent.quoting import quoted
 from agent.workflow.export_conversion import convert
 from agent.workflow.export_deidentification import DEIDENTIFIED, deidentified, deidentifier_of
 from agent.workflow.export_settings import NoRoom, VolumeSettings
@@ -84,7 +85,7 @@ class ExportObjects:
             convert(source, instance, self._profile, target, self._implementation)
         except OSError as error:
             # The source was opened, and is read by what says otherwise: it is our own disk.
-            raise NoRoom(f"{target} cannot be written: {error.strerror}") from error
+            raise NoRoom(f"{quoted(target)} cannot be written: {error.strerror}") from error
         finally:
             os.close(source)
         return target

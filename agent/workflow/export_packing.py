@@ -28,6 +28,7 @@ from agent.media.mail_writing import (
 from agent.media.tree import Tree
 from agent.media.tree_opening import tree_of
 from agent.media.zip_writing import ZipWriter
+from agent.quoting import quoted
 from agent.security.credentials import KeyFile
 from agent.workflow.export_addresses import addresses_of, certificate_of
 from agent.workflow.export_settings import PACKING, VERIFYING, NotAsWritten, Step
@@ -124,13 +125,15 @@ def _verified(packed: Path, folder: Path, names: list[str]) -> Iterator[Step]:
     try:
         tree = tree_of(packed)
     except StorageError as error:
-        raise NotAsWritten(error.message) from error
+        raise NotAsWritten(f"{quoted(error.message)}") from error
     try:
         found = list(tree.files())
         if sorted(map(str, found)) != sorted(names):
             damage = next((each for each in found if isinstance(each, Damage)), None)
             why = f"{damage.file}: {damage.reason}" if damage else f"{len(found)} files"
-            raise NotAsWritten(f"{packed.name} has not the {len(names)} files: {why}")
+            raise NotAsWritten(
+                f"{quoted(packed.name)} has not the {len(names)} files: {quoted(why)}"
+            )
         for name in names:
             _compare(tree, name, folder)
             yield Step(VERIFYING)
@@ -142,12 +145,12 @@ def _compare(tree: Tree, name: str, folder: Path) -> None:
     try:
         copy = tree.open(name)
     except StorageError as error:
-        raise NotAsWritten(f"{name}: {error.message}", value=name) from error
+        raise NotAsWritten(f"{quoted(name)}: {quoted(error.message)}", value=name) from error
     try:
         original = open_file(folder / name)
         try:
             if not _are_alike(partial(os.pread, copy), partial(os.pread, original)):
-                raise NotAsWritten(f"{name} is not what was written", value=name)
+                raise NotAsWritten(f"{quoted(name)} is not what was written", value=name)
         finally:
             os.close(original)
     finally:

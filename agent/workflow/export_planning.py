@@ -25,6 +25,7 @@ from agent.media.application_profiles import MAIL_PROFILES, PROFILES, Profile
 from agent.media.directory_records import record_type_of
 from agent.media.file_ids import open_file
 from agent.media.web_content import MOST_OF_AN_IMAGE
+from agent.quoting import quoted
 from agent.workflow import export_targets
 from agent.workflow.export_plain import profile_named
 from agent.workflow.export_settings import (
@@ -93,7 +94,7 @@ def plan(
         return _planned(folder, studies, target, used, Path(scratch))
     except OSError as error:
         raise LocalError(
-            f"{error.filename or target.path}: {error.strerror}", value=target.path
+            f"{quoted(error.filename or target.path)}: {error.strerror}", value=target.path
         ) from error
 
 
@@ -146,7 +147,9 @@ def _chosen(folder: str, selection: Selection) -> list[Study]:
     missing = wanted - {each.study_instance_uid for each in found}
     if missing or not found:
         raise LocalError(
-            f"there is no study {min(missing)}" if missing else "no study fits what is chosen",
+            f"there is no study {quoted(min(missing))}"
+            if missing
+            else "no study fits what is chosen",
             value=tuple(missing),
             way_out="'gantry studies' lists what is there.",
         )
@@ -291,7 +294,7 @@ def _divided(measured: Sequence[tuple[str, list[_Measured]]], limit: int) -> lis
         for one in series:
             if one.size > limit:
                 raise NoRoom(
-                    f"the series {one.uid} takes {one.size} bytes, and a volume {limit}",
+                    f"the series {quoted(one.uid)} takes {one.size} bytes, and a volume {limit}",
                     value=one.size,
                     limit=limit,
                     way_out="Take larger media (--volume-size).",

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.errors import ConfigurationError
 from agent.media.application_profiles import MIME, Profile
 from agent.media.mail_writing import MIME_PHRASE, ZIP_PHRASE, MailHead
+from agent.quoting import quoted
 from agent.workflow.export_addresses import addresses_of
 from agent.workflow.export_packing import envelope_for, make_mail
 from agent.workflow.export_settings import MAIL, ExportFailed, Step, VolumeSettings
@@ -66,7 +67,9 @@ def write_post(
             envelope,
         )
     except ConfigurationError as error:
-        raise ExportFailed(error.message, way_out=error.way_out) from error
+        raise ExportFailed(
+            f"{quoted(error.message)}", way_out=f"{quoted(error.way_out)}"
+        ) from error
 
 
 def message_id_of(settings: VolumeSettings) -> str:

@@ -12,6 +12,7 @@ from agent.errors import LocalError
 from agent.media.application_profiles import Profile
 from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.web_content import check_room_for_pages
+from agent.quoting import quoted
 from agent.workflow.export_addresses import check_addresses
 from agent.workflow.export_settings import (
     DISC,
@@ -99,7 +100,7 @@ def check_target(target: Target, profile: Profile, mail: Mail) -> None:
     """Raises LocalError for a target that cannot be written, before anything is."""
     path = Path(target.path)
     if target.kind != MAIL and not path.is_absolute():
-        raise LocalError(f"{path} is not a whole path", value=target.path)
+        raise LocalError(f"{quoted(path)} is not a whole path", value=target.path)
     if target.kind not in (FOLDER, DISC, MAIL, *FILES) or target.volume_size < 0:
         raise LocalError(
             "it is not clear where to", value=target, limit=(FOLDER, DISC, MAIL, *FILES)
@@ -139,12 +140,14 @@ def check_target(target: Target, profile: Profile, mail: Mail) -> None:
         )
     if target.kind == DISC:
         if not path.exists():
-            raise LocalError(f"there is no drive {path}", value=target.path)
+            raise LocalError(f"there is no drive {quoted(path)}", value=target.path)
         return
     base = base_of(target)
     if not base.is_dir() or not os.access(base, os.W_OK | os.X_OK):
         raise LocalError(
-            f"there is no folder {base}" if not base.is_dir() else f"{base} cannot be written to",
+            f"there is no folder {quoted(base)}"
+            if not base.is_dir()
+            else f"{quoted(base)} cannot be written to",
             value=str(base),
             way_out="Make it, or look whether the medium is mounted, and writable.",
         )
@@ -190,20 +193,22 @@ def check_places(target: Target, volumes: Sequence[Volume]) -> None:
             )
         if not _has_file_set(Path(target.path)):
             raise LocalError(
-                f"{target.path} has no file-set", value=target.path, way_out="Leave --update out."
+                f"{quoted(target.path)} has no file-set",
+                value=target.path,
+                way_out="Leave --update out.",
             )
         return
     for volume in volumes:
         place = Path(volume.place)
         if target.kind in FILES and place.exists():
-            raise LocalError(f"{place} is there already", way_out="Take another name.")
+            raise LocalError(f"{quoted(place)} is there already", way_out="Take another name.")
         if target.kind == FOLDER and place.exists() and not place.is_dir():
-            raise LocalError(f"{place} is no folder", way_out="Take another name.")
+            raise LocalError(f"{quoted(place)} is no folder", way_out="Take another name.")
         if target.kind == FOLDER and target.pages and place.is_dir():
             check_room_for_pages(place)
         if target.kind == FOLDER and _has_file_set(place):
             raise LocalError(
-                f"{place} has a file-set already",
+                f"{quoted(place)} has a file-set already",
                 value=str(place),
                 way_out="Add to it (--update), or take another folder.",
             )
@@ -238,7 +243,7 @@ def check_room(target: Target, volumes: Sequence[Volume], scratch: Path) -> None
         free = found.f_bavail * found.f_frsize
         if size > free:
             raise NoRoom(
-                f"{size} bytes are needed on {folder}, and {free} are free",
+                f"{size} bytes are needed on {quoted(folder)}, and {free} are free",
                 value=size,
                 limit=free,
                 way_out="Make room, take a larger medium, or choose fewer studies.",

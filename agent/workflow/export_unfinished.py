@@ -22,6 +22,7 @@ from agent.errors import StorageError
 from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.file_set import NEW_DIRECTORY, TOP_FOLDER
 from agent.media.web_content import remove_pages
+from agent.quoting import quoted
 
 _MARK = "GANTRY.TMP"
 _STATE, _DIRECTORY, _VERIFIED, _NEW = "STATE", "DICOMDIR.OLD", "VERIFIED", "NEW"
@@ -153,7 +154,7 @@ class Unfinished:
 
 def _foreign(mark: Path) -> StorageError:
     return StorageError(
-        f"{mark} is not what an export of ours leaves",
+        f"{quoted(mark)} is not what an export of ours leaves",
         value=str(mark),
         way_out="Look what it is, and remove it.",
     )

@@ -20,6 +20,7 @@ from agent.media.file_ids import DICOMDIR, open_file
 from agent.media.file_set import TOP_FOLDER
 from agent.media.found import FoundInstance
 from agent.media.reading import found_in
+from agent.quoting import quoted
 from agent.workflow.export_settings import NotAsWritten
 
 _PIECE = 1 << 20
@@ -104,7 +105,7 @@ def verify_file(folder: Path, written: Written) -> int:
     try:
         descriptor = open_file(folder / written.name)
     except FileNotFoundError as error:
-        raise NotAsWritten(f"{written.name} is missing", value=written.name) from error
+        raise NotAsWritten(f"{quoted(written.name)} is missing", value=written.name) from error
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         head = os.pread(descriptor, written.head, 0)
@@ -125,10 +126,10 @@ def verify_directory(folder: Path, files: WrittenFiles, *, alone: bool) -> None:
         if isinstance(found, FoundInstance):
             mine = hash(found.file)
             if alone and mine not in wanted:
-                raise NotAsWritten(f"the directory leads to {found.file} twice, or wrongly")
+                raise NotAsWritten(f"the directory leads to {quoted(found.file)} twice, or wrongly")
             wanted.discard(mine)
         elif alone:
-            raise NotAsWritten(f"{found.file}: {found.reason}")
+            raise NotAsWritten(f"{quoted(found.file)}: {quoted(found.reason)}")
     if wanted:
         raise NotAsWritten(f"the directory does not lead to {len(wanted)} of the files")
 
@@ -147,7 +148,9 @@ def verify_image(image: Path, folder: Path, count: int) -> Iterator[str]:
             seen += 1
             yield name
         if seen != count:
-            raise NotAsWritten(f"{image.name} has {seen} of {count} files", value=seen, limit=count)
+            raise NotAsWritten(
+                f"{quoted(image.name)} has {quoted(seen)} of {count} files", value=seen, limit=count
+            )
     finally:
         os.close(descriptor)
 
@@ -156,7 +159,9 @@ def _compare(image: int, position: int, size: int, path: Path, name: str) -> Non
     try:
         original = open_file(path)
     except FileNotFoundError as error:
-        raise NotAsWritten(f"{name} is in the image, and should not be", value=name) from error
+        raise NotAsWritten(
+            f"{quoted(name)} is in the image, and should not be", value=name
+        ) from error
     try:
         if os.fstat(original).st_size != size:
             raise _differs(name)
@@ -179,7 +184,7 @@ def _digest(descriptor: int, position: int) -> bytes:
 
 def _differs(name: str) -> NotAsWritten:
     return NotAsWritten(
-        f"{name} is not what was written",
+        f"{quoted(name)} is not what was written",
         value=name,
         way_out="Take another medium: this one does not keep what is written to it.",
     )

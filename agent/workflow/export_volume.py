@@ -25,6 +25,7 @@ from agent.media.file_ids import DICOMDIR, FileNames
 from agent.media.file_set import FileSetWriter
 from agent.media.web_content import WebContent
 from agent.media.web_pages import PRODUCT, About
+from agent.quoting import quoted
 from agent.workflow.export_notes import read_note, write_note
 from agent.workflow.export_objects import ExportObjects, NotToBeHad
 from agent.workflow.export_plain import NO_PROFILE, PlainFiles, profile_named, writer_of
@@ -133,11 +134,11 @@ class VolumeWriting:
         except OSError as error:
             raise self._failed(error) from error
         except MediumFull as error:
-            raise NoRoom(str(error)) from error
+            raise NoRoom(f"{quoted(error)}") from error
         except WrongSettings as error:
-            raise ExportFailed(str(error)) from error
+            raise ExportFailed(f"{quoted(error)}") from error
         except MediaError as error:
-            raise DeviceError(str(error)) from error
+            raise DeviceError(f"{quoted(error)}") from error
 
     def take_back(self) -> None:
         """All that an unfinished volume has left goes. Raises OSError, StorageError."""
@@ -362,27 +363,28 @@ class VolumeWriting:
         except OSError as error:
             raise self._gone(error.strerror) from error
         if change:
-            raise self._gone(change)
+            raise self._gone(f"{quoted(change)}")
 
     def _failed(self, error: OSError) -> StorageError:
         if error.errno in _FULL:
             return NoRoom(
-                f"there is no room left for {error.filename or self._folder}", value=error.errno
+                f"there is no room left for {quoted(error.filename or self._folder)}",
+                value=error.errno,
             )
         self._check_mount()
         self._check_presence()
         if error.errno == errno.EROFS:
             return StorageError(
-                f"{self._place} can only be read now",
+                f"{quoted(self._place)} can only be read now",
                 value=str(self._place),
                 way_out="The kernel stops writing to what has faults: unmount the medium, have it"
                 " checked (fsck) and mount it again, or take another.",
             )
-        return StorageError(f"{error.filename or self._folder}: {error.strerror}")
+        return StorageError(f"{quoted(error.filename or self._folder)}: {error.strerror}")
 
     def _gone(self, why: str | None) -> StorageError:
         return StorageError(
-            f"{self._place} cannot be written to: {why}",
+            f"{quoted(self._place)} cannot be written to: {why}",
             value=str(self._place),
             way_out="Put the medium back: the export begins this volume again.",
         )

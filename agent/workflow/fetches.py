@@ -23,6 +23,7 @@ from agent.errors import GantryError, LocalError, UnreachableError
 from agent.loop import Event, Limit, TaskGroup, TimedOut, timeout, turn
 from agent.network.association import Association
 from agent.network.resolution import Resolve
+from agent.quoting import quoted
 from agent.services.keeping import Keeper
 from agent.workflow.expected_objects import ExpectedObjects
 from agent.workflow.fetch_record import COMPLETED, DISCONTINUED, FetchRecord
@@ -107,7 +108,7 @@ class Fetches:
         peer = _peer(configuration, source)
         way_to_fetch(peer, direct=direct)
         if target and not _peer(configuration, target).addresses:
-            raise LocalError(f"{target} has no address", way_out="Give it one.")
+            raise LocalError(f"{quoted(target)} has no address", way_out="Give it one.")
         if instances and not series:
             raise LocalError(
                 "instances are named with their series", clause="PS3.4 C.4.2.1.4", value=study
@@ -267,7 +268,7 @@ class Fetches:
         if record.done > done:
             record.attempts = 0
         if why:
-            raise LocalError(why)
+            raise LocalError(f"{quoted(why)}")
         self._resting.pop(record.source, None)
         if each.cancel.is_set():
             return
@@ -328,7 +329,7 @@ class Fetches:
             record.is_held = True
             text = f"{again.why}: {text}"
         if text != record.waits:
-            observation.warning("fetch waits", fetch=record.id, peer=record.source, error=text)
+            observation.warning("fetch waits", fetch=record.id, peer=record.source, error=error)
         record.waits = text
         await self._save(each)
 
@@ -395,5 +396,5 @@ def _peer(configuration: Configuration, name: str) -> Peer:
     peer = configuration.peer(name)
     if peer is None:
         known = ", ".join(each.name for each in configuration.peers)
-        raise LocalError(f"there is no peer {name}", value=name, limit=known)
+        raise LocalError(f"there is no peer {quoted(name)}", value=name, limit=known)
     return peer

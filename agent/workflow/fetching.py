@@ -25,7 +25,7 @@ from agent.errors import LocalError, PeerError, StatusReaction
 from agent.loop import Event, TimedOut, sleep, timeout, turn
 from agent.network.association import Association
 from agent.network.negotiation import propose
-from agent.network.status import status_text
+from agent.quoting import Sentence, quoted
 from agent.services.instance_listing import Listed, list_instances, list_series, listing_need
 from agent.services.keeping import Keeper, Verdict
 from agent.services.offer import implementation_of
@@ -243,7 +243,7 @@ class Fetching:
         if self._record.direct:
             target = self._configuration.peer(self._record.target)
             if target is None:
-                raise LocalError(f"there is no peer {self._record.target}")
+                raise LocalError(f"there is no peer {quoted(self._record.target)}")
             return await self._retrieve(association, identifier, target.title, cancel), 0
         entity = receiving_entity(self._configuration, self._peer)
         expectation = Expectation(
@@ -323,10 +323,11 @@ class Fetching:
         return ""
 
 
-def _said(retrieved: Retrieved) -> str:
+def _said(retrieved: Retrieved) -> Sentence:
     response, failed = retrieved.response, retrieved.counts.failed
-    text = f"{status_text(response.status)} {response.comment}".rstrip()
-    return f"{text}, {failed} failed" if failed else text
+    if not failed:
+        return response.words
+    return Sentence(f"{quoted(response.words)}, {failed} failed")
 
 
 class _GettingKeeper:

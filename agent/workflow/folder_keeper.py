@@ -14,6 +14,7 @@ from agent.archive.decision import Origin
 from agent.dataset.whole_write import write_whole
 from agent.errors import StatusReaction, StorageError
 from agent.network.status import OUT_OF_RESOURCES, SUCCESS
+from agent.quoting import quoted
 
 # Takes the descriptors of a file and of its folder, and its UID; returns when the file has its name
 # and both are on stable storage.
@@ -87,7 +88,7 @@ class FolderKeeper:
             write_whole(descriptor, file_meta)
         except OSError as error:
             raise StorageError(
-                f"{self._folder} cannot be written: {error.strerror}",
+                f"{quoted(self._folder)} cannot be written: {error.strerror}",
                 reaction=StatusReaction(OUT_OF_RESOURCES, "Storage failure"),
             ) from error
         return Arriving(descriptor)

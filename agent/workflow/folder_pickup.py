@@ -19,6 +19,7 @@ from agent.configuration.intake import Folder
 from agent.errors import GantryError, StatusReaction, StorageError
 from agent.loop import TaskGroup, shielded, sleep
 from agent.loop.workers import Service, Template, WorkerDied
+from agent.quoting import Quoted, Sentence, quoted
 from agent.services.keeping import Keeper, Verdict
 from agent.workflow.folder_worker import PickupSettings, serve_folder
 from agent.workflow.object_copy import Taken
@@ -115,7 +116,7 @@ class FolderPickup:
                     _SAID[type(event)],
                     folder=self.table.name,
                     path=event.path or None,
-                    reason=getattr(event, "reason", None),
+                    reason=_reason(event),
                 )
         files = iter([each for each in events if isinstance(each, FileComplete)])
 
@@ -141,9 +142,11 @@ class FolderPickup:
                 if error.value in _AWAY:
                     raise  # The folder is looked through again when it is back.
                 if not self._may_pass(error):
-                    await self._give_up(file, str(error))
+                    await self._give_up(file, error)
                     return
-                observation.warning("file waits", folder=self.table.name, file=file.path, why=error)
+                observation.warning(
+                    "file waits", folder=self.table.name, file=_named(file), why=error
+                )
             await sleep(_WHEN_FULL)
         if verdict.jobs:
             self._stored()
@@ -158,8 +161,8 @@ class FolderPickup:
                 observation.info(
                     "file mended",
                     folder=self.table.name,
-                    file=file.path,
-                    remarks="; ".join(taken.remarks),
+                    file=_named(file),
+                    remarks=Sentence("; ".join(f"{quoted(each)}" for each in taken.remarks)),
                 )
             verdict: Any = await self._keeper().commit(
                 reception,
@@ -185,7 +188,7 @@ class FolderPickup:
 
     async def _settle(self, file: FileComplete) -> None:
         TAKEN.of(self.table.name, "taken").add()
-        observation.info("file taken", folder=self.table.name, file=file.path)
+        observation.info("file taken", folder=self.table.name, file=_named(file))
         try:
             if self.table.then == "delete":
                 await self._ask("delete", file)
@@ -195,26 +198,46 @@ class FolderPickup:
             raise
         except GantryError as error:
             observation.warning(
-                "file taken but not put away", folder=self.table.name, file=file.path, error=error
+                "file taken but not put away",
+                folder=self.table.name,
+                file=_named(file),
+                error=error,
             )
 
-    async def _give_up(self, file: FileComplete, why: str) -> None:
+    async def _give_up(self, file: FileComplete, why: GantryError) -> None:
         TAKEN.of(self.table.name, "failed").add()
         where = ""
         try:
             if self.table.then != "keep" or self.table.failed:
-                where = await self._ask("move", file, True, why)
+                where = await self._ask("move", file, True, str(why))
         except WorkerDied:
             raise
         except GantryError as error:
             observation.warning("file not put away", folder=self.table.name, error=error)
         observation.error(
-            "file not taken", folder=self.table.name, file=file.path, why=why, moved=where or None
+            "file not taken",
+            folder=self.table.name,
+            file=_named(file),
+            why=why,
+            moved=where or None,
         )
+
+
+def _reason(event: FolderEvent) -> Sentence | Quoted | None:
+    """Why the folder is gone is the system's to say; what is within has names of others."""
+    if isinstance(event, FolderGone):
+        return Sentence(event.reason)
+    return quoted(event.reason) if isinstance(event, FolderTrouble) else None
+
+
+def _named(file: FileComplete) -> Quoted:
+    """Its name may be the patient's: a log has the number of its inode, by which
+    `find FOLDER -inum N` finds it where it is and where it was moved on the same volume."""
+    return quoted(file.path, f"inode {file.version.inode}")
 
 
 def _not_stored(verdict: Verdict) -> GantryError:
     return StorageError(
-        verdict.comment or f"refused with the status {verdict.status:04X}H",
-        reaction=StatusReaction(verdict.status, verdict.comment),
+        f"{quoted(verdict.comment)}" or f"refused with the status {verdict.status:04X}H",
+        reaction=StatusReaction(verdict.status, f"{quoted(verdict.comment)}"),
     )

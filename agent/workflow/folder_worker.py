@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.dataset.file_meta import encode_file_meta, read_file_meta
 from agent.errors import GantryError, StorageError
+from agent.quoting import quoted
 from agent.workflow import folder_filing
 from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
 from hal.folder.base import (
@@ -102,7 +103,7 @@ class _Folder:
             raise folder_filing.unreadable(error) from error
         except Exception as error:
             # Whatever a file can do to us, it shall not stop the others.
-            raise StorageError(f"the file cannot be understood: {error!r}") from error
+            raise StorageError(f"the file cannot be understood: {quoted(repr(error))}") from error
         finally:
             os.close(source)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.dataset.attributes import Attributes
 from agent.errors import LocalError
+from agent.quoting import quoted
 from agent.workflow.import_survey import FoundStudy, Survey
 from agent.workflow.worklist_watch import WorklistWatch
 
@@ -18,7 +19,7 @@ def chosen(found: Survey, root: str, uids: Sequence[str], patient_id: str) -> li
     studies = found.studies
     for uid in uids:
         if uid not in {each.uid for each in studies}:
-            raise LocalError(f"there is no study {uid} on {root}", value=uid)
+            raise LocalError(f"there is no study {quoted(uid)} on {quoted(root)}", value=uid)
     wanted = [
         each
         for each in studies
@@ -27,15 +28,17 @@ def chosen(found: Survey, root: str, uids: Sequence[str], patient_id: str) -> li
     ]
     if not wanted:
         raise LocalError(
-            f"nothing can be imported from {root}",
+            f"nothing can be imported from {quoted(root)}",
             value=found.damaged,
-            way_out=found.damages[0][1] if found.damages else "Look with 'gantry media list'.",
+            way_out=f"{quoted(found.damages[0][1])}"
+            if found.damages
+            else "Look with 'gantry media list'.",
         )
     patients = {(each.patient.patient_id, each.patient.name) for each in wanted}
     if len(patients) > 1:
         named = ", ".join(sorted(f"{number} {name}".strip() for number, name in patients))
         raise LocalError(
-            f"{root} has studies of {len(patients)} patients: {named}",
+            f"{quoted(root)} has studies of {len(patients)} patients: {quoted(named)}",
             value=len(patients),
             way_out="Say which: --patient PATIENT_ID, or --study UID.",
         )
@@ -55,7 +58,7 @@ def matching_entry(worklist: WorklistWatch, study: FoundStudy) -> Attributes:
     if not candidates:
         number, name = study.patient.patient_id, study.patient.name
         raise LocalError(
-            f"no worklist entry is of the patient {number} {name}".rstrip(),
+            f"no worklist entry is of the patient {quoted(f'{number} {name}'.rstrip())}",
             value=number,
             way_out="Choose one: gantry import FOLDER --entry ScheduledProcedureStepID=...",
         )
@@ -65,7 +68,7 @@ def matching_entry(worklist: WorklistWatch, study: FoundStudy) -> Attributes:
         for item in each.items_of("ScheduledProcedureStepSequence")
     )
     raise LocalError(
-        f"{len(candidates)} worklist entries are of this patient: {', '.join(steps)}",
+        f"{len(candidates)} worklist entries are of this patient: {quoted(', '.join(steps))}",
         value=steps,
         way_out="Choose one: gantry import FOLDER --entry ScheduledProcedureStepID=...",
     )

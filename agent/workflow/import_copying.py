@@ -14,6 +14,7 @@ from agent.errors import LocalError, StatusReaction
 from agent.loop import shielded
 from agent.loop.workers import Service, Template
 from agent.media.found import Damage
+from agent.quoting import quoted
 from agent.services.offer import implementation_of
 from agent.workflow.import_identity import import_identity
 from agent.workflow.import_record import ImportRecord
@@ -87,7 +88,7 @@ class Copying:
                     if verdict.jobs:
                         self._wake("")
                 else:
-                    self._not_stored(verdict.status, verdict.comment)
+                    self._not_stored(verdict.status, f"{quoted(verdict.comment)}")
                     record.failed_with(taken.file, verdict.comment)
         finally:
             reception.discard()
@@ -148,7 +149,7 @@ def _check_whole(record: ImportRecord) -> None:
     empty folder."""
     if record.seen < record.expected:
         raise LocalError(
-            f"{record.root} has {record.seen} of {record.expected} objects of the study",
+            f"{quoted(record.root)} has {record.seen} of {record.expected} objects of the study",
             value=record.seen,
             limit=record.expected,
             way_out="Put the medium back: the import goes on.",

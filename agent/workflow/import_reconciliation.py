@@ -25,6 +25,7 @@ from agent.dataset.uid import new_uid
 from agent.errors import GantryError, LocalError
 from agent.loop import TimedOut, shielded, timeout
 from agent.loop.workers import Template, WorkerDied, WorkerPool
+from agent.quoting import quoted
 from agent.workflow.examination_entry import pick_entries
 from agent.workflow.examination_record import (
     COMPLETED,
@@ -110,7 +111,9 @@ class Imports(Undertakings[ImportRecord]):
             going = {each.examination.study_instance_uid for each in await self._going(place)}
             for study in wanted:
                 if study.uid in going:
-                    raise LocalError(f"study {study.uid} is being imported", value=study.uid)
+                    raise LocalError(
+                        f"study {quoted(study.uid)} is being imported", value=study.uid
+                    )
             entries = await self._entries(wanted[0], entry, match)
             # Who asks may be gone with the medium: what is kept is carried out all the same.
             with shielded():
@@ -171,7 +174,7 @@ class Imports(Undertakings[ImportRecord]):
         reason = reason or "110513"
         if reason not in DISCONTINUATION_REASONS:
             raise LocalError(
-                f"{reason} is no reason for a discontinuation",
+                f"{quoted(reason)} is no reason for a discontinuation",
                 clause="PS3.16 CID 9300",
                 value=reason,
                 limit=", ".join(DISCONTINUATION_REASONS),
@@ -241,7 +244,7 @@ class Imports(Undertakings[ImportRecord]):
 
     async def _survey(self, root: str) -> Survey:
         if not Path(root).is_absolute():
-            raise LocalError(f"{root} is not a whole path", value=root)
+            raise LocalError(f"{quoted(root)} is not a whole path", value=root)
         keys = media_keys_of(self._configuration())
         found: Survey = await self._pool.call(survey, root, keys)
         return found

@@ -10,6 +10,7 @@ from agent.errors import StorageError
 from agent.media.contents import Patient, Series, Study, contents_of
 from agent.media.found import Damage, FoundInstance
 from agent.media.opening import NO_KEYS, Keys, Opener
+from agent.quoting import quoted
 
 _MOST_DAMAGES = 100
 
@@ -78,7 +79,7 @@ def survey(root: str, keys: Keys = NO_KEYS) -> Survey:
         patients = contents_of(instances())
     except OSError as error:
         raise StorageError(
-            f"{root} cannot be read: {error.strerror}.",
+            f"{quoted(root)} cannot be read: {error.strerror}.",
             value=error.errno,
             way_out="Look whether the medium is there, and whether gantry may read it.",
         ) from error

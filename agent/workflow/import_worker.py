@@ -27,6 +27,7 @@ from agent.media.found import Damage, FoundInstance
 from agent.media.opening import Opener
 from agent.media.reading import found_in
 from agent.media.tree_opening import tree_of
+from agent.quoting import quoted
 from agent.workflow.import_settings import ImportSettings, NotTaken, TakenObject
 from agent.workflow.medium_presence import change_since, presence
 from agent.workflow.object_copy import Taken, copy_rest, identity_of, write_to_archive
@@ -113,10 +114,10 @@ class _Medium:
         except OSError as error:
             raise self._gone(error.strerror) from error
         if change:
-            raise self._gone(change)
+            raise self._gone(f"{quoted(change)}")
 
     def _gone(self, why: str | None) -> StorageError:
-        return StorageError(f"{self._root} cannot be read: {why}", way_out=_PUT_BACK)
+        return StorageError(f"{quoted(self._root)} cannot be read: {why}", way_out=_PUT_BACK)
 
     def _write(self, found: FoundInstance, target: int) -> tuple[Taken, Sequence[Verified] | None]:
         source = self._tree.open(found.file)

@@ -12,6 +12,7 @@ from agent.configuration.intake import Folder
 from agent.errors import LocalError
 from agent.loop import Event, Task, TaskGroup
 from agent.loop.workers import Template, WorkerPool
+from agent.quoting import quoted
 from agent.services.keeping import Keeper
 from agent.services.offer import implementation_of
 from agent.workflow.supervision import supervised
@@ -57,7 +58,9 @@ class Intake:
             return next(iter(self._acquisitions.values()))
         if name not in self._acquisitions:
             raise LocalError(
-                f"there is no capture device {name}" if name else "there is no capture device",
+                f"there is no capture device {quoted(name)}"
+                if name
+                else "there is no capture device",
                 limit=", ".join(self._acquisitions),
                 way_out="Add a [[capture]] to the configuration.",
             )

@@ -34,6 +34,7 @@ from agent.loop import Event, TimedOut, timeout
 from agent.loop.workers import WorkerPool
 from agent.network.association import Association
 from agent.network.status import PROCESSING_FAILURE, RESOURCE_LIMITATION, SUCCESS
+from agent.quoting import quoted
 from agent.services.inventory_creation import (
     CANCEL,
     CANCELED,
@@ -251,7 +252,7 @@ class Production:
             reception.discard()
         if not verdict.is_stored:
             raise StorageError(
-                f"The inventory cannot be stored: {verdict.comment}.", value=verdict.status
+                f"The inventory cannot be stored: {quoted(verdict.comment)}.", value=verdict.status
             )
         if verdict.jobs:
             self._desk.wake("")

@@ -16,6 +16,7 @@ from agent.configuration.intake import Capture
 from agent.errors import GantryError, LocalError
 from agent.loop import Event, Limit, shielded, sleep
 from agent.loop.workers import Service
+from agent.quoting import Sentence
 from agent.workflow.capture_settings import Kept
 from agent.workflow.examination_record import IN_PROGRESS
 
@@ -118,7 +119,7 @@ class Keeping:
             device=self._table.name,
             seconds=round(kept.seconds, 1),
             bytes=kept.size,
-            trouble=kept.trouble or None,
+            trouble=Sentence(kept.trouble) if kept.trouble else None,
         )
 
     async def _keep(self, service: Service) -> Kept:

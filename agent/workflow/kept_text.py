@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent.dataset.whole_write import replace_file
 from agent.errors import StorageError
+from agent.quoting import quoted
 
 
 def keep(path: str, text: str) -> None:
@@ -15,7 +16,7 @@ def keep(path: str, text: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, text.encode())
     except OSError as error:
-        raise StorageError(f"{file.name} cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{quoted(file.name)} cannot be written: {error.strerror}.") from error
 
 
 def kept(path: str) -> str:
@@ -25,4 +26,4 @@ def kept(path: str) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise StorageError(f"{quoted(path)} cannot be read: {error.strerror}.") from error

@@ -215,7 +215,7 @@ class MediaCreation:
             is_there = await self._pool.call(publish_media, folder, state.uid)
         except OSError as error:
             self._put_off(state.uid)
-            observation.warning("media wait", uid=state.uid, why=error.strerror)
+            observation.warning("media wait", uid=state.uid, why=error)
             return
         if not is_there:
             # Somebody removed them: they are made again.

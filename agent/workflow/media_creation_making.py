@@ -33,6 +33,7 @@ from agent.media.file_set import FileSetWriter
 from agent.media.file_set_checks import check_file
 from agent.media.web_content import MOST_OF_AN_IMAGE, WebContent
 from agent.media.web_pages import PRODUCT, About
+from agent.quoting import Sentence, quoted
 from agent.services.media_creation import Volume
 from agent.services.media_creation_table import (
     INSTANCE_TOO_LARGE,
@@ -113,14 +114,16 @@ class Making:
         except _Refused as refused:
             result = refused.result
         except MediumFull as error:
-            result = CreationResult("OUT_OF_SUPPLIES", passing=True, why=str(error))
+            result = CreationResult(
+                "OUT_OF_SUPPLIES", passing=True, why=Sentence(f"{quoted(error)}")
+            )
         except NotAllowed as error:
-            result = CreationResult("MCD_FAILURE", why=str(error))
+            result = CreationResult("MCD_FAILURE", why=Sentence(f"{quoted(error)}"))
         except (MediaError, NotAsWritten) as error:
-            result = CreationResult("MCD_FAILURE", passing=True, why=str(error))
+            result = CreationResult("MCD_FAILURE", passing=True, why=Sentence(f"{quoted(error)}"))
         except OSError as error:
             info = "OUT_OF_SUPPLIES" if error.errno in _FULL else "CHECK_MCD_OP"
-            why = f"{error.filename or self._task.folder}: {error.strerror}"
+            why = Sentence(f"{quoted(error.filename or self._task.folder)}: {error.strerror}")
             result = CreationResult(info, passing=True, why=why)
         discard(self._task.folder, self._task.uid)
         return result

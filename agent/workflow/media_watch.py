@@ -26,6 +26,7 @@ from agent.loop import (
     sleep,
 )
 from agent.loop.workers import Template, WorkerPool
+from agent.quoting import Quoted, Sentence, quoted
 from agent.workflow.device_waiting import let_go, until_due
 from agent.workflow.media_desk import MediaDesk
 from agent.workflow.supervision import supervised
@@ -149,7 +150,9 @@ class MediaWatch:
         if len(found) != 1:
             names = ", ".join(each.medium.name for each in self.seen.values())
             raise LocalError(
-                f"there is no medium {name}" if not found else f"several media are named {name}",
+                f"there is no medium {quoted(name)}"
+                if not found
+                else f"several media are named {quoted(name)}",
                 value=name,
                 limit=names,
                 way_out="'gantry media devices' lists them.",
@@ -157,7 +160,7 @@ class MediaWatch:
         seen = found[0]
         if seen.state == IMPORTING:
             raise LocalError(
-                f"{seen.medium.name} is being imported",
+                f"{quoted(seen.medium.name)} is being imported",
                 way_out="Wait, or give the import up: gantry import --stop NUMBER.",
             )
         await self.let_out(seen)
@@ -200,9 +203,9 @@ class MediaWatch:
             if seen.medium.optical:
                 await self._pool.call(removable.release, seen.medium)
         except MediaError as error:
-            raise DeviceError(str(error)) from error
+            raise DeviceError(f"{quoted(error)}") from error
         seen.state, seen.why = RELEASED, ""
-        observation.notice("medium safe to remove", medium=seen.medium.name)
+        observation.notice("medium safe to remove", medium=_named(seen.medium))
 
     async def _unmount(self, mounted: Mounted) -> None:
         """Who looks through every new medium, as desktops do, is soon done with it."""
@@ -243,7 +246,7 @@ class _TableWatch:
             driver.mounted_below = str(self._watch.folder)
             driver.open()
         except MediaError as error:
-            raise DeviceError(str(error)) from error
+            raise DeviceError(f"{quoted(error)}") from error
         try:
             async with TaskGroup() as group:
                 while True:
@@ -260,10 +263,8 @@ class _TableWatch:
         if isinstance(event, MediumCame):
             seen = SeenMedium(self._table.name, event.medium)
             self._watch.seen[event.medium.id] = seen
-            observation.notice(
-                "medium came", medium=event.medium.name, bus=event.medium.bus, id=event.medium.id
-            )
-            task = group.start(self._serve(seen), f"medium {event.medium.name}")
+            observation.notice("medium came", medium=_named(event.medium), bus=event.medium.bus)
+            task = group.start(self._serve(seen), f"medium {event.medium.device}")
             self._mine[event.medium.id] = seen, task
             self._watch.desk.woken.set()
         elif isinstance(event, MediumWent):
@@ -273,9 +274,9 @@ class _TableWatch:
             if found is not None and found[0].state == HERE:
                 await self._let_out(found[0])
         elif isinstance(event, MediumIgnored):
-            observation.info("medium ignored", medium=event.medium.name, why=event.why)
+            observation.info("medium ignored", medium=_named(event.medium), why=_why(event))
         elif isinstance(event, MediaTrouble):
-            observation.warning("media not seen", media=self._table.name, why=event.why)
+            observation.warning("media not seen", media=self._table.name, why=Sentence(event.why))
 
     async def _lose(self, event: MediumWent) -> None:
         found = self._mine.pop(event.medium.id, None)
@@ -286,7 +287,11 @@ class _TableWatch:
         self._watch.seen.pop(event.medium.id, None)
         pulled = seen.mounted is not None
         say = observation.warning if pulled else observation.notice
-        say("medium pulled" if pulled else "medium went", medium=event.medium.name, why=event.why)
+        say(
+            "medium pulled" if pulled else "medium went",
+            medium=_named(event.medium),
+            why=Sentence(event.why),
+        )
         with shielded():
             await self._watch.forget(seen)
 
@@ -306,7 +311,7 @@ class _TableWatch:
                 seen.state = USELESS
             elif seen.state == IMPORTING:
                 seen.state = HERE
-            observation.warning("medium not used", medium=seen.medium.name, why=error)
+            observation.warning("medium not used", medium=_named(seen.medium), why=error)
 
     def _is_imported(self, medium: Medium) -> bool:
         return self._table.imports != "never" and any(
@@ -332,7 +337,7 @@ class _TableWatch:
             await self._watch.let_out(seen)
         except DeviceError as error:
             seen.state, seen.why = HERE, str(error)
-            observation.warning("medium not let go", medium=seen.medium.name, why=error)
+            observation.warning("medium not let go", medium=_named(seen.medium), why=error)
 
 
 def _mount_to_write(medium: Medium, folder: str) -> Mounted:
@@ -340,6 +345,17 @@ def _mount_to_write(medium: Medium, folder: str) -> Mounted:
         return removable.mount(medium, folder, read_only=False)
     except (WriteProtected, NotMountable):
         return removable.mount(medium, folder)
+
+
+def _named(medium: Medium) -> Quoted:
+    """Its label may be a patient's name: a log has its device."""
+    return quoted(medium.name, medium.device if medium.device.startswith("/dev/") else "")
+
+
+def _why(event: MediumIgnored) -> Sentence:
+    """Its name is part of what the rules say."""
+    name = event.medium.name
+    return Sentence(event.why.replace(name, f"{_named(event.medium)}"))
 
 
 def _name_of(medium: Medium) -> str:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from agent.errors import DeviceError
+from agent.quoting import quoted
 from hal.removable import optical
 
 
@@ -30,6 +31,6 @@ def check_blank_disc(drive: str) -> None:
     """Raises DeviceError where there is no blank disc in a drive: nothing is prepared in vain."""
     found = optical.look_into(drive)
     if found.status is not optical.DriveStatus.CDS_DISC_OK:
-        raise DeviceError(f"there is no disc in {drive}; put a blank one in")
+        raise DeviceError(f"there is no disc in {quoted(drive)}; put a blank one in")
     if not found.is_blank:
-        raise DeviceError(f"the disc in {drive} is not blank; put a blank one in")
+        raise DeviceError(f"the disc in {quoted(drive)} is not blank; put a blank one in")

@@ -23,7 +23,8 @@ from agent.network.association import Association, AssociationRejected
 from agent.network.data_set import FileSource
 from agent.network.negotiation import ContextNeed, propose
 from agent.network.resolution import Resolve
-from agent.network.status import SUCCESS, Category, category, status_text
+from agent.network.status import SUCCESS, Category, category
+from agent.quoting import Sentence, quoted
 from agent.services.keeping import Keeper, Verdict
 from agent.services.storage import c_store
 from agent.services.storage_negotiation import Proposal, context_needs
@@ -71,7 +72,9 @@ class OnwardKeeper:
         if refused is not None:
             reception.discard()
             observation.warning(
-                "object not taken onward", peer=self._peer.name, status=refused.comment
+                "object not taken onward",
+                peer=self._peer.name,
+                status=refused.comment,
             )
             return refused
         return await self._keeper.commit(reception, origin)
@@ -83,7 +86,9 @@ class OnwardKeeper:
             association = await self._association(origin.sop_class_uid, syntax)
             context = association.contexts.find(origin.sop_class_uid, syntax, scu=True)
             if context is None:
-                return Answer(self._statuses.onward_refused, "Server does not take this class")
+                return Answer(
+                    self._statuses.onward_refused, Sentence("Server does not take this class")
+                )
             response = await c_store(
                 association,
                 context,
@@ -92,16 +97,22 @@ class OnwardKeeper:
                 FileSource(reception.descriptor, meta.data_set_offset),
             )
         except AssociationRejected as error:
-            return Answer(self._statuses.onward_refused, f"Server refuses us: {error.message}")
+            return Answer(
+                self._statuses.onward_refused,
+                Sentence(f"Server refuses us: {quoted(error.message)}"),
+            )
         except GantryError as error:
             await self._let_go()
-            return Answer(self._statuses.onward_silent, f"Server not responding: {error.message}")
+            return Answer(
+                self._statuses.onward_silent,
+                Sentence(f"Server not responding: {quoted(error.message)}"),
+            )
         if category(response.status) in (Category.SUCCESS, Category.WARNING):
             return None
         if category(response.status) is Category.FAILURE and response.status != SUCCESS:
-            said = f"{status_text(response.status)} {response.comment}".strip()
-            return Answer(response.status, f"Server: {said}"[:64], response.offending_elements)
-        return Answer(self._statuses.onward_silent, "Server gave no final answer")
+            said = Sentence(f"Server: {quoted(response.words)}")
+            return Answer(response.status, said, response.offending_elements)
+        return Answer(self._statuses.onward_silent, Sentence("Server gave no final answer"))
 
     async def _association(self, sop_class: str, syntax: str) -> Association:
         kept = self._kept

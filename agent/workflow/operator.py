@@ -31,6 +31,7 @@ from agent.loop import (
     timeout,
 )
 from agent.loop.workers import Service, Template
+from agent.quoting import Sentence, quoted
 from agent.workflow.device_waiting import let_go, until_due
 from agent.workflow.examination_entry import KEYS
 from agent.workflow.operator_worker import serve_serial
@@ -226,7 +227,7 @@ class Operator:
             panel = open_panel(table.kind, **table.settings)
             panel.open()
         except PanelError as error:
-            raise DeviceError(f"the panel cannot be used: {error}") from error
+            raise DeviceError(f"the panel cannot be used: {quoted(error)}") from error
         self._panel = panel
         self._show(ready=Pattern.ON)
         try:
@@ -295,11 +296,11 @@ def _act_of(table: Serial, event: SerialEvent) -> tuple[str, Mapping[str, str]]:
         act = str(table.actions.get(event.action, _WORDS.get(event.action, "")))
         return ("" if act == "nothing" else act), event.values
     if isinstance(event, PortVanished):
-        observation.warning("port away", device=name, why=event.why)
+        observation.warning("port away", device=name, why=Sentence(event.why))
     elif isinstance(event, PortReturned):
         observation.info("port there", device=name)
     elif isinstance(event, Garbage):
-        observation.warning("garbage on the line", device=name, why=event.why)
+        observation.warning("garbage on the line", device=name, why=Sentence(event.why))
     elif isinstance(event, Silence):
         observation.warning("device silent", device=name)
     return "", {}

@@ -15,6 +15,7 @@ from typing import Any
 
 from agent.errors import DeviceError
 from agent.loop.calls import Calls
+from agent.quoting import quoted
 from hal.serial.base import SerialDevice, SerialError, SerialEvent, open_driver
 
 
@@ -45,7 +46,7 @@ def _opened(kind: str, settings: Mapping[str, Any]) -> SerialDevice:
         device.open()
     except (SerialError, OSError) as error:
         raise DeviceError(
-            f"the device cannot be used: {error}",
+            f"the device cannot be used: {quoted(error)}",
             way_out="Correct [serial.settings], or free the port.",
         ) from error
     return device

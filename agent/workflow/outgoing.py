@@ -146,8 +146,8 @@ def _rule(job: Job, configuration: Configuration) -> Deidentify | None:
     found = configuration.deidentification(name)
     if found is None:
         raise LocalError(
-            f"the configuration has no [[deidentify]] {name!r} any more, and the copy must be "
-            "de-identified",
+            f"the configuration has no [[deidentify]] {name!r} any more, and the copy must be"
+            " de-identified",
             value=name,
             way_out="Add it again and retry the job, or drop the job.",
         )

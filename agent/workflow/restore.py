@@ -26,6 +26,7 @@ from agent.dataset.whole_write import write_whole
 from agent.errors import StorageError
 from agent.media.sealed_stream import SealedReader
 from agent.media.secure_file import SecureFiles
+from agent.quoting import quoted
 from agent.workflow import restore_placing
 from agent.workflow.archive_tables import RESTORING
 from agent.workflow.backup import ABOUT, DIGESTS, FORMAT, digest_line, pieces
@@ -59,7 +60,7 @@ def restore(place: Path, keys: SecureFiles, *, root: Path, replace: bool) -> Bac
             found = next((each for each in backup.files if each.exists()), None)
         if found is not None and not replace:
             raise StorageError(
-                f"{found} is there already, and would be replaced",
+                f"{quoted(found)} is there already, and would be replaced",
                 value=str(found),
                 way_out="Say --replace if it may be lost.",
             )
@@ -68,7 +69,9 @@ def restore(place: Path, keys: SecureFiles, *, root: Path, replace: bool) -> Bac
                 _prepare(tar, backup, root)
                 restore_placing.finish(backup.roots[0])
         except OSError as error:
-            raise StorageError(f"{error.filename}: {error.strerror}", value=error.errno) from error
+            raise StorageError(
+                f"{quoted(error.filename)}: {error.strerror}", value=error.errno
+            ) from error
     return backup
 
 
@@ -77,7 +80,7 @@ def _prepare(tar: tarfile.TarFile, backup: Backup, root: Path) -> None:
     if restore_placing.is_decided(backup.roots[0]):
         raise StorageError(
             "another restore was cut off while it was put in place",
-            way_out=f"Run `gantry restore --finish --state {backup.roots[0]}` first.",
+            way_out=f"Run `gantry restore --finish --state {quoted(backup.roots[0])}` first.",
         )
     try:
         restore_placing.prepare(backup.roots, backup.owners)
@@ -105,13 +108,13 @@ def verify(place: Path, keys: SecureFiles) -> Backup:
 @contextmanager
 def _opened(place: Path, keys: SecureFiles) -> Iterator[tarfile.TarFile]:
     if not place.exists():
-        raise StorageError(f"there is no backup in {place}")
+        raise StorageError(f"there is no backup in {quoted(place)}")
     stream = cast(BinaryIO, SealedReader(place, keys))
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16) as tar:
             yield tar
     except tarfile.TarError as error:
-        raise StorageError(f"{place} is no whole backup: {error}") from error
+        raise StorageError(f"{quoted(place)} is no whole backup: {quoted(error)}") from error
 
 
 def _about(tar: tarfile.TarFile, root: Path) -> Backup:
@@ -133,7 +136,7 @@ def _about(tar: tarfile.TarFile, root: Path) -> Backup:
             [str(each) for each in said["not_taken"]],
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"what the backup says of itself is damaged: {error}") from error
+        raise StorageError(f"what the backup says of itself is damaged: {quoted(error)}") from error
     if formed > FORMAT or index > VERSION:
         raise StorageError(
             f"the backup was made by version {backup.version}, which is newer than this one",
@@ -171,10 +174,12 @@ def _take_out(tar: tarfile.TarFile, backup: Backup, root: Path) -> None:
         try:
             target = _below(root, f"/{entry.name}")
         except ValueError as error:
-            raise StorageError(f"the backup has a file that leads out: {error}") from error
+            raise StorageError(f"the backup has a file that leads out: {quoted(error)}") from error
         staged = _staged(backup, target)
         if staged is None:
-            raise StorageError(f"the backup has a file that it does not tell of: {entry.name!r}")
+            raise StorageError(
+                f"the backup has a file that it does not tell of: {quoted(repr(entry.name))}"
+            )
         if opened is None:
             staged.mkdir(parents=True, exist_ok=True)
             _dress(staged, entry)
@@ -225,7 +230,7 @@ def _check_digests(tar: tarfile.TarFile, backup: Backup, take: Any) -> None:
             tar.members.clear()  # type: ignore[attr-defined]
             if not (entry.isreg() or entry.isdir()):
                 raise StorageError(
-                    f"the backup has something in it that is no file: {entry.name!r}"
+                    f"the backup has something in it that is no file: {quoted(repr(entry.name))}"
                 )
             opened = cast("BinaryIO | None", tar.extractfile(entry))
             if entry.name == DIGESTS and opened is not None:
@@ -244,7 +249,7 @@ def _compare(ours: BinaryIO, theirs: BinaryIO) -> None:
         left, right = ours.readline(), theirs.readline()
         if left != right:
             name = (left or right).decode("utf-8", "replace").partition(" ")[2].strip()
-            raise StorageError(f"the backup is damaged: {name} is not what was written")
+            raise StorageError(f"the backup is damaged: {quoted(name)} is not what was written")
         if not left:
             return
 
@@ -262,7 +267,7 @@ def _locked(archives: list[Path]) -> Iterator[None]:
                 fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise StorageError(
-                    f"a node is running with the archive in {folder}",
+                    f"a node is running with the archive in {quoted(folder)}",
                     way_out="Stop it first: systemctl stop gantry.",
                 ) from error
         yield

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agent.dataset.whole_write import put_in_place, replace_file, sync_file, sync_folder
 from agent.errors import StorageError
+from agent.quoting import quoted
 from agent.workflow.archive_tables import READY, RESTORING
 
 NEW, OLD, FILES = "new", "old", "files"
@@ -73,7 +74,7 @@ def finish(state: Path) -> None:
         roots = [Path(each) for each in plan["roots"]]
         files = {name: Path(target) for name, target in plan["files"].items()}
     except FileNotFoundError as error:
-        raise StorageError(f"no restore was cut off in {state}") from error
+        raise StorageError(f"no restore was cut off in {quoted(state)}") from error
     for root in roots:
         _empty(root)
     for root in roots:

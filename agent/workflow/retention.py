@@ -14,6 +14,7 @@ from agent.archive.archive import Archive
 from agent.archive.records import Candidate, Conditions
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.loop import now, sleep, turn
+from agent.quoting import Sentence
 
 DELETED = observation.metrics.counter(
     "gantry_retention_deleted_total", "Objects deleted by retention", "archive", "why"
@@ -99,7 +100,11 @@ class Retention:
         )
         DELETED.of(self.table.name, why).add(deleted)
         observation.info(
-            "deleted by retention", archive=self.table.name, objects=deleted, bytes=freed, why=why
+            "deleted by retention",
+            archive=self.table.name,
+            objects=deleted,
+            bytes=freed,
+            why=Sentence(why),
         )
         return deleted
 

@@ -22,6 +22,7 @@ from agent.errors import GantryError, PeerError, StatusReaction
 from agent.loop import Limit, current_loop
 from agent.loop.workers import WorkerPool
 from agent.network.resolution import Resolve
+from agent.quoting import quoted
 from agent.services.retrieval import Order
 from agent.services.sub_operations import SubOperations
 from agent.workflow.partial_copy import WITHOUT_BULK_DATA, extracted_uid, form_of_frames
@@ -134,7 +135,7 @@ class EntityRetrievals:
         if not found:
             comment = "Move Destination unknown"
             raise PeerError(
-                f"there is no peer {title!r} to move objects to",
+                f"there is no peer {quoted(repr(title))} to move objects to",
                 clause="PS3.4 C.4.2.1.5",
                 value=title,
                 reaction=StatusReaction(MOVE_DESTINATION_UNKNOWN, comment),

@@ -16,7 +16,8 @@ from agent.archive.settings import RetryPolicy
 from agent.configuration.procedure import Commitment
 from agent.dataset.tags import format_tag
 from agent.network.exchange import Response
-from agent.network.status import Category, may_pass, status_text
+from agent.network.status import Category, may_pass
+from agent.quoting import Sentence, quoted
 
 DELIVERED = observation.metrics.counter(
     "gantry_delivered_total", "Objects that a peer confirmed", "peer"
@@ -86,7 +87,13 @@ class Settlement:
             LAST_SUCCESS.of(self._peer).set(time.time())
             return True
         FAILED.of(self._peer).add()
-        observation.warning("object refused", peer=self._peer, job=job.id, status=said)
+        observation.warning(
+            "object refused",
+            peer=self._peer,
+            job=job.id,
+            status=said,
+            see="gantry queue",
+        )
         if may_pass(status):
             await self.try_again(archive, job, open_jobs, said, status)
         else:
@@ -145,9 +152,9 @@ async def retry_or_hold(
         await archive.hold(job.id, f"{reason} ({outcome.why})", status=status)
 
 
-def _words_of(response: Response) -> str:
+def _words_of(response: Response) -> Sentence:
     """The status with all that the peer said to explain it (PS3.7 C.4, C.5)."""
-    words = [status_text(response.status), response.comment]
-    if response.offending_elements:
-        words.append("of " + ", ".join(map(format_tag, response.offending_elements)))
-    return " ".join(word for word in words if word)
+    if not response.offending_elements:
+        return response.words
+    tags = ", ".join(map(format_tag, response.offending_elements))
+    return Sentence(f"{quoted(response.words)} of {tags}")

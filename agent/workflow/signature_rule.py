@@ -19,6 +19,7 @@ from agent.configuration.signatures import Signatures
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import read_file_meta
 from agent.errors import PeerError
+from agent.quoting import Sentence
 
 if TYPE_CHECKING:
     from agent.security.signature_verification import Verified
@@ -59,9 +60,9 @@ class SignatureRule:
             "signature.refused",
             peer=_sender(origin),
             object=origin.sop_instance_uid,
-            reason=comment,
+            reason=Sentence(comment),
         )
-        return Verdict(self.status, comment)
+        return Verdict(self.status, Sentence(comment))
 
     def _judged(self, found: Collection[Verified], origin: Origin) -> str:
         comment = ""

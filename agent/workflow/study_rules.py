@@ -21,6 +21,7 @@ from agent.dataset.attributes import Attributes
 from agent.errors import GantryError, StorageError
 from agent.loop import Event, TimedOut, now, timeout
 from agent.loop.workers import WorkerPool
+from agent.quoting import Sentence
 from agent.workflow.fetch_record import COMPLETED, FetchRecord
 from agent.workflow.fetches import Fetches
 from agent.workflow.fetching import receiving_entity
@@ -173,7 +174,10 @@ class StudyRules:
         self._tell(rule, rule.peers, found.faults)
         if found.truncated:
             observation.warning(
-                "precache cut", rule=rule.name, peers=", ".join(found.truncated), most=rule.most
+                "precache cut",
+                rule=rule.name,
+                peers=Sentence(", ".join(found.truncated)),
+                most=rule.most,
             )
         known = await self._fetches.known()
         for each in found.answers:
@@ -227,7 +231,9 @@ class StudyRules:
         try:
             return set(json.loads(await self._pool.call(kept, self._file) or "[]"))
         except (GantryError, ValueError) as error:
-            observation.warning("kept prefetches cannot be read", file=self._file, error=error)
+            observation.warning(
+                "kept prefetches cannot be read", file=Sentence(self._file), error=error
+            )
             return set()
 
     async def _save(self) -> None:

@@ -23,7 +23,8 @@ from agent.loop import TaskGroup
 from agent.network.association import Association, Response
 from agent.network.negotiation import propose
 from agent.network.resolution import Resolve
-from agent.network.status import SUCCESS, status_text
+from agent.network.status import SUCCESS
+from agent.quoting import Sentence, quoted
 from agent.services.filtered_find import QueryResult
 from agent.services.query import query_need
 from agent.services.query_request import RETURN_KEYS, find, query_identifier
@@ -85,7 +86,7 @@ class StudySearch:
                 asking = self._ask(configuration, peer, identifier, unique, series, most)
                 results[peer.name] = await asking
             except GantryError as error:
-                found.faults[peer.name] = str(error)
+                found.faults[peer.name] = Sentence(f"{quoted(error)}")
 
         async with TaskGroup() as group:
             for peer in peers:
@@ -98,8 +99,7 @@ class StudySearch:
             if result.truncated:
                 found.truncated.append(peer.name)
             elif result.response.status != SUCCESS:
-                said = f"{status_text(result.response.status)} {result.response.comment}"
-                found.faults[peer.name] = said.rstrip()
+                found.faults[peer.name] = result.response.words
             for each in result.matches:
                 uid = each.text(unique)
                 if not uid or uid not in known:
@@ -207,7 +207,7 @@ def _asked(configuration: Configuration, names: Sequence[str]) -> list[Peer]:
         peer = next((each for each in answering if each.name == name), None)
         if peer is None:
             raise LocalError(
-                f"there is no peer {name} that offers queries",
+                f"there is no peer {quoted(name)} that offers queries",
                 value=name,
                 limit=", ".join(each.name for each in answering),
             )

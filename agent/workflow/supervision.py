@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable
 
 from agent import observation
@@ -35,13 +34,8 @@ async def supervised(
             if told is not None:
                 told(error)
         except Exception as error:
-            observation.error(f"{work} failed", **fields, error=repr(error), where=_where(error))
+            observation.error(f"{work} failed", **fields, **observation.unforeseen(error))
             if told is not None:
                 told(error)
         FAULTS.of(work).add()
         await sleep(pause)
-
-
-def _where(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return " < ".join(f"{each.filename}:{each.lineno}" for each in reversed(frames))

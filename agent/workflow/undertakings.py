@@ -18,6 +18,7 @@ from agent.configuration.configuration import Configuration
 from agent.errors import LocalError
 from agent.loop import Event, Limit, TimedOut, timeout
 from agent.loop.workers import Template, WorkerPool
+from agent.quoting import quoted
 
 
 class UndertakingRecord(Protocol):
@@ -177,5 +178,5 @@ class Undertakings(ABC, Generic[Record]):
         if not name and self._archives:
             return next(iter(self._archives.values()))
         if name not in self._archives:
-            raise LocalError(f"there is no archive {name}", limit=", ".join(self._archives))
+            raise LocalError(f"there is no archive {quoted(name)}", limit=", ".join(self._archives))
         return self._archives[name]

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.errors import LocalError
 from agent.objects.description import ExaminationIdentity
+from agent.quoting import quoted
 from agent.workflow.capture_settings import Exposure
 
 ALL = "all"
@@ -62,7 +63,7 @@ class WantedCaptures:
                 math.inf if last == ALL else float(last or 0),
             )
         except (TypeError, ValueError) as error:
-            raise LocalError(f"this cannot be captured: {error}") from error
+            raise LocalError(f"this cannot be captured: {quoted(error)}") from error
 
     @property
     def objects(self) -> int:

@@ -24,7 +24,8 @@ from agent.loop.workers import WorkerPool
 from agent.network.association import Association
 from agent.network.negotiation import propose
 from agent.network.resolution import Resolve
-from agent.network.status import SUCCESS, status_text
+from agent.network.status import SUCCESS
+from agent.quoting import Sentence, quoted
 from agent.services.modality_worklist import (
     OF_STEP,
     find_worklist,
@@ -183,8 +184,10 @@ class WorklistWatch:
             association.abort()
             raise
         if found.response.status != SUCCESS and not found.truncated:
-            said = f"{status_text(found.response.status)} {found.response.comment}".strip()
-            raise PeerError(f"the worklist was refused: {said}", value=found.response.status)
+            raise PeerError(
+                f"the worklist was refused: {quoted(found.response.words)}",
+                value=found.response.status,
+            )
         if found.truncated:
             observation.warning("worklist cut", peer=peer.name, most=table.most)
         return found.matches
@@ -226,7 +229,9 @@ class WorklistWatch:
                 self.entries = [from_json(each) for each in data["entries"]]
                 self.heard = float(data["heard"])
         except (GantryError, ValueError, KeyError) as error:
-            observation.warning("kept worklist cannot be read", file=self._file, error=error)
+            observation.warning(
+                "kept worklist cannot be read", file=Sentence(str(self._file)), error=error
+            )
 
 
 def _date(at: float) -> str:

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from agent import __version__, observation
 from agent.cli import command_line, commands
 from agent.cli.commands import COMMANDS, Command
 from agent.cli.exit_status import ExitStatus, explain, status_of
+from agent.cli.node_process import _log_warnings
 from agent.errors import (
     ConfigurationError,
     DeviceError,
@@ -25,6 +27,7 @@ from agent.errors import (
     StorageError,
     UnreachableError,
 )
+from agent.quoting import quoted
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +98,24 @@ def test_an_error_is_one_sentence_and_the_way_out() -> None:
     error = PeerError("the peer wants a PDU of 12 bytes", clause="PS3.8 D.1", way_out="Raise it.")
     assert explain(error) == "the peer wants a PDU of 12 bytes (PS3.8 D.1)\n  Raise it."
     assert explain(FileNotFoundError(2, "No such file", "a.dcm")) == "a.dcm: No such file"
+
+
+def test_what_ends_a_node_is_told_to_its_log_without_the_words_of_others() -> None:
+    error = PeerError(f"{quoted('DOE^JOHN')} is no date", way_out=f"Look at {quoted('4711')}.")
+    assert explain(error, in_log=True) == "(...) is no date\n  Look at (...)."
+    assert explain(FileNotFoundError(2, "No such file", "DOE"), in_log=True) == "No such file"
+    assert "DOE" not in explain(ValueError("DOE^JOHN"), in_log=True)
+
+
+def test_what_libraries_warn_of_is_for_the_level_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(observation, "log", observation.Log())
+    _log_warnings()
+    for level in (observation.Level.INFO, observation.Level.DEBUG):
+        observation.log.configure(level=level, write=lines.append)
+        warnings.showwarning("Invalid value: DOE^JOHN", UserWarning, "x.py", 1)
+    assert lines == ['a library warns kind=UserWarning text="Invalid value: DOE^JOHN"\n']
 
 
 def test_no_traceback_comes_out_and_one_can_be_asked_for(
@@ -202,6 +223,7 @@ def test_finding_a_command_imports_no_other() -> None:
         "agent.cli.test_command",
         "agent.errors",
         "agent.observation",
+        "agent.quoting",
     }
 
 

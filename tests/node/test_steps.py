@@ -352,7 +352,7 @@ def test_ps34_097_a710_ends_the_tries(tmp_path: Path, ris: Ris) -> None:
         until(lambda: not node.ask("queue")["items"], lambda: node.log)
         time.sleep(1)
         assert len(ris.said) == 2
-        assert "may no longer be updated" in node.log
+        assert 'status="0110H Processing failure (...)"' in node.log
 
 
 def test_our_command_creates_sets_and_reads_a_step(node: NodeProcess, ris: Ris) -> None:
