@@ -221,6 +221,14 @@ def test_an_inventory_is_found_by_its_transaction(node: NodeProcess, listener: L
     assert scope.GeneralMatchingSequence[0].PatientID == "P1"
 
 
+def inventory_of(node: NodeProcess, listener: Listener, asked: Dataset, records: int) -> Dataset:
+    """What is made of a request, and has so many studies."""
+    assert act(node, INITIATE, asked).Status == 0
+    told = listener.wait(asked.TransactionUID, 11, 13)
+    assert told.TotalNumberOfStudyRecords == records
+    return stored(node, told.ReferencedSOPInstanceUID)
+
+
 @pytest.mark.parametrize(
     ("keys", "records"),
     [
@@ -237,10 +245,7 @@ def test_the_scope_says_which_studies(
     node: NodeProcess, listener: Listener, keys: dict[str, Any], records: int
 ) -> None:
     asked = request("STUDY", **keys)
-    assert act(node, INITIATE, asked).Status == 0
-    told = listener.wait(asked.TransactionUID, 11, 13)
-    assert told.TotalNumberOfStudyRecords == records
-    made = stored(node, told.ReferencedSOPInstanceUID)
+    made = inventory_of(node, listener, asked, records)
     assert len(made.InventoriedStudiesSequence) == records
     (scope,) = made.ScopeOfInventorySequence
     for name in ("GeneralMatchingSequence", "ListOfUIDMatchingSequence", "RangeMatchingSequence"):
@@ -293,10 +298,7 @@ def test_ps34_145_extended_mechanisms_say_which_studies(
     node: NodeProcess, listener: Listener, keys: dict[str, Any], records: int
 ) -> None:
     asked = request("STUDY", **keys)
-    assert act(node, INITIATE, asked).Status == 0
-    told = listener.wait(asked.TransactionUID, 11, 13)
-    assert told.TotalNumberOfStudyRecords == records
-    made = stored(node, told.ReferencedSOPInstanceUID)
+    made = inventory_of(node, listener, asked, records)
     (scope,) = made.ScopeOfInventorySequence
     assert scope == asked.ScopeOfInventorySequence[0], "as it was asked"
 

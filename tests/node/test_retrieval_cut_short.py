@@ -164,13 +164,18 @@ def _check(answers: Answers, sent: int) -> None:
         assert None not in pending and sum(filter(None, pending)) == COUNT
 
 
+def random_points(far: Destination, seed: int, times: int, *, least: int = 1) -> Iterator[int]:
+    """How many objects have come when something happens; the destination has none before each."""
+    chance = random.Random(seed)
+    for _ in range(times):
+        far.clear()
+        yield chance.randint(least, COUNT)
+
+
 def test_cancels_at_random_points_leave_counters_that_are_right(
     node: NodeProcess, far: Destination, before: dict[str, object]
 ) -> None:
-    chance = random.Random(20)
-    for _ in range(12):
-        at = chance.randint(0, COUNT)
-        far.clear()
+    for at in random_points(far, 20, 12, least=0):
         with RawPeer.connect(node.port) as peer:
             peer.associate(proposed_context(1, STUDY_ROOT_MOVE, IMPLICIT))
             if not at:
@@ -187,8 +192,7 @@ def test_cancels_at_random_points_leave_counters_that_are_right(
             answers = answers_of(peer)
             peer.release()
         _check(answers, len(far.requests))
-    for _ in range(12):
-        at = chance.randint(1, COUNT)
+    for at in random_points(far, 23, 12):
         with RawPeer.connect(node.port) as peer:
             associate_for_get(peer)
             peer.send_message(1, get_request(), KEYS)
@@ -264,10 +268,7 @@ def before(node: NodeProcess) -> dict[str, object]:
 def test_disconnects_at_random_points_leave_nothing_open(
     node: NodeProcess, far: Destination, before: dict[str, object]
 ) -> None:
-    chance = random.Random(21)
-    for turn in range(20):
-        at = chance.randint(1, COUNT)
-        far.clear()
+    for turn, at in enumerate(random_points(far, 21, 20)):
         with RawPeer.connect(node.port) as peer, suppress(PeerClosed, OSError):
             end = peer.reset if turn % 2 else peer.close
             if turn % 4 < 2:
@@ -290,10 +291,7 @@ def test_disconnects_at_random_points_leave_nothing_open(
 def test_a_destination_that_goes_away_at_random_points_leaves_counters_that_are_right(
     node: NodeProcess, far: Destination, before: dict[str, object]
 ) -> None:
-    chance = random.Random(22)
-    for _ in range(6):
-        at = chance.randint(1, COUNT)
-        far.clear()
+    for at in random_points(far, 22, 6):
 
         def gone(count: int, at: int = at) -> None:
             if count == at:
