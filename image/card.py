@@ -51,7 +51,8 @@ def make(
     name = f"gantry-{version}-{board.debian}"
     made = Made(output / f"{name}.img", output / f"{name}.raucb")
     with tempfile.TemporaryDirectory(dir=output, prefix="work-") as folder:
-        work = Path(folder)
+        # Some programs are run elsewhere.
+        work = Path(folder).resolve()
         tree, beside = root.make_root(board, packages, work, version, signer.certificate)
         packed = work / "root.squashfs"
         boot_folder = boot.make_boot(board, tree, beside, work)

@@ -58,6 +58,13 @@ apt-get -q download $kernel busybox-static {others}
 """Packages that are taken along and not installed, from the same index as all others."""
 
 
+_WITH_PROC = (
+    *("unshare", "--mount", "sh", "-c"),
+    'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"',
+)
+"""Before a root and a command: chroot with /proc, which systemd-tmpfiles wants; gone afterwards."""
+
+
 def base(board: Board) -> Path:
     """The archive (tar) of Debian's part. Made when it is not there, as root, from a mirror.
 
@@ -151,7 +158,7 @@ def _install(root: Path, packages: Sequence[Path]) -> None:
     policy.chmod(0o755)
     try:
         if names:
-            do(["chroot", root, "dpkg", "--install", *names], environment=quiet)
+            do([*_WITH_PROC, root, "dpkg", "--install", *names], environment=quiet)
         # The package's own first configuration would keep gantry.conf from being read.
         (root / "etc/gantry/gantry.toml").unlink(missing_ok=True)
     finally:
