@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -110,11 +110,22 @@ class Disk:
             folder,
         )
 
+    def put_settings(self, text: str, folder: Path) -> None:
+        """Write gantry.conf, as another computer does that has the card in its reader."""
+        source = folder / "gantry.conf"
+        source.write_bytes(text.encode())
+        place = f"{self.path}@@{self._places['boot']}"
+        subprocess.run(["mcopy", "-o", "-i", place, source, "::gantry.conf"], check=True)
+
     def overwrite(self, partition: str, piece: bytes, offset: int = 0) -> None:
         """Spoil a partition, while the machine is off."""
         with self.path.open("r+b") as file:
             file.seek(self._places[partition] + offset)
             file.write(piece)
+
+
+_HONEST = "if=virtio,format=raw,cache=writethrough"
+"""What the guest was told to be written is written, whatever becomes of the machine."""
 
 
 class NoAnswerError(AssertionError):
@@ -133,7 +144,14 @@ class Box:
         memory: int = 512,
         ports: Mapping[int, int] | None = None,
         devices: tuple[str, ...] = (),
+        drive: tuple[str, ...] = (),
+        network: tuple[str, ...] = (),
+        around: Sequence[str] = (),
     ) -> None:
+        """`drive` and `network` are words for QEMU: a disk with another cache, other adapters.
+
+        `around` stands before the whole command.
+        """
         folder.mkdir(exist_ok=True)
         firmware = FIRMWARE[board.debian]
         variables = folder / "variables.fd"
@@ -148,12 +166,13 @@ class Box:
         flash = "if=pflash,format=raw,unit"
         self._process = subprocess.Popen(
             [
+                *around,
                 *(firmware.program, *firmware.machine, "-accel", "tcg,thread=multi"),
                 *("-m", str(memory), "-smp", "2", "-display", "none", "-monitor", "none"),
                 *("-drive", f"{flash}=0,readonly=on,file={firmware.code}"),
                 *("-drive", f"{flash}=1,file={variables}"),
-                *("-drive", f"file={disk.path},if=virtio,format=raw,cache=writethrough"),
-                *("-nic", f"user,model=virtio-net-pci{forwards}"),
+                *(drive or ("-drive", f"file={disk.path},{_HONEST}")),
+                *(network or ("-nic", f"user,model=virtio-net-pci{forwards}")),
                 *("-serial", f"file:{self.console}"),
                 *("-device", "virtio-serial-pci", "-chardev"),
                 f"socket,id=rig,path={self._shell},server=on,wait=off",
@@ -174,10 +193,15 @@ class Box:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.cut_power()
+
+    def cut_power(self) -> None:
+        """Switch it off the hard way; allowed at any time."""
         self._process.kill()
         self._process.wait()
         if self._line is not None:
             self._line.close()
+            self._line = None
 
     def ask(self, script: str, *, seconds: float = 120.0) -> str:
         """What a shell inside prints for the script, and its status in the last line.
@@ -214,8 +238,16 @@ class Box:
 
     def until_started_anew(self, script: str, *, seconds: float) -> None:
         """Run what makes the box start anew, and wait for the shell after that."""
-        before = self.check("cat /proc/sys/kernel/random/boot_id")
+        before = self.boot()
         self._connected().sendall(f"{script}\n".encode())
+        self.wait_for_another_boot(before, seconds=seconds)
+
+    def boot(self) -> str:
+        """The kernel's own name for the time since this start."""
+        return self.check("cat /proc/sys/kernel/random/boot_id")
+
+    def wait_for_another_boot(self, before: str, *, seconds: float) -> None:
+        """Wait for the shell of a later start."""
         end = time.monotonic() + seconds
         while True:
             # What the ending system has read gets no answer: ask again.
