@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ import pytest
 
 from image import card, update
 from image.boards import BOARDS, Board
+from image.partitions import layout
 from image.root import base
+from tests.archive.objects import sample
 from tests.machine.card import FIRMWARE, Box, Disk
 from tests.machine.guest import CACHE
+from tests.peers.dcmtk import storescu
 from tests.peers.programs import missing, program, run
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(7200)]
@@ -35,9 +39,9 @@ name = "GANTRY"
 port = 11112
 [entity.accept]
 calling = "any"
-[[entity.service]]
-name = "verification"
-service = "verification"
+[[key]]
+name = "box"
+algorithm = "ec-p256"
 """
 _SHORT = "[Service]\nEnvironment=GANTRY_HEALTHY_SECONDS=120\n"
 _SLOW = "[Service]\nTimeoutStartSec=15min\nWatchdogSec=5min\n"
@@ -83,23 +87,75 @@ def board(request: pytest.FixtureRequest) -> Board:
     return chosen
 
 
+def _broken_node(tree: Path) -> None:
+    """Its node ends at once, whatever the configuration."""
+    unit = tree / "usr/lib/systemd/system/gantry.service.d"
+    unit.mkdir()
+    (unit / "broken.conf").write_text("[Service]\nExecStart=\nExecStart=/bin/false\n")
+
+
+def _broken_codecs(tree: Path) -> None:
+    """Its node runs, and `gantry doctor` finds a fault that was not there before."""
+    (kernel,) = tree.glob("usr/lib/gantry/packages/agent/codecs/kernel*.so")
+    kernel.write_bytes(b"no module")
+
+
 @pytest.fixture(scope="module")
-def updates(board: Board, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A disk with three bundles: the good one, one of a stranger, one that cannot be started."""
+def updates(board: Board, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A disk with bundles: a good one, and what a card must not take, or must not keep."""
     made = built(board)
     folder = tmp_path_factory.mktemp("updates")
-    bundles = folder / "bundles"
+    # Not "bundles": RAUC takes what begins with the name of its own folder, bundle, for inside it.
+    bundles = folder / "updates"
     bundles.mkdir()
-    subprocess.run(["cp", made.bundle, bundles / "good.raucb"], check=True)
-    broken = folder / "broken.squashfs"
-    broken.write_bytes(os.urandom(2**20))
+    good = bundles / "good.raucb"
+    subprocess.run(["cp", made.bundle, good], check=True)
+    size = good.stat().st_size
+    _with_a_flipped_byte(good, size // 3, bundles / "flipped.raucb")
+    # Behind the data: their hashes, the signature and its length.
+    _with_a_flipped_byte(good, size - 1000, bundles / "changed.raucb")
+    with good.open("rb") as whole, (bundles / "cut.raucb").open("wb") as short:
+        short.write(whole.read(size // 2))
+    unreadable = folder / "unreadable.squashfs"
+    unreadable.write_bytes(os.urandom(2**20))
     ours = update.test_authority(CACHE / "authority")
     stranger = update.test_authority(folder / "stranger", "Somebody else")
-    update.write_bundle(board, broken, ours, "2", folder, bundles / "broken.raucb")
-    update.write_bundle(board, broken, stranger, "3", folder, bundles / "stranger.raucb")
+    update.write_bundle(board, unreadable, ours, "2", folder, bundles / "unreadable.raucb")
+    update.write_bundle(board, unreadable, stranger, "3", folder, bundles / "stranger.raucb")
+    _write_broken(board, made, folder, bundles)
     disk = folder / "updates.squashfs"
-    run(["mksquashfs", bundles, disk, "-noD", "-noI", "-quiet"], seconds=300.0).check()
-    return disk
+    run(["mksquashfs", bundles, disk, "-noD", "-noI", "-quiet"], seconds=900.0).check()
+    shutil.rmtree(bundles)
+    yield disk
+    shutil.rmtree(folder)
+
+
+def _with_a_flipped_byte(bundle: Path, place: int, target: Path) -> None:
+    subprocess.run(["cp", bundle, target], check=True)
+    with target.open("r+b") as file:
+        file.seek(place)
+        (byte,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+
+
+def _write_broken(board: Board, made: card.Made, folder: Path, bundles: Path) -> None:
+    """Bundles that are signed by us, and whose systems start, and are no good."""
+    (root,) = (each for each in layout(board) if each.name == "root-a")
+    for version, (name, spoil) in enumerate(
+        (("node", _broken_node), ("codecs", _broken_codecs)), 4
+    ):
+        tree = folder / "tree"
+        run(["unsquashfs", "-q", "-d", tree, "-o", str(root.start), made.card], seconds=900).check()
+        spoil(tree)
+        (tree / "usr/lib/gantry-card/build").write_text(f"{version}\n")
+        packed = folder / f"{name}.squashfs"
+        fast = ("-comp", "gzip", "-Xcompression-level", "1", "-quiet", "-no-progress")
+        run(["mksquashfs", tree, packed, *fast], seconds=900.0).check()
+        shutil.rmtree(tree)
+        ours = update.test_authority(CACHE / "authority")
+        update.write_bundle(board, packed, ours, str(version), folder, bundles / f"{name}.raucb")
+        packed.unlink()
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +218,20 @@ def install(box: Box, name: str) -> str:
     return box.ask(f"rauc install /run/updates/{name}.raucb", seconds=_PATIENCE)
 
 
+def kept(box: Box) -> list[str]:
+    """What must outlive every update: an object, a change of /etc, a key; with their hashes."""
+    places = "/etc/kept /var/lib/gantry/archive/main/objects /var/lib/gantry/keys"
+    return box.check(f"find {places} -type f | sort | xargs sha256sum").splitlines()
+
+
+def sample_file(folder: Path) -> Path:
+    """An object to send."""
+    path = folder / "sample.dcm"
+    made = sample()
+    path.write_bytes(made.meta + made.data_set)
+    return path
+
+
 def test_a_new_card_comes_up_and_answers_an_echo(box: Box, port: int) -> None:
     box.wait_until("systemctl is-active gantry.service", seconds=_PATIENCE)
     assert echo(port) == 0
@@ -176,7 +246,15 @@ def test_the_root_cannot_be_written_and_the_data_take_the_card(box: Box) -> None
     assert box.check("findmnt -no FSTYPE /etc") == "overlay"
     size = int(box.check("df --output=size -B1 /var | tail -1"))
     assert size > 1.5 * 2**30
-    box.check("echo kept >/var/lib/gantry/kept; echo kept >/etc/kept; sync")
+
+
+def test_there_are_data_to_keep(box: Box, port: int, tmp_path: Path) -> None:
+    storescu(port, sample_file(tmp_path), seconds=120.0).check()
+    box.check("cd /; runuser -u gantry -- gantry keys create box")
+    box.check("echo kept >/etc/kept; sync")
+    found = kept(box)
+    print(found)
+    assert len(found) > 2
 
 
 def test_only_what_is_served_comes_in(box: Box) -> None:
@@ -194,43 +272,86 @@ def test_the_system_at_rest_fits_into_128_mib(box: Box) -> None:
     assert int(used) < 128 * 2**20
 
 
-def test_a_bundle_that_a_stranger_signed_is_refused(box: Box) -> None:
-    said = install(box, "stranger")
-    assert said.splitlines()[-1].strip() != "0"
-    assert "signature verification failed" in said.lower()
-    assert "B_OK=0" in counters(box)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("stranger", "signature verification failed"),
+        ("changed", "signature"),
+        ("cut", "signature"),
+    ],
+)
+def test_a_bundle_without_our_signature_is_refused(box: Box, name: str, said: str) -> None:
+    answer = install(box, name)
+    assert answer.splitlines()[-1].strip() != "0"
+    assert said in answer.lower()
+    # Before anything was written, and before the boot loader was told.
+    assert {"ORDER=A B", "A_OK=1", "B_OK=0"} <= counters(box)
+
+
+def test_a_bundle_with_a_flipped_byte_is_refused_where_it_is_read(box: Box) -> None:
+    assert install(box, "flipped").splitlines()[-1].strip() != "0"
+    assert {"ORDER=A B", "A_OK=1", "B_OK=0"} <= counters(box)
 
 
 def test_an_update_goes_into_the_other_slot_and_is_confirmed(box: Box, port: int) -> None:
+    before = kept(box)
     assert install(box, "good").splitlines()[-1].strip() == "0"
     box.until_started_anew("systemctl reboot", seconds=_PATIENCE)
     wait_until_confirmed(box)
     assert slot(box) == "B"
     assert {"ORDER=B A", "B_OK=1", "B_TRY=0"} <= counters(box)
-    assert box.check("cat /var/lib/gantry/kept /etc/kept") == "kept\nkept"
+    assert kept(box) == before
     assert echo(port) == 0
 
 
-def test_a_slot_that_cannot_be_started_gives_way(box: Box, port: int) -> None:
-    assert install(box, "broken").splitlines()[-1].strip() == "0"
+def test_a_slot_that_cannot_be_read_gives_way(box: Box, port: int) -> None:
+    before = kept(box)
+    assert install(box, "unreadable").splitlines()[-1].strip() == "0"
     box.until_started_anew("systemctl reboot", seconds=_PATIENCE)
     wait_until_confirmed(box)
     assert slot(box) == "B"
     assert "A_TRY=3" in counters(box)
     assert "Slot A cannot be started" in box.said()
+    assert kept(box) == before
     assert echo(port) == 0
 
 
-def test_a_slot_whose_node_does_not_run_is_given_up(box: Box, port: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("node", "gantry.service did not run"),
+        ("codecs", "the C kernels of the codecs are here and cannot be loaded"),
+    ],
+)
+def test_a_slot_that_starts_and_is_no_good_is_given_up(
+    box: Box, port: int, name: str, why: str
+) -> None:
+    before = kept(box)
+    assert install(box, name).splitlines()[-1].strip() == "0"
+    assert "ORDER=A B" in counters(box)
+    box.until_started_anew("systemctl reboot", seconds=_PATIENCE)
+    assert slot(box) == "A"
+    box.wait_for_another_boot(box.boot(), seconds=_PATIENCE)
+    wait_until_confirmed(box)
+    assert slot(box) == "B"
+    assert "A_OK=0" in counters(box)
+    said = box.check("journalctl --boot=-1 --unit=gantry-healthy.service --output=cat")
+    assert "slot A is not good" in said and why in said
+    assert kept(box) == before
+    assert echo(port) == 0
+
+
+def test_a_new_slot_that_cannot_read_the_configuration_is_given_up(box: Box, port: int) -> None:
+    before = kept(box)
     assert install(box, "good").splitlines()[-1].strip() == "0"
     # What the new version cannot read, the old one could: here both are the same, so that the one
     # that was confirmed before is let off, and the new one is not.
-    box.check("cp /etc/gantry/gantry.toml /var/lib/good; echo nonsense >/etc/gantry/gantry.toml")
+    box.check("cp -p /etc/gantry/gantry.toml /var/good; echo nonsense >/etc/gantry/gantry.toml")
     box.until_started_anew("systemctl reboot", seconds=_PATIENCE)
     assert slot(box) == "A"
-    box.until_started_anew("true", seconds=_PATIENCE)
+    box.wait_for_another_boot(box.boot(), seconds=_PATIENCE)
     assert slot(box) == "B"
     assert "A_OK=0" in counters(box)
-    box.check("cp /var/lib/good /etc/gantry/gantry.toml; systemctl restart gantry.service")
+    box.check("cp -p /var/good /etc/gantry/gantry.toml; systemctl restart gantry.service")
     assert echo(port) == 0
-    assert box.check("cat /var/lib/gantry/kept") == "kept"
+    assert kept(box) == before
