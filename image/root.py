@@ -41,6 +41,7 @@ _LEFT_OUT = ("man", "locale", "info", "doc", "lintian", "bash-completion")
 _UNITS = (
     *("systemd-networkd", "systemd-resolved", "systemd-timesyncd", "nftables"),
     *("gantry-grow", "gantry-network", "gantry-firewall", "gantry-firewall.path", "gantry-healthy"),
+    "gantry-time-broadcast.socket",
 )
 _NOT_WANTED = (
     # Of what is installed; e2scrub wants LVM, and the rest looks after packages.

@@ -46,6 +46,7 @@ def test_every_setting_of_the_template_can_be_made() -> None:
         "network/10-modality.network",
         "network/20-hospital.network",
         "timesyncd.conf.d/60-gantry.conf",
+        "timesyncd.conf.d/no-broadcast",
     ]
 
 
@@ -79,6 +80,7 @@ def test_two_sides_are_two_groups_and_the_modality_has_no_router() -> None:
         ({"hospital_router": "192.0.2.1"}, "hospital_router"),
         ({"name_servers": ["ns.example"]}, "name_servers"),
         ({"time_servers": ["a b"]}, "time_servers"),
+        ({"time_broadcast": "no"}, "time_broadcast"),
         ({"modality": "end1"}, "modality_address"),
         ({"modality_address": "10.0.0.1/24"}, "modality"),
         ({"gateway": "192.0.2.1"}, "gateway"),
@@ -102,6 +104,33 @@ def test_a_file_that_is_wrong_changes_nothing(
     source.write_bytes(b'[network]\r\nhospital = "end0"\r\n')
     assert main(source, tmp_path / "run") == 0
     assert "Name=end0" in (tmp_path / "run/network/20-hospital.network").read_text()
+
+
+def ntp(leap: int = 0, version: int = 4, mode: int = 5, stratum: int = 2) -> bytes:
+    """A packet of a time server (RFC 5905 7.3)."""
+    return bytes([leap << 6 | version << 3 | mode, stratum]) + bytes(46)
+
+
+@pytest.mark.parametrize(
+    ("packet", "port", "good"),
+    [
+        (ntp(), 123, True),
+        (ntp(version=3, stratum=15), 123, True),
+        (ntp(mode=4), 123, False),
+        (ntp(leap=3), 123, False),
+        (ntp(stratum=0), 123, False),
+        (ntp(stratum=16), 123, False),
+        (ntp(version=1), 123, False),
+        (ntp()[:47], 123, False),
+        (b"", 123, False),
+        (ntp(), 1023, False),
+    ],
+)
+def test_only_the_broadcast_of_a_server_that_has_the_time_counts(
+    packet: bytes, port: int, good: bool
+) -> None:
+    broadcasts = runpy.run_path(str(FILES / "usr/lib/gantry-card/time-broadcast"), run_name="time")
+    assert broadcasts["is_time"](packet, port) is good
 
 
 _CONFIGURATION = """
@@ -163,5 +192,6 @@ def test_nftables_takes_the_card_s_table_and_what_is_served(rules: str, tmp_path
 
 
 def test_the_programs_of_a_card_are_sound_shell() -> None:
-    for each in (FILES / "usr/lib/gantry-card/healthy", FILES.parent / "first_script"):
+    ours = FILES / "usr/lib/gantry-card"
+    for each in (ours / "healthy", ours / "faults", FILES.parent / "first_script"):
         subprocess.run(["sh", "-n", each], check=True)
