@@ -137,7 +137,7 @@ def _put_files(root: Path, board: Board, version: str, keyring: Path) -> None:
         dirs_exist_ok=True,
     )
     (root / "boot/efi").mkdir(parents=True, exist_ok=True)
-    (root / "media/gantry").mkdir(parents=True, exist_ok=True)
+    (root / "media").mkdir(exist_ok=True)
     resolver = root / "etc/resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
