@@ -21,7 +21,7 @@ class Board(NamedTuple):
     root_type: str
     """The type of a root partition (Discoverable Partitions Specification)."""
     console: str
-    """Consoles of the kernel: screen and serial line."""
+    """Consoles of the kernel, where its own choice is not enough."""
     modules: tuple[str, ...]
     """Modules of the first file system, beside those that all have."""
     components: tuple[str, ...] = ("main",)
@@ -59,7 +59,9 @@ BOARDS: Mapping[str, Board] = {
             platform="arm64-efi",
             program="BOOTAA64.EFI",
             root_type="b921b045-1df0-41c3-af44-4c6f280d3fae",
-            console="console=tty0 console=ttyAMA0,115200",
+            # The screen, and the line that the device tree (stdout-path) or ACPI (SPCR) names: it
+            # has another name on a Raspberry Pi than on a machine with UEFI.
+            console="",
             # The card and USB of a Raspberry Pi 3 and 4; virtio over memory of QEMU's machine.
             modules=(
                 *("virtio_mmio", "sdhci_iproc", "bcm2835", "pcie_brcmstb", "clk_raspberrypi"),

@@ -59,6 +59,12 @@ def make_boot(board: Board, root: Path, beside: Path, work: Path) -> Path:
     (folder / "gantry.conf").write_bytes(settings_template().replace("\n", "\r\n").encode())
     if board.pi:
         _put_pi(folder, root, beside, work)
+    # Who distributes the image distributes their licences with it.
+    for unpacked in sorted(work.glob("unpacked-*")):
+        for licence in sorted(unpacked.glob("usr/share/doc/*/copyright")):
+            target = root / licence.relative_to(unpacked)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(licence, target)
     return folder
 
 

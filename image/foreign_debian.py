@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gantry-foreign-debian"
 
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # Headers to compile with and a Python to test with: they want no security updates.
 _SOURCES = f"deb [signed-by={_KEYRING}] http://deb.debian.org/debian bookworm main\n"
@@ -111,6 +113,24 @@ def ensure_host_packages(programs: Mapping[str, str]) -> None:
         ["apt-get", "-q", "-y", "-o", wait, "install", "--no-install-recommends", *missing],
         environment=quiet,
     )
+
+
+def ensure_emulation(debian: str) -> None:
+    """See to it that the kernel starts programs of this architecture, by QEMU where need be.
+
+    As root; for the whole machine, until it starts anew. Raises ForeignDebianError.
+    """
+    emulated = next(each for each in ARCHITECTURES.values() if each.debian == debian)
+    if emulated.machine == platform.machine():
+        return
+    ensure_host_packages(
+        {emulated.emulator: "qemu-user-static", "update-binfmts": "binfmt-support"}
+    )
+    if not (_BINFMT / "register").exists():
+        do(["mount", "-t", "binfmt_misc", "binfmt_misc", _BINFMT])
+    name = emulated.emulator.removesuffix("-static")
+    if not (_BINFMT / name).exists():
+        do(["update-binfmts", "--enable", name])
 
 
 def unpacked(

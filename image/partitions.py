@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ _ALIGNMENT = 4 * _MIB
 _SPACE = uuid.UUID("6f4a3c1e-93d0-5c58-9d0c-2f6b1e6f7a10")
 _EFI_SYSTEM = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 _LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+_RECORDS = 446
+"""Where the four records of the MBR begin."""
 
 
 class Partition(NamedTuple):
@@ -87,6 +90,22 @@ def script(board: Board) -> str:
     return "\n".join(lines) + "\n"
 
 
+def records_of_mbr(board: Board) -> bytes:
+    """The four records of a hybrid MBR: the boot partition as FAT32, and the mark of a GPT.
+
+    The boot ROM of a Raspberry Pi 3 knows no GPT and looks for such a record. All others find the
+    mark, of type EEh from sector 1 on (UEFI 2.10, 5.2.3), and read the GPT.
+    """
+    boot = layout(board)[0]
+    first = boot.start // _SECTOR
+    # Cylinders and heads: FE FF FF says that only the numbers of sectors count.
+    fat = struct.pack(
+        "<4s4sII", b"\0\xfe\xff\xff", b"\x0c\xfe\xff\xff", first, boot.size // _SECTOR
+    )
+    gpt = struct.pack("<4s4sII", b"\0\0\x02\0", b"\xee\xfe\xff\xff", 1, first - 1)
+    return fat + gpt + bytes(2 * len(fat))
+
+
 def write_card(board: Board, boot: Path, root: Path, work: Path, target: Path, moment: int) -> None:
     """The whole card as the file `target`: `boot` is a folder, `root` a squashfs.
 
@@ -106,6 +125,8 @@ def write_card(board: Board, boot: Path, root: Path, work: Path, target: Path, m
         card.truncate(card_size(board))
     do(["sh", "-c", 'sfdisk --quiet --no-reread --no-tell-kernel "$0" <"$1"', target, table])
     with target.open("r+b") as card:
+        if board.pi:
+            os.pwrite(card.fileno(), records_of_mbr(board), _RECORDS)
         for each in layout(board):
             if each.name in files:
                 _copy(files[each.name], card.fileno(), each.start)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from image.boards import Board
-from image.foreign_debian import ForeignDebianError, do
+from image.foreign_debian import ForeignDebianError, do, ensure_emulation
 from image.kernel import put_kernel
 
 FILES = Path(__file__).parent / "files"
@@ -102,6 +102,7 @@ def make_root(
     Both are below `work`; only root can make them.
     `packages` are our .deb files; what they depend on must be in PACKAGES: nothing is fetched.
     """
+    ensure_emulation(board.debian)
     root = work / "root"
     root.mkdir()
     do(["tar", "--extract", "--numeric-owner", "--xattrs", "--file", base(board), "-C", root])

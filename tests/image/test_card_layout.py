@@ -12,7 +12,7 @@ from image.boards import BOARDS, Board
 from image.card import fitting
 from image.foreign_debian import ForeignDebianError
 from image.kernel import closure
-from image.partitions import card_size, fixed_uuid, layout, script
+from image.partitions import card_size, fixed_uuid, layout, records_of_mbr, script
 from tests.peers.programs import program
 
 _FLASH_BLOCK = 4 * 2**20
@@ -44,6 +44,28 @@ def test_sfdisk_writes_the_table_and_reads_the_same_back(board: Board, tmp_path:
     ] == [
         (each.name, each.start, each.size, fixed_uuid(board, each.name)) for each in layout(board)
     ]
+
+
+def test_a_boot_rom_that_knows_no_gpt_finds_the_boot_partition(tmp_path: Path) -> None:
+    sfdisk = program("fdisk", "sfdisk")
+    board = BOARDS["arm64"]
+    card = tmp_path / "card"
+    with card.open("wb") as file:
+        file.truncate(card_size(board))
+    subprocess.run([sfdisk, "--quiet", card], input=script(board), text=True, check=True)
+    with card.open("r+b") as file:
+        file.seek(446)
+        file.write(records_of_mbr(board))
+    as_mbr = [sfdisk, "--json", "--label-nested", "dos", card]
+    said = subprocess.run(as_mbr, capture_output=True, text=True, check=True)
+    boot = layout(board)[0]
+    assert [
+        (each["type"], each["start"] * 512, each["size"] * 512)
+        for each in json.loads(said.stdout)["partitiontable"]["partitions"]
+    ] == [("c", boot.start, boot.size), ("ee", 512, boot.start - 512)]
+    # All others still take it for a disk with a GPT.
+    said = subprocess.run([sfdisk, "--json", card], capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout)["partitiontable"]["label"] == "gpt"
 
 
 def test_only_the_data_partition_has_the_type_that_grows() -> None:
