@@ -1,7 +1,8 @@
 """The demo's own story: one examination, from the worklist to the end of retention.
 
 A RIS and archive is played by a second node: it has the worklist, takes the step, stores and
-commits. The operator is a simulated barcode reader and foot switch.
+commits. The operator is a simulated barcode reader and foot switch; where the devices are real, a
+person captures when the story asks for it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import time
 from pathlib import Path
 
 from agent.archive.worklist_store import add_entry
-from agent.cli.demo_node import DemoNode, data_set, say, stopped
+from agent.cli.demo_devices import devices_of
+from agent.cli.demo_node import PATIENCE, DemoNode, data_set, say, stopped
 from agent.dataset.attributes import Attributes
 from agent.dataset.uid import new_uid
 from agent.errors import PeerError
@@ -49,11 +51,15 @@ def worklist_entry() -> Attributes:
 
 
 class ExaminationDemo:
-    """Tells the story in `folder`."""
+    """Tells the story in `folder`, with the devices of a file where one is given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, devices: Path | None = None, patience: float = PATIENCE
+    ) -> None:
         self._folder = folder
         self._operator = folder / "operator"
+        self._devices = devices_of(devices, self._operator)
+        self._patience = patience
         self._captured: dict[str, bytes] = {}
 
     def run(self) -> int:
@@ -64,7 +70,7 @@ class ExaminationDemo:
             hospital.start()
             say(f"1. the hospital: worklist, archive and steps on 127.0.0.1 port {hospital.port}")
             box.start()
-            say(f"2. the box, with a simulated ultrasound, listens on port {box.port}")
+            say(f"2. the box, with {self._devices.capture}, listens on port {box.port}")
             self._pick(box, hospital)
             self._capture(box, hospital)
             self._finish(box, hospital)
@@ -74,7 +80,7 @@ class ExaminationDemo:
         return 0
 
     def _nodes(self) -> tuple[DemoNode, DemoNode]:
-        hospital = DemoNode(self._folder / "hospital", "HOSPITAL", SERVES)
+        hospital = DemoNode(self._folder / "hospital", "HOSPITAL", SERVES, patience=self._patience)
         head = (
             '[worklist]\npeer = "HOSPITAL"\nstation = "GANTRY"\n[steps]\npeer = ["HOSPITAL"]\n'
             '[[archive]]\nname = "main"\n[archive.retention]\ndelete = "by-age"\n'
@@ -87,14 +93,9 @@ class ExaminationDemo:
             f'[[peer]]\nname = "HOSPITAL"\naddresses = ["127.0.0.1:{hospital.port}"]\n'
             'services = ["storage", "worklist", "performed-step", "commitment"]\n'
             f'[peer.commitment]\neach = "study"\ngather = "0.5 s"\n{_QUICK}'
-            '[[route]]\nname = "everything"\ndeliver = ["HOSPITAL"]\n'
-            '[[capture]]\nname = "ultrasound"\nkind = "simulator"\nmodality = "US"\n'
-            "[capture.settings]\nwidth = 320\nheight = 240\n"
-            '[[serial]]\nname = "desk"\nclip = 10\n'
-            'actions = { left = "still", right = "clip", middle = "finish" }\n'
-            f'[serial.settings]\nfifo = "{self._operator}"\n'
-            'patterns = ["(?P<AccessionNumber>A[0-9]+)"]\n',
+            '[[route]]\nname = "everything"\ndeliver = ["HOSPITAL"]\n' + self._devices.tables,
             head,
+            patience=self._patience,
         )
         hospital.more(f'[[peer]]\nname = "GANTRY"\naddresses = ["127.0.0.1:{box.port}"]\n{_QUICK}')
         return hospital, box
@@ -102,6 +103,14 @@ class ExaminationDemo:
     def _do(self, act: str) -> None:
         with self._operator.open("w") as pipe:
             pipe.write(act + "\n")
+
+    def _press(self, asked: str, *pedals: str) -> None:
+        """A person does what is asked for, where the pedals are theirs."""
+        if self._devices.are_pressed:
+            say(f"   it is your turn: {asked}")
+            return
+        for pedal in pedals:
+            self._do(f"press {pedal}")
 
     def _pick(self, box: DemoNode, hospital: DemoNode) -> None:
         box.wait("the worklist", lambda: box.ask("worklist")["entries"])
@@ -114,15 +123,13 @@ class ExaminationDemo:
         say(f"5. the hospital knows of the step: {hospital.ask('steps')['items'][0]['status']}")
 
     def _capture(self, box: DemoNode, hospital: DemoNode) -> None:
-        self._do("press left")
-        self._do("press right")
+        self._press("capture an image and a clip", "left", "right")
         box.wait("captured", lambda: self._keep(box) == 2)
         hospital.wait("delivered", lambda: hospital.instances() == 2)
         say("6. the foot switch captures an image and a clip; both are delivered")
         hospital.stop()
         say("7. the link to the hospital is cut")
-        self._do("press left")
-        self._do("press left")
+        self._press("capture two more images", "left", "left")
         box.wait("captured", lambda: self._keep(box) == 4)
         box.wait("the retries", lambda: box.queue("HOSPITAL").get("failures"))
         row = box.queue("HOSPITAL")
@@ -136,9 +143,9 @@ class ExaminationDemo:
         return len(self._captured)
 
     def _finish(self, box: DemoNode, hospital: DemoNode) -> None:
-        self._do("press middle")
+        self._press("end the examination", "middle")
         box.wait("the end", lambda: box.ask("exam-list")["items"][0]["state"] == "COMPLETED")
-        say("9. the middle pedal ends the examination")
+        say("9. a pedal ends the examination")
         hospital.start()
         say("10. the link is back")
         hospital.wait("delivered", lambda: hospital.instances() == 4)

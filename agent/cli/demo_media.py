@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.archive.worklist_store import add_entry
 from agent.cli.demo_examination import SERVES, worklist_entry
-from agent.cli.demo_node import DemoNode, say, stopped
+from agent.cli.demo_node import PATIENCE, DemoNode, say, stopped
 from agent.errors import PeerError
 from agent.media.application_profiles import profile_of
 from agent.media.checking import check
@@ -33,8 +33,9 @@ _QUICK = '[peer.retry]\nfirst = "0.3 s"\nlongest = "0.6 s"\n'
 class MediaDemo:
     """Tells the story in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
         self._folder = folder
+        self._patience = patience
         self._slots = folder / "slots"
 
     def run(self) -> int:
@@ -71,7 +72,7 @@ class MediaDemo:
         return stick
 
     def _nodes(self) -> tuple[DemoNode, DemoNode]:
-        hospital = DemoNode(self._folder / "hospital", "HOSPITAL", SERVES)
+        hospital = DemoNode(self._folder / "hospital", "HOSPITAL", SERVES, patience=self._patience)
         box = DemoNode(
             self._folder / "box",
             "GANTRY",
@@ -81,6 +82,7 @@ class MediaDemo:
             '[[media]]\nname = "slots"\nkind = "simulator"\n'
             f'[media.settings]\nfolder = "{self._slots}"\n',
             '[worklist]\npeer = "HOSPITAL"\n[steps]\npeer = ["HOSPITAL"]\n',
+            patience=self._patience,
         )
         return hospital, box
 

@@ -19,6 +19,7 @@ from agent.dataset.file_meta import read_file_meta
 from agent.errors import GantryError, PeerError
 
 PATIENCE = 20.0
+"""Seconds within which each step of a story happens, where nothing else is said."""
 # The children run this very code, wherever it was started from.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(agent.__file__).parent.parent)}
 
@@ -38,10 +39,20 @@ def say(text: str) -> None:
 class DemoNode:
     """A node as a process of its own."""
 
-    def __init__(self, folder: Path, title: str, more: str = "", head: str = "") -> None:
-        """`head` are tables of the whole node, `more` what follows the tables of its entity."""
+    def __init__(
+        self,
+        folder: Path,
+        title: str,
+        more: str = "",
+        head: str = "",
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`head` are tables of the whole node, `more` what follows the tables of its entity;
+        `patience` is how long it may take for what it does, in seconds."""
         folder.mkdir()
         self.folder = folder
+        self.patience = patience
         self.port = free_port()
         self.control = folder / "control"
         self.configuration = folder / "gantry.toml"
@@ -72,7 +83,7 @@ class DemoNode:
                 stdout=log,
                 env=ENVIRONMENT,
             )
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while True:
             try:
                 self.status()
@@ -99,7 +110,7 @@ class DemoNode:
 
     def wait(self, what: str, holds: Callable[[], object]) -> None:
         """Until it holds; raises PeerError when that takes too long."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while not holds():
             if time.monotonic() > end:
                 raise PeerError(f"{what}: not in time")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent.cli.demo_node import ENVIRONMENT, PATIENCE, DemoNode, data_set, say, stopped
+from agent.cli.demo_node import ENVIRONMENT, DemoNode, data_set, say, stopped
 from agent.errors import PeerError
 from agent.workflow.simulated_series import make_series
 
@@ -24,7 +24,12 @@ class RelayDemo:
     def run(self) -> int:
         started = time.monotonic()
         objects = self._objects()
-        archive = None if self._options.to else DemoNode(self._folder / "archive", "ARCHIVE")
+        patience: float = self._options.patience
+        archive = (
+            None
+            if self._options.to
+            else DemoNode(self._folder / "archive", "ARCHIVE", patience=patience)
+        )
         host, port = self._options.to or ("127.0.0.1", archive.port if archive else 0)
         box = DemoNode(
             self._folder / "box",
@@ -32,6 +37,7 @@ class RelayDemo:
             f'[[peer]]\nname = "ARCHIVE"\ntitle = "{self._options.called}"\n'
             f'addresses = ["{host}:{port}"]\n[peer.retry]\nfirst = "0.5 s"\nlongest = "1 s"\n'
             '[[route]]\nname = "everything"\ndeliver = ["ARCHIVE"]\n',
+            patience=patience,
         )
         with stopped(box, archive):
             if archive is not None:
@@ -88,7 +94,7 @@ class RelayDemo:
         return {}
 
     def _wait_until_delivered(self, box: DemoNode) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + box.patience
         while time.monotonic() < end:
             queue = self._queue(box).get("queue") or {}
             if not (queue.get("waiting") or queue.get("claimed")):
@@ -99,7 +105,7 @@ class RelayDemo:
         raise PeerError("not everything was delivered in time")
 
     def _show_retries(self, box: DemoNode) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + box.patience
         while time.monotonic() < end:
             row = self._queue(box)
             if row.get("failures"):
