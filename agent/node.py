@@ -22,7 +22,7 @@ from agent.control import ControlSocket
 from agent.errors import LocalError
 from agent.front_door import FrontDoor
 from agent.keepers import keepers_of
-from agent.loop import Event, Limit, Signals, TaskGroup, current_loop, now, sleep
+from agent.loop import Event, Limit, Signals, TaskGroup, current_loop
 from agent.loop.memory import give_back
 from agent.loop.workers import Template, WorkerPool
 from agent.network.association import Association
@@ -45,6 +45,7 @@ from agent.workflow.memory_watch import MemoryWatch
 from agent.workflow.record_retention import RecordRetention
 from agent.workflow.retention import Retention
 from agent.workflow.routing import Routing
+from agent.workflow.signs_of_life import beat, starting
 from agent.workflow.supervision import supervised
 from agent.workflow.turns import Turns
 from agent.workflow.worklist_watch import WorklistWatch
@@ -130,8 +131,9 @@ class Node:
         async with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             self.certificates.prepare(self.configuration)
             check_restored(self.configuration)
-            for table in self.configuration.archives:
-                await self._open_archive(table)
+            async with starting(self._notifier):
+                for table in self.configuration.archives:
+                    await self._open_archive(table)
             try:
                 async with TaskGroup() as group:
                     self._start_work(group)
@@ -379,11 +381,7 @@ class Node:
             await self.door.drain(self.configuration.node.drain)
 
     async def _beat(self) -> None:
-        while True:
-            self._notifier.beat()
-            self._template.tidy()
-            deadline = self._notifier.deadline()
-            await sleep(max(0.05, deadline - now()) if deadline is not None else 60.0)
+        await beat(self._notifier, self._template.tidy)
 
     async def _keep_metrics(self) -> None:
         await figures.keep(lambda: self.configuration.metrics, self.archives, self.started)
