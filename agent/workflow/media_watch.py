@@ -327,7 +327,9 @@ class _TableWatch:
         )
         while not await imports.are_copied(numbers):
             await sleep(_LOOK)
-        if problems:
+        # Who may write to it, and has brought nothing, has come for a study.
+        is_wanted = not numbers and self._table.writable and not seen.mounted.read_only
+        if problems or is_wanted:
             seen.state, seen.why = HERE, "; ".join(problems)
             return
         await self._let_out(seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,18 @@ def wait_for(clinic: Clinic, state: str, seconds: float = 20.0) -> dict[str, Any
         seconds,
     )
     return there(clinic)[0]
+
+
+@pytest.mark.parametrize("clinic", [("unchanged", '["*"]\nwritable = true')], indirect=True)
+def test_a_stick_with_nothing_to_import_waits_for_a_study(clinic: Clinic, slots: Path) -> None:
+    (slots / "EMPTY").mkdir()
+    wait_for(clinic, "mounted")
+    until(lambda: "medium came" in clinic.box.log, lambda: clinic.box.log)
+    time.sleep(2.0)
+    seen = wait_for(clinic, "mounted")
+    assert seen["folder"] and not clinic.box.ask("import-list")["items"]
+    clinic.box.ask("media-release", name="EMPTY")
+    assert wait_for(clinic, "safe to remove")["folder"] == ""
 
 
 def images(count: int = 4) -> list[FileDataset]:
