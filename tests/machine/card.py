@@ -13,12 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from image.boards import Board
 from image.partitions import layout
 
-_SHELL = """[Unit]
+SHELL = """[Unit]
 Description=A shell for the test
 DefaultDependencies=no
 After=systemd-udev-trigger.service
@@ -103,7 +103,7 @@ class Disk:
                 "systemd": None,
                 units: None,
                 f"{units}/sysinit.target.wants": None,
-                f"{units}/rig.service": _SHELL,
+                f"{units}/rig.service": SHELL,
                 f"{units}/sysinit.target.wants/rig.service": Path("../rig.service"),
                 **files,
             },
@@ -132,59 +132,30 @@ class NoAnswerError(AssertionError):
     """The shell inside did not answer in time; with the end of the console."""
 
 
-class Box:
-    """The running machine; a context manager that switches it off the hard way."""
+class Running:
+    """A machine that is switched on; a context manager that switches it off the hard way."""
 
-    def __init__(
-        self,
-        board: Board,
-        disk: Disk,
-        folder: Path,
-        *,
-        memory: int = 512,
-        ports: Mapping[int, int] | None = None,
-        devices: tuple[str, ...] = (),
-        drive: tuple[str, ...] = (),
-        network: tuple[str, ...] = (),
-        around: Sequence[str] = (),
-    ) -> None:
-        """`drive` and `network` are words for QEMU: a disk with another cache, other adapters.
-
-        `around` stands before the whole command.
-        """
+    def __init__(self, command: Sequence[str | Path], folder: Path) -> None:
+        """`command` is QEMU with its words, all but those of the console and of the shell."""
         folder.mkdir(exist_ok=True)
-        firmware = FIRMWARE[board.debian]
-        variables = folder / "variables.fd"
-        shutil.copyfile(firmware.variables, variables)
         self.console = folder / "console"
         self._shell = folder / "shell"
-        self._shell.unlink(missing_ok=True)
-        forwards = "".join(
-            f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}"
-            for outside, inside in (ports or {}).items()
-        )
-        flash = "if=pflash,format=raw,unit"
-        self._process = subprocess.Popen(
-            [
-                *around,
-                *(firmware.program, *firmware.machine, "-accel", "tcg,thread=multi"),
-                *("-m", str(memory), "-smp", "2", "-display", "none", "-monitor", "none"),
-                *("-drive", f"{flash}=0,readonly=on,file={firmware.code}"),
-                *("-drive", f"{flash}=1,file={variables}"),
-                *(drive or ("-drive", f"file={disk.path},{_HONEST}")),
-                *(network or ("-nic", f"user,model=virtio-net-pci{forwards}")),
-                *("-serial", f"file:{self.console}"),
-                *("-device", "virtio-serial-pci", "-chardev"),
-                f"socket,id=rig,path={self._shell},server=on,wait=off",
-                *("-device", "virtserialport,chardev=rig,name=rig"),
-                *devices,
-            ],
-            stdin=subprocess.DEVNULL,
-        )
-        self._line: socket.socket | None = None
+        self._command = [
+            *command,
+            *("-display", "none", "-monitor", "none", "-serial", f"file:{self.console}"),
+            *("-device", "virtio-serial-pci", "-chardev"),
+            f"socket,id=rig,path={self._shell},server=on,wait=off",
+            *("-device", "virtserialport,chardev=rig,name=rig"),
+        ]
         self._count = 0
+        self._switch_on()
 
-    def __enter__(self) -> Box:
+    def _switch_on(self) -> None:
+        self._shell.unlink(missing_ok=True)
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
+        self._line: socket.socket | None = None
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -283,3 +254,50 @@ class Box:
             self._line = socket.socket(socket.AF_UNIX)
             self._line.connect(str(self._shell))
         return self._line
+
+
+class Box(Running):
+    """The running machine with a card in it."""
+
+    def __init__(
+        self,
+        board: Board,
+        disk: Disk,
+        folder: Path,
+        *,
+        memory: int = 512,
+        ports: Mapping[int, int] | None = None,
+        devices: tuple[str, ...] = (),
+        drive: tuple[str, ...] = (),
+        network: tuple[str, ...] = (),
+        around: Sequence[str] = (),
+    ) -> None:
+        """`drive` and `network` are words for QEMU: a disk with another cache, other adapters.
+
+        `around` stands before the whole command.
+        """
+        folder.mkdir(exist_ok=True)
+        firmware = FIRMWARE[board.debian]
+        variables = folder / "variables.fd"
+        shutil.copyfile(firmware.variables, variables)
+        flash = "if=pflash,format=raw,unit"
+        super().__init__(
+            [
+                *around,
+                *(firmware.program, *firmware.machine, "-accel", "tcg,thread=multi"),
+                *("-m", str(memory), "-smp", "2"),
+                *("-drive", f"{flash}=0,readonly=on,file={firmware.code}"),
+                *("-drive", f"{flash}=1,file={variables}"),
+                *(drive or ("-drive", f"file={disk.path},{_HONEST}")),
+                *(network or ("-nic", f"user,model=virtio-net-pci{forwards(ports or {})}")),
+                *devices,
+            ],
+            folder,
+        )
+
+
+def forwards(ports: Mapping[int, int]) -> str:
+    """Words of a user's network: ports of the host's loopback that lead to ports inside."""
+    return "".join(
+        f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}" for outside, inside in ports.items()
+    )

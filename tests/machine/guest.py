@@ -35,11 +35,11 @@ for m in $($B cat /m/order); do $B insmod /m/$m; done
 for i in 1 2 3 4 5 6 7 8 9 10; do [ -e /dev/vda ] && break; $B sleep 0.5; done
 $B mount -t ext4 /dev/vda /mnt && exec $B switch_root /mnt /gantry-init
 """
-_SYSTEMD = "gantry=systemd"
+SYSTEMD = "gantry=systemd"
 """On the kernel's command line: systemd is to run, and the job as one of its services."""
 _GUEST_INIT = f"""#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
-mount -t proc p /proc; grep -q {_SYSTEMD} /proc/cmdline && exec /sbin/init
+mount -t proc p /proc; grep -q {SYSTEMD} /proc/cmdline && exec /sbin/init
 mount -t sysfs s /sys; mount -t devtmpfs d /dev
 mkdir -p /dev/pts /dev/shm; mount -t devpts d /dev/pts; mount -t tmpfs t /dev/shm
 mount -t tmpfs t /tmp; mount -t tmpfs t /run; ip link set lo up 2>/dev/null
@@ -79,17 +79,32 @@ class GuestResult:
         return self
 
 
-def recipe() -> str:
-    """What the root depends on."""
-    text = "\n".join((*GUEST_PACKAGES, *_IN_INITRD, _INIT, _GUEST_INIT, _GUEST_JOB, _GUEST_UNIT))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 class Guest:
     """The machine; `run` boots it for one job."""
 
+    packages: tuple[str, ...] = GUEST_PACKAGES
+
     def __init__(self) -> None:
-        self._folder = CACHE / recipe()
+        name = hashlib.sha256("\n".join(self.recipe()).encode()).hexdigest()[:16]
+        self._folder = CACHE / name
+
+    def recipe(self) -> tuple[str, ...]:
+        """What the root depends on."""
+        return (*self.packages, *_IN_INITRD, _INIT, _GUEST_INIT, _GUEST_JOB, _GUEST_UNIT)
+
+    @property
+    def root(self) -> Path:
+        """The image of its disk, an ext4 without partitions."""
+        return self._folder / "root.img"
+
+    @property
+    def words_for_qemu(self) -> tuple[str, ...]:
+        """A PC of two processors in emulation, with this kernel."""
+        return (
+            *("qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"),
+            *("-m", "1024", "-smp", "2"),
+            *("-kernel", str(self._folder / "vmlinuz"), "-initrd", str(self._folder / "initrd.gz")),
+        )
 
     def build(self) -> None:
         """Make the root, unless it is there. Needs root, a mirror of Debian, some minutes."""
@@ -97,8 +112,8 @@ class Guest:
             return
         missing = [each for each in HOST_PACKAGES if not _is_installed(each)]
         if missing:
-            _do(["apt-get", "-q", "update"])
-            _do(["apt-get", "-q", "-y", "--no-install-recommends", "install", *missing])
+            do(["apt-get", "-q", "update"])
+            do(["apt-get", "-q", "-y", "--no-install-recommends", "install", *missing])
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         with tempfile.TemporaryDirectory(dir=self._folder) as work:
@@ -107,18 +122,24 @@ class Guest:
 
     def _build_in(self, work: Path) -> None:
         root = work / "root"
-        _do(
+        do(
             [
                 *("mmdebstrap", "--variant=minbase", "--mode=root"),
-                f"--include={','.join(GUEST_PACKAGES)}",
+                f"--include={','.join(self.packages)}",
                 *("bookworm", str(root)),
             ]
         )
         kernel = self._kernel(work)
         modules = next((kernel / "lib" / "modules").iterdir())
         shutil.move(str(modules), str(root / "usr" / "lib" / "modules" / modules.name))
-        _do(["depmod", "-b", str(root), modules.name])
+        do(["depmod", "-b", str(root), modules.name])
         shutil.copy(next((kernel / "boot").glob("vmlinuz-*")), self._folder / "vmlinuz")
+        self.equip(root)
+        self._initrd(work, root / "usr" / "lib" / "modules" / modules.name)
+        do(["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(self.root), "2500M"])
+
+    def equip(self, root: Path) -> None:
+        """Put in what is not Debian's: the job, by either way."""
         for name, text in (("gantry-init", _GUEST_INIT), ("gantry-job", _GUEST_JOB)):
             (root / name).write_text(text)
             (root / name).chmod(0o755)
@@ -128,21 +149,17 @@ class Guest:
         (units / "multi-user.target.wants" / "gantry-job.service").symlink_to(
             "../gantry-job.service"
         )
-        self._initrd(work, root / "usr" / "lib" / "modules" / modules.name)
-        _do(
-            ["mke2fs", "-q", "-t", "ext4", "-d", str(root), str(self._folder / "root.img"), "2500M"]
-        )
 
     @staticmethod
     def _kernel(work: Path) -> Path:
         """Debian's kernel, unpacked beside the root: over it, it would replace /lib."""
-        said = _do(["apt-cache", "depends", "linux-image-amd64"])
+        said = do(["apt-cache", "depends", "linux-image-amd64"])
         package = next(
             line.split()[-1] for line in said.splitlines() if "Depends: linux-image" in line
         )
-        _do(["apt-get", "-q", "download", package], cwd=work)
+        do(["apt-get", "-q", "download", package], cwd=work)
         kernel = work / "kernel"
-        _do(["dpkg-deb", "-x", str(next(work.glob("linux-image-*.deb"))), str(kernel)])
+        do(["dpkg-deb", "-x", str(next(work.glob("linux-image-*.deb"))), str(kernel)])
         return kernel
 
     def _initrd(self, work: Path, modules: Path) -> None:
@@ -187,11 +204,9 @@ class Guest:
         (results / "job").write_text(job)
         shared = "local,security_model=none,multidevs=remap"
         command = [
-            *("qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi"),
-            *("-m", "1024", "-smp", "2", "-nographic", "-no-reboot", "-nic", "none"),
-            *("-kernel", str(self._folder / "vmlinuz"), "-initrd", str(self._folder / "initrd.gz")),
-            *("-append", f"console=ttyS0 quiet panic=-1 rdinit=/init {_SYSTEMD * systemd}"),
-            *("-drive", f"file={self._folder}/root.img,if=virtio,format=raw,snapshot=on"),
+            *(*self.words_for_qemu, "-nographic", "-no-reboot", "-nic", "none"),
+            *("-append", f"console=ttyS0 quiet panic=-1 rdinit=/init {SYSTEMD * systemd}"),
+            *("-drive", f"file={self.root},if=virtio,format=raw,snapshot=on"),
             *("-virtfs", f"{shared},path={ROOT},mount_tag=checkout,readonly=on"),
             *("-virtfs", f"{shared},path={results},mount_tag=results"),
             *devices,
@@ -242,7 +257,7 @@ def _is_installed(package: str) -> bool:
     return done.returncode == 0
 
 
-def _do(command: list[str], cwd: Path | None = None) -> str:
+def do(command: list[str], cwd: Path | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
     return done.stdout

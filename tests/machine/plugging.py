@@ -32,6 +32,8 @@ class Qmp:
         self._socket.settimeout(30)
         self._socket.connect(str(path))
         self._lines = self._socket.makefile("r")
+        self.events: list[str] = []
+        """The names of those that came before the last answer."""
         self._lines.readline()
         self("qmp_capabilities")
 
@@ -45,10 +47,18 @@ class Qmp:
         while not (is_done and is_seen):
             said = json.loads(self._lines.readline())
             assert may_fail or "error" not in said, (command, arguments, said)
+            self.events += [said["event"]] if "event" in said else []
             is_done = is_done or "return" in said or "error" in said
             answer = said.get("return", answer)
             is_seen = is_seen or said.get("event") == event
         return answer
+
+    def rest(self) -> list[str]:
+        """The names of all events up to the end of the machine, which has come."""
+        for line in self._lines:
+            said = json.loads(line)
+            self.events += [said["event"]] if "event" in said else []
+        return self.events
 
     def close(self) -> None:
         self._lines.close()
@@ -76,12 +86,17 @@ class Plugging:
             *("-device", "ide-cd,bus=ide.0,id=cd"),
         )
 
+    def connect(self) -> Qmp:
+        """To the machine, which must be there by now."""
+        if self._qmp is None:
+            self._qmp = Qmp(self.path)
+        return self._qmp
+
     def attend(self) -> None:
         request = self.folder / f"{self._next}.request"
         if not request.exists():
             return
-        if self._qmp is None:
-            self._qmp = Qmp(self.path)
+        self.connect()
         asked = json.loads(request.read_text())
         act: Callable[..., Any] = getattr(self, asked.pop("act"))
         answer = act(**asked)
@@ -93,6 +108,8 @@ class Plugging:
     def close(self) -> None:
         if self._qmp is not None:
             self._qmp.close()
+            self._qmp = None
+        self._plugged.clear()
 
     # What a guest may ask for.
 
@@ -167,8 +184,7 @@ class Plugging:
     # How it is done.
 
     def qmp(self, command: str, **words: Any) -> Any:
-        assert self._qmp is not None
-        return self._qmp(command, **words)
+        return self.connect()(command, **words)
 
     def _into_the_drive(self, image: Path) -> None:
         words = {"read-only-mode": "read-only", "filename": str(image), "format": "raw"}

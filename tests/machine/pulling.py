@@ -45,6 +45,10 @@ class Pulling(Plugging):
         self._due: dict[str, float] = {}
         self._is_throttled = False
 
+    def close(self) -> None:
+        super().close()
+        self._is_throttled = False
+
     def attend(self) -> None:
         super().attend()
         for name, moment in tuple(self._due.items()):

@@ -107,6 +107,8 @@ class MachineChip(ChildProcess):
         )
 
     def start(self) -> MachineChip:
+        # QEMU ends it, and leaves the socket.
+        self._control.unlink(missing_ok=True)
         super().start()
         self._wait(self._control.exists, "has its control socket", 20.0)
         return self
