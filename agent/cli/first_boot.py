@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         reports.write(source.parent, ["This box could not be set up.", "", *text.splitlines()])
         print(text)
         return status_of(error)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
     replace_file(
         stamp, b"The first start is over. Without this file it is done anew.\n", mode=0o644
     )

@@ -34,6 +34,16 @@ _CPU_INTERVAL = 0.001
 _running: Loop | None = None
 
 
+def leave_loop() -> None:
+    """In a child that was forked while a loop ran: that one is the parent's, and another may run.
+
+    Nothing is closed: the descriptors are the parent's too.
+    """
+    global _running
+    _running = None
+    no_current_task()
+
+
 def current_loop() -> Loop:
     """The loop that runs in this process. Raises LocalError when there is none."""
     if _running is None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from agent.errors import LocalError
 from agent.loop.calls import Calls, encode_error
+from agent.loop.loop import leave_loop
 from agent.loop.messages import Incoming, Kind, encode, rights
 from agent.quoting import quoted
 
@@ -98,6 +99,7 @@ def detach(keep: int) -> None:
     Copies of the node's sockets would keep its peers from seeing its end, and a worker from seeing
     that the node has gone.
     """
+    leave_loop()
     os.closerange(3, keep)
     os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
     signal.set_wakeup_fd(-1)

@@ -240,6 +240,31 @@ def test_an_idle_template_ends_and_comes_back_when_it_is_wanted() -> None:
         template.close()
 
 
+async def _seven() -> int:
+    await sleep(0.01)
+    return 7
+
+
+def _by_a_loop_of_its_own() -> int:
+    return Loop().run(_seven())
+
+
+def test_workers_of_a_template_that_came_back_have_loops_of_their_own() -> None:
+    template = Template.start(idle_seconds=0.1)
+
+    async def main() -> None:
+        assert await WorkerPool(template).call(_by_a_loop_of_its_own) == 7
+        while template.is_alive:
+            await sleep(0.01)
+        # It is forked again out of this loop, in the middle of this task.
+        assert await WorkerPool(template).call(_by_a_loop_of_its_own) == 7
+
+    try:
+        Loop().run(main())
+    finally:
+        template.close()
+
+
 def test_a_template_that_is_closed_makes_no_more_workers() -> None:
     template = Template.start()
     template.close()
