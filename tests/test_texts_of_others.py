@@ -235,6 +235,9 @@ agent/workflow/keeping.py: kept.trouble
 agent/workflow/capture_frames.py: error
 agent/workflow/certificate_renewal.py: error
 agent/workflow/operator.py: event.why
+agent/workflow/operator.py: error
+agent/workflow/operator_worker.py: error
+agent/network/tls_context.py: fingerprint
 event.why.replace(name, f'{_named(event.medium)}')
 agent/workflow/folder_pickup.py: event.reason
 agent/workflow/media_watch.py: event.why

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from agent.errors import ConfigurationError, DeviceError
 from agent.network.stream import HandshakeFailed
 from agent.network.tls_profiles import OPENSSL_NAMES, RFC_8446, SecureTransportProfile
-from agent.quoting import quoted
 
 if TYPE_CHECKING:
     from agent.configuration.connection import Tls
@@ -72,7 +71,7 @@ class ProfileContext(ssl.SSLContext):
             if fingerprint not in self.fingerprints:
                 raise HandshakeFailed(
                     f"the peer's certificate is none of the pinned ones, its SHA-256 fingerprint is"
-                    f" {quoted(fingerprint)}",
+                    f" {fingerprint}",
                     value=fingerprint,
                     peers_fault=True,
                     way_out="If that is the peer's new certificate, name it in tls.fingerprints.",

@@ -31,7 +31,7 @@ from agent.loop import (
     timeout,
 )
 from agent.loop.workers import Service, Template
-from agent.quoting import Sentence, quoted
+from agent.quoting import Sentence
 from agent.workflow.device_waiting import let_go, until_due
 from agent.workflow.examination_entry import KEYS
 from agent.workflow.operator_worker import serve_serial
@@ -227,7 +227,7 @@ class Operator:
             panel = open_panel(table.kind, **table.settings)
             panel.open()
         except PanelError as error:
-            raise DeviceError(f"the panel cannot be used: {quoted(error)}") from error
+            raise DeviceError(f"the panel cannot be used: {error}") from error
         self._panel = panel
         self._show(ready=Pattern.ON)
         try:

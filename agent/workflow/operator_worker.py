@@ -15,7 +15,6 @@ from typing import Any
 
 from agent.errors import DeviceError
 from agent.loop.calls import Calls
-from agent.quoting import quoted
 from hal.serial.base import SerialDevice, SerialError, SerialEvent, open_driver
 
 
@@ -46,7 +45,7 @@ def _opened(kind: str, settings: Mapping[str, Any]) -> SerialDevice:
         device.open()
     except (SerialError, OSError) as error:
         raise DeviceError(
-            f"the device cannot be used: {quoted(error)}",
+            f"the device cannot be used: {error}",
             way_out="Correct [serial.settings], or free the port.",
         ) from error
     return device
