@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.peers.pynetdicom_pausing import pause_exactly
+
 pytest_plugins = ["tests.peers.fixtures"]
 
 _WANT_OF_DATA = "GANTRY_TEST_DATA is not set"
@@ -35,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The servers of pynetdicom look so often whether they are to end; every half second else.
     socketserver.BaseServer.serve_forever.__defaults__ = (0.1,)
+    pause_exactly()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
