@@ -39,7 +39,7 @@ from agent.dataset.file_meta import read_file_meta
 from agent.dataset.json_model import from_json, to_json
 from agent.dataset.tags import format_tag, keyword_of
 from agent.dataset.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
-from agent.dataset.whole_write import sync_folder
+from agent.dataset.whole_write import replace_file
 from agent.errors import GantryError, LocalError, StorageError
 from agent.quoting import Sentence, quoted
 from hal.beneath import open_beneath
@@ -159,15 +159,7 @@ def _name_of(entry: Attributes) -> str:
 
 
 def _write(path: Path, entry: Attributes) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    # Others write to this folder too: what has that name already may be a link to anywhere.
-    fresh.unlink(missing_ok=True)
-    with fresh.open("x", encoding="utf-8") as file:
-        json.dump(to_json(entry), file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
+    replace_file(path, json.dumps(to_json(entry), ensure_ascii=False, indent=1).encode())
 
 
 def _paths(folder: Path, called_title: str) -> Iterator[Path]:

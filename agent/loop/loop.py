@@ -35,9 +35,10 @@ _running: Loop | None = None
 
 
 def leave_loop() -> None:
-    """In a child that was forked while a loop ran: that one is the parent's, and another may run.
+    """No loop runs in this process any more; nothing of the last one is closed.
 
-    Nothing is closed: the descriptors are the parent's too.
+    For a child that was forked while a loop ran, too: that one is the parent's, with its
+    descriptors, and the child may run another.
     """
     global _running
     _running = None
@@ -108,8 +109,7 @@ class Loop:
             if isinstance(task.error, Cancelled) and self._interrupt.came:
                 raise KeyboardInterrupt
         finally:
-            _running = None
-            no_current_task()
+            leave_loop()
             self.descriptors.close()
             self._ready.clear()
             self._tasks.clear()

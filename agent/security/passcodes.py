@@ -82,22 +82,16 @@ def put(file: Path, entry: Entry) -> bool:
     The file is written anew, as a whole, with the permissions and owner of the old one. Raises
     ConfigurationError, OSError.
     """
-    from agent.dataset.whole_write import put_in_place
+    from agent.dataset.whole_write import put_in_place, write_synced
 
     old = list(_lines(str(file))) if file.exists() else []
     kept = [line for line in old if line.rpartition(":scrypt:")[0] != entry.user]
+    was = file.stat() if old else None
+    text = "".join(f"{line}\n" for line in (*kept, entry.line()))
     fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        if old:
-            was = file.stat()
-            os.fchmod(descriptor, stat.S_IMODE(was.st_mode))
-            if (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, was.st_uid, was.st_gid)
-        stream.write("".join(f"{line}\n" for line in (*kept, entry.line())))
-        stream.flush()
-        os.fsync(descriptor)
+    write_synced(fresh, text.encode(), mode=0o600 if was is None else stat.S_IMODE(was.st_mode))
+    if was is not None and (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(fresh, was.st_uid, was.st_gid)
     put_in_place(fresh, file)
     return len(kept) < len(old)
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from agent.dataset.whole_write import replace_file
 from agent.workflow.export_settings import Tally
 
 
 def write_note(path: Path, key: str, tally: Tally) -> None:
     """It is on the disk, whole or not at all. Raises OSError."""
-    new = path.with_suffix(".new")
-    with new.open("w") as file:
-        json.dump([key, tally], file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    replace_file(path, json.dumps([key, tally]).encode())
 
 
 def read_note(path: Path, key: str) -> Tally | None:

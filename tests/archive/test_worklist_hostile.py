@@ -116,7 +116,7 @@ def test_an_entry_is_not_written_through_a_link(tmp_path: Path) -> None:
     name = add_entry(str(folder), example_entry())
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    (folder / f".{name}.new").symlink_to(victim)
+    (folder / f"{name}.new").symlink_to(victim)
     add_entry(str(folder), example_entry())
     assert victim.read_text() == "mine"
     assert len(answered(folder).matches) == 1
