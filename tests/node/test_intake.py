@@ -30,6 +30,14 @@ def _folder(path: Path, more: str = "") -> str:
     return f'[[folder]]\nname = "drop"\npath = "{path}"\nsettle = "0.3 s"\n{more}'
 
 
+def _drop(source: Path, drop: Path, name: str) -> None:
+    """Copies a file into a folder that is watched, whole at once: between two steps of a copy a
+    test can be held up for longer than the folder's `settle`."""
+    beside = drop.parent / "copied"
+    shutil.copy(source, beside)
+    beside.rename(drop / name)
+
+
 def _until(holds: Callable[[], bool], node: NodeProcess, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
@@ -56,7 +64,7 @@ def test_what_is_dropped_into_a_folder_is_stored_byte_for_byte_and_goes_away(
     with NodeProcess(tmp_path / "node", _folder(drop)) as node:
         _until(lambda: _instances(node) == 1, node)
         (drop / "inner").mkdir()
-        shutil.copy(MR, drop / "inner" / "after")
+        _drop(MR, drop, "inner/after")
         _until(lambda: _instances(node) == 2 and not (drop / "inner" / "after").exists(), node)
         assert not (drop / "before.dcm").exists()
         kept = {_data_set_of(each) for each in node.objects()}
@@ -136,11 +144,11 @@ def test_a_folder_that_comes_with_a_reload_is_watched_and_one_that_goes_is_not(
     with NodeProcess(tmp_path / "node") as node:
         node.write(_folder(drop))
         node.ask("reload")
-        shutil.copy(CT, drop / "a.dcm")
+        _drop(CT, drop, "a.dcm")
         _until(lambda: _instances(node) == 1, node)
         node.write("")
         node.ask("reload")
-        shutil.copy(MR, drop / "b.dcm")
+        _drop(MR, drop, "b.dcm")
         time.sleep(1.0)
         assert (drop / "b.dcm").exists()
 
@@ -149,10 +157,10 @@ def test_a_folder_whose_worker_is_killed_is_looked_through_again(tmp_path: Path)
     drop = tmp_path / "drop"
     drop.mkdir()
     with NodeProcess(tmp_path / "node", _folder(drop)) as node:
-        shutil.copy(CT, drop / "a.dcm")
+        _drop(CT, drop, "a.dcm")
         _until(lambda: _instances(node) == 1, node)
         os.kill(_watcher_of(node), signal.SIGKILL)
-        shutil.copy(MR, drop / "b.dcm")
+        _drop(MR, drop, "b.dcm")
         _until(lambda: _instances(node) == 2, node)
 
 
