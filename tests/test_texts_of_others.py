@@ -61,6 +61,11 @@ configuration.node.state
 mail.host
 server.host
 person.user
+agent/archive/identity.py: folder
+agent/archive/identity.py: path
+agent/security/credentials.py: each
+agent/security/credentials.py: file.path
+agent/security/credentials.py: path
 agent/admittance.py: why
 agent/security/lock_out.py: name
 self._settings.kind
@@ -109,6 +114,8 @@ agent/objects/usable_values.py: vr
 agent/workflow/examination.py: '; '.join(wrong)
 agent/workflow/examination_entry.py: '; '.join(mended)
 agent/loop/calls.py: self.name
+agent/loop/processes.py: argv[0]
+agent/loop/signals.py: name
 agent/loop/service.py: self.name
 agent/loop/task.py: self.name
 agent/loop/workers.py: self.kind

@@ -15,7 +15,6 @@ from agent.archive import failure
 from agent.archive.settings import ArchiveSettings
 from agent.dataset.whole_write import sync_folder
 from agent.errors import StatusReaction, StorageError
-from agent.quoting import quoted
 
 MARKER = "gantry-archive.json"
 
@@ -32,13 +31,9 @@ def settle(folder: Path, settings: ArchiveSettings) -> str:
         expected = _read(record) if record is not None else ""
         found = _read(folder / MARKER)
         if expected and not found:
-            raise _away(
-                settings, f"{quoted(folder)} is not the archive that was there: it has no marker"
-            )
+            raise _away(settings, f"{folder} is not the archive that was there: it has no marker")
         if expected and found != expected:
-            raise _away(
-                settings, f"{quoted(folder)} is another archive than the one that was there"
-            )
+            raise _away(settings, f"{folder} is another archive than the one that was there")
         if not found:
             # Also where there are objects already: a person took the marker away, and no record
             # says that another archive belongs here.
@@ -74,7 +69,7 @@ def _read(path: Path) -> str:
         content = None
     if not isinstance(content, dict) or not isinstance(content.get("archive"), str):
         raise StorageError(
-            f"{quoted(path)} is damaged.",
+            f"{path} is damaged.",
             value=str(path),
             way_out="Delete it, if the archive is there.",
         )

@@ -137,7 +137,7 @@ def check_returncode(result: ProcessResult, argv: Sequence[str]) -> ProcessResul
     if result.returncode:
         lines = result.stderr.decode(errors="replace").strip().splitlines()
         raise LocalError(
-            f"{quoted(argv[0])} failed: {quoted(lines[-1]) if lines else 'without a word'}",
+            f"{argv[0]} failed: {quoted(lines[-1]) if lines else 'without a word'}",
             value=result.returncode,
         )
     return result

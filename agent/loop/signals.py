@@ -14,7 +14,6 @@ from agent.loop.loop import current_loop
 from agent.loop.synchronization import Event
 from agent.loop.task import Task
 from agent.loop.waiting import readable
-from agent.quoting import quoted
 
 
 class _WakeUp:
@@ -30,7 +29,7 @@ class _WakeUp:
         for number in numbers:
             if number in self.taken:
                 name = signal.Signals(number).name
-                raise LocalError(f"{quoted(name)} is being waited for already", value=number)
+                raise LocalError(f"{name} is being waited for already", value=number)
         if self._ends is None:
             ours, theirs = self._ends = socket.socketpair()
             ours.setblocking(False)

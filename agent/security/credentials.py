@@ -13,7 +13,6 @@ from typing import Any
 
 from agent.configuration.secrets import Secret
 from agent.errors import ConfigurationError
-from agent.quoting import quoted
 from agent.security.cms import CLAUSE
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -43,7 +42,7 @@ def private_key(file: KeyFile) -> Any:
         key = load(data, file.passphrase.read() or None)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"{quoted(file.path)} holds no private key that can be read",
+            f"{file.path} holds no private key that can be read",
             value=file.path,
             way_out="Use a PEM file with an RSA key, and give its passphrase if it has one.",
         ) from error
@@ -59,7 +58,7 @@ def certificates(path: str) -> list[Any]:
     found = _certificates_of(path)
     if not found:
         raise ConfigurationError(
-            f"{quoted(path)} holds no certificate", value=path, way_out="Use a PEM or DER file."
+            f"{path} holds no certificate", value=path, way_out="Use a PEM or DER file."
         )
     return found
 
@@ -82,7 +81,7 @@ def revocation_lists(path: str) -> list[Any]:
                 found.append(load_der_x509_crl(data))
         except ValueError as error:
             raise ConfigurationError(
-                f"{quoted(each)} holds no certificate revocation list that can be read",
+                f"{each} holds no certificate revocation list that can be read",
                 value=each,
                 way_out="Use a PEM or DER file.",
             ) from error
@@ -127,7 +126,7 @@ def _certificates_of(path: str) -> list[Any]:
         return [load_der_x509_certificate(data)]
     except ValueError as error:
         raise ConfigurationError(
-            f"{quoted(path)} holds no certificate that can be read",
+            f"{path} holds no certificate that can be read",
             value=path,
             way_out="Use a PEM or DER file.",
         ) from error
@@ -139,7 +138,7 @@ def _contents(path: str) -> bytes:
             return file.read(_LARGEST)
     except OSError as error:
         raise ConfigurationError(
-            f"{quoted(path)} cannot be read: {error.strerror}",
+            f"{path} cannot be read: {error.strerror}",
             value=path,
             way_out="Check that the file is there and that it may be read.",
         ) from error
@@ -147,7 +146,7 @@ def _contents(path: str) -> bytes:
 
 def _not_rsa(path: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the key of {quoted(path)} is no RSA key",
+        f"the key of {path} is no RSA key",
         clause=CLAUSE,
         value=path,
         way_out="Use an RSA key.",
