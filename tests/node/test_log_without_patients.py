@@ -315,17 +315,17 @@ def wrong_identifiers() -> Iterator[Dataset]:
 
 def from_a_folder(house: House) -> None:
     """Good, broken, cut off and refused, all called like the patient, and a folder as well."""
-    drop = house.folder / "drop"
-    inner = drop / f"{NAME}_{GIVEN}"
-    inner.mkdir()
-    made = house.folder / "made.dcm"
-    dcmwrite(made, person())
-    shutil.copy(made, inner / f"{FILE}1.dcm")
-    (drop / f"{FILE}2.dcm").write_bytes(made.read_bytes()[:900])
-    (drop / f"{FILE}3 {NUMBER}.pdf").write_bytes(QUOTE.encode())
+    beside, drop = house.folder / "beside", house.folder / "drop"
+    inner = beside / f"{NAME}_{GIVEN}"
+    inner.mkdir(parents=True)
+    dcmwrite(inner / f"{FILE}1.dcm", person())
+    (beside / f"{FILE}2.dcm").write_bytes((inner / f"{FILE}1.dcm").read_bytes()[:900])
+    (beside / f"{FILE}3 {NUMBER}.pdf").write_bytes(QUOTE.encode())
     wrong = person(SOPInstanceUID="")
     wrong.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    wrong.save_as(drop / f"{FILE}4.dcm")
+    wrong.save_as(beside / f"{FILE}4.dcm")
+    for made in list(beside.iterdir()):
+        made.rename(drop / made.name)
     house.until("file taken")
     until(lambda: house.node.log.count("file not taken") >= 3, lambda: house.node.log)
 
