@@ -28,6 +28,7 @@ LAST_REASON = _gauge(
 PAUSED = _gauge("gantry_queue_paused", "Whether a person paused it", "archive", "peer")
 HELD = _gauge("gantry_archive_bytes", "Bytes of stored objects", "archive")
 FREE = _gauge("gantry_disk_free_bytes", "Free bytes of the archive's file system", "archive")
+FREE_FILES = _gauge("gantry_disk_free_files", "Files that it has room for; 0: no bound", "archive")
 IN_USE = _gauge("gantry_disk_in_use", "Part of quota or file system in use, 0 to 1", "archive")
 LAG = _gauge("gantry_loop_lag_seconds", "Time from one poll of the loop to the next", "quantile")
 LATE = _gauge("gantry_loop_late_total", "Times that the loop was later than its budget")
@@ -51,6 +52,7 @@ async def take(archives: Mapping[str, Archive], started: float) -> str:
             usage = archive.usage()
             HELD.of(name).set(usage.held)
             FREE.of(name).set(usage.free)
+            FREE_FILES.of(name).set(usage.free_files)
             IN_USE.of(name).set(usage.part)
             for each in await archive.destinations():
                 for state in ("waiting", "claimed", "held"):

@@ -80,7 +80,8 @@ class Archive:
     )
     high_watermark: float = key(
         fraction(0.01, 1.0),
-        "storage is refused when this part of the quota or of the file system is in use",
+        "storage is refused when this part of the quota or of the file system (its bytes, or the "
+        "files that it has room for) is in use",
         default=0.95,
     )
     low_watermark: float = key(

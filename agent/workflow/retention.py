@@ -12,6 +12,7 @@ from collections.abc import Callable
 from agent import observation
 from agent.archive.archive import Archive
 from agent.archive.records import Candidate, Conditions
+from agent.archive.space import Excess
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.loop import now, sleep, turn
 from agent.quoting import Sentence
@@ -119,11 +120,11 @@ class Retention:
             )
 
 
-def _enough(found: list[Candidate], wanted: int) -> list[Candidate]:
+def _enough(found: list[Candidate], wanted: Excess) -> list[Candidate]:
     """The first of them that together make so much room."""
     room = 0
     for number, each in enumerate(found, 1):
         room += each.size
-        if room >= wanted:
+        if room >= wanted.bytes and number >= wanted.files:
             return found[:number]
     return found

@@ -12,7 +12,7 @@ import pytest
 from agent.archive import space as space_module
 from agent.archive.incoming import create
 from agent.archive.settings import ArchiveSettings, StorageStatuses
-from agent.archive.space import Space
+from agent.archive.space import Excess, Space
 from agent.errors import StatusReaction, StorageError
 from tests.archive.objects import RecordedCall, Rules, Worker, files, receive, sample
 
@@ -117,13 +117,14 @@ class Clock:
 
 
 def filled_space(
-    monkeypatch: pytest.MonkeyPatch, free: int, settings: ArchiveSettings
+    monkeypatch: pytest.MonkeyPatch, free: int, settings: ArchiveSettings, *, free_files: int = 900
 ) -> tuple[Space, list[int], Clock]:
     asked: list[int] = []
 
     def statvfs(path: object) -> os.statvfs_result:
         asked.append(1)
-        return os.statvfs_result((4096, 4096, 1000, free, free, 0, 0, 0, 0, 255))
+        files = (1000, free_files, free_files) if free_files else (0, 0, 0)
+        return os.statvfs_result((4096, 4096, 1000, free, free, *files, 0, 255))
 
     monkeypatch.setattr(space_module.os, "statvfs", statvfs)
     clock = Clock()
@@ -158,6 +159,61 @@ def test_marks_are_kept(
         assert refused in refusal.comment
     else:
         assert refusal is None
+
+
+@pytest.mark.parametrize(
+    ("free_files", "settings", "refused", "excess"),
+    [
+        (900, ArchiveSettings(reserve=0), "", 0),
+        (51, ArchiveSettings(reserve=0, high_watermark=0.96), "", 449),
+        (49, ArchiveSettings(reserve=0), "files", 451),
+        (100, ArchiveSettings(reserve=0, high_watermark=0.9), "disk space", 400),
+        (50, ArchiveSettings(reserve=0, quota=100), "files", 50),
+        (51, ArchiveSettings(reserve=0, quota=100), "", 49),
+        # A file system without bound, as btrfs.
+        (0, ArchiveSettings(reserve=0), "", 0),
+    ],
+)
+def test_marks_are_kept_for_files_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+    free_files: int,
+    settings: ArchiveSettings,
+    refused: str,
+    excess: int,
+) -> None:
+    space, _, _ = filled_space(monkeypatch, 900, settings, free_files=free_files)
+    refusal = space.refusal()
+    assert bool(refusal) is bool(refused)
+    if refusal is not None:
+        assert refusal.status == 0xA700
+        assert refused in refusal.comment
+    assert space.excess(0.5) == Excess(0, excess)
+
+
+def test_a_disk_without_room_for_files_answers_a700_and_recovers_by_itself(
+    small_disk: Path,
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=60m,nr_inodes=200", small_disk], check=True)
+    settings = ArchiveSettings(reserve=0)
+    space = Space(small_disk / "archive", settings, period=0)
+    stored: list[int] = []
+    with Worker(small_disk / "archive", Rules(("PACS",)), settings) as worker:
+        while (refusal := space.refusal()) is None:
+            (verdict,) = worker.store(numbered(len(stored), 200))  # type: ignore[arg-type]
+            stored.append(verdict.instance_id)
+        assert refusal.status == 0xA700
+        usage = space.usage()
+        assert 10 <= usage.free_files <= 12, "others have some left"
+        assert usage.part > 0.94 and usage.free > usage.total / 2
+        excess = space.excess(0.85)
+        assert excess == Excess(0, usage.files - usage.free_files - int(0.85 * usage.files))
+        worker.call("delete", stored[: excess.files], True)
+        while worker.call("sweep"):
+            pass
+        assert not space.excess(0.85)
+        assert space.refusal() is None
+        (verdict,) = worker.store(numbered(250, 200))  # type: ignore[arg-type]
+        assert verdict.status == 0
 
 
 def test_the_file_system_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
