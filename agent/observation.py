@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
 from agent.quoting import LEFT_OUT, Quoted, quoted, without_quotes
+from agent.standard_error import StandardError
 
 
 class Level(IntEnum):
@@ -105,6 +106,7 @@ class Log:
         self._format: Format = _as_text
         self._prefix = False
         self._write: Callable[[str], object] = _write_to_standard_error
+        self._standard_error: StandardError | None = None
 
     def configure(
         self,
@@ -120,7 +122,31 @@ class Log:
         self.level = level
         self._format = FORMATS[style]
         self._prefix = style == "text" and write is None and "JOURNAL_STREAM" in os.environ
-        self._write = write if write is not None else _write_to_standard_error
+        if write is None:
+            own = self._standard_error
+            write = own.write if own is not None else _write_to_standard_error
+        self._write = write
+
+    @property
+    def settings(self) -> tuple[Level, str]:
+        """Level and style, for the log of a process that works for this one."""
+        return self.level, next(name for name, each in FORMATS.items() if each is self._format)
+
+    def wait_for_nobody(self) -> None:
+        """From now on, here and in processes that are forked from this one: lines for a reader who
+        stands still are lost in the end, for the loop must go on. Call `flush` now and then."""
+        own = StandardError(lambda lines: self._line(Level.WARNING, "log lost", {"lines": lines}))
+        self._standard_error, self._write = own, own.write
+
+    def flush(self) -> None:
+        """Write what the reader had no room for, if he has some now."""
+        if self._standard_error is not None and self._standard_error.is_behind:
+            self._standard_error.flush()
+
+    def end(self, patience: float = 1.0) -> None:
+        """At the end of the process: give the reader so many seconds for what he has not read."""
+        if self._standard_error is not None:
+            self._standard_error.end(patience)
 
     def emit(self, level: Level, event: str, fields: Mapping[str, object]) -> None:
         if self.watcher is not None:
@@ -138,8 +164,11 @@ class Log:
         self._put(Level.DEBUG, event, fields)
 
     def _put(self, level: Level, event: str, fields: Mapping[str, object]) -> None:
+        self._write(self._line(level, event, fields))
+
+    def _line(self, level: Level, event: str, fields: Mapping[str, object]) -> str:
         line = self._format(level, event, fields)
-        self._write(f"<{int(level)}>{line}\n" if self._prefix else f"{line}\n")
+        return f"<{int(level)}>{line}\n" if self._prefix else f"{line}\n"
 
 
 def _write_to_standard_error(line: str) -> None:

@@ -61,7 +61,7 @@ FLOORS: tuple[tuple[int, tuple[str, ...]], ...] = (
     (2, ("agent.codecs",)),
     (1, ("agent.dataset",)),
     (1, ("agent.loop",)),
-    (0, ("agent.errors", "agent.observation", "agent.quoting")),
+    (0, ("agent.errors", "agent.observation", "agent.quoting", "agent.standard_error")),
     (0, ("hal",)),
 )
 

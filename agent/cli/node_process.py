@@ -47,16 +47,19 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    from agent import observation
     from agent.loop.loop import Loop
     from agent.loop.template import Template
 
     _raise_the_limit_of_descriptors()
     _log_warnings()
+    observation.log.wait_for_nobody()
     template = Template.start(_TEMPLATE_IDLE)
     try:
         return Loop().run(_run_node(words, template))
     finally:
         template.close()
+        observation.log.end()
 
 
 def _log_warnings() -> None:

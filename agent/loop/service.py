@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from agent import observation
 from agent.errors import LocalError
 from agent.loop.loop import current_loop
 from agent.loop.messages import Incoming, Kind, Message, encode, rights
@@ -99,7 +100,7 @@ class Service:
         memory in bytes (RLIMIT_AS): beyond that it gets MemoryError.
         """
         service = cls(template.new_worker(), name)
-        start = Start(name, entry, arguments, address_space)
+        start = Start(name, entry, arguments, address_space, observation.log.settings)
         try:
             service._send(0, encode(Kind.START, 0, start), ())
         except BaseException:

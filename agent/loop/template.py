@@ -176,6 +176,7 @@ def _run_worker(template: socket.socket, descriptor: int) -> None:
     except BaseException:
         _tell()
     finally:
+        observation.log.end()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

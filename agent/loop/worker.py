@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent import observation
 from agent.errors import LocalError
 from agent.loop.calls import Calls, encode_error
 from agent.loop.loop import leave_loop
@@ -28,6 +29,7 @@ class Start(NamedTuple):
     entry: Callable[..., Any]
     arguments: tuple[Any, ...]
     address_space: int | None
+    log: tuple[observation.Level, str]
 
 
 def work(end: socket.socket) -> None:
@@ -43,6 +45,8 @@ def work(end: socket.socket) -> None:
         if message.error is not None:
             raise LocalError(f"what shall be run cannot be read: {quoted(repr(message.error))}")
         start: Start = message.value
+        level, style = start.log
+        observation.log.configure(level=level, style=style)
         _limit(start)
         _say_hello(end)
         calls = Calls(end, incoming)

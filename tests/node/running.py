@@ -69,19 +69,18 @@ class NodeProcess:
     def launch(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *self.program,
-                    "run",
-                    "--config",
-                    str(self.configuration),
-                ],
+                [*self.command, "run", "--config", str(self.configuration)],
                 stdout=log,
                 stderr=log,
                 env=ENVIRONMENT,
                 cwd=self.folder,
                 start_new_session=True,
             )
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What stands for `gantry`."""
+        return sys.executable, *self.program
 
     def wait_until_ready(self) -> NodeProcess:
         assert self.process is not None
