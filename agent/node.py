@@ -381,11 +381,7 @@ class Node:
             await self.door.drain(self.configuration.node.drain)
 
     async def _beat(self) -> None:
-        await beat(self._notifier, self._tidy)
-
-    def _tidy(self) -> None:
-        self._template.tidy()
-        observation.log.flush()
+        await beat(self._notifier, self._template.tidy, observation.log.flush)
 
     async def _keep_metrics(self) -> None:
         await figures.keep(lambda: self.configuration.metrics, self.archives, self.started)

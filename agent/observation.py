@@ -19,9 +19,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from agent.quoting import LEFT_OUT, Quoted, quoted, without_quotes
-from agent.standard_error import StandardError
+
+if TYPE_CHECKING:
+    from agent.standard_error import StandardError
 
 
 class Level(IntEnum):
@@ -135,6 +138,8 @@ class Log:
     def wait_for_nobody(self) -> None:
         """From now on, here and in processes that are forked from this one: lines for a reader who
         stands still are lost in the end, for the loop must go on. Call `flush` now and then."""
+        from agent.standard_error import StandardError
+
         own = StandardError(lambda lines: self._line(Level.WARNING, "log lost", {"lines": lines}))
         self._standard_error, self._write = own, own.write
 

@@ -31,11 +31,12 @@ async def _ask_for_more(service: ServiceNotifier, every: float) -> None:
         await sleep(every)
 
 
-async def beat(service: ServiceNotifier, tidy: Callable[[], None]) -> None:
+async def beat(service: ServiceNotifier, *tidy: Callable[[], None]) -> None:
     """Say that the loop turns, as often as the service manager wants to hear it; `tidy` each time.
     Until cancelled."""
     while True:
         service.beat()
-        tidy()
+        for each in tidy:
+            each()
         deadline = service.deadline()
         await sleep(max(0.05, deadline - now()) if deadline is not None else 60.0)
