@@ -16,7 +16,7 @@ from agent.admittance import Admittance
 from agent.configuration.configuration import Configuration
 from agent.configuration.connection import Socket, Timers, Tls
 from agent.configuration.entity import Entity
-from agent.errors import ConfigurationError, GantryError
+from agent.errors import ConfigurationError, GantryError, LocalError
 from agent.network.association import Association
 from agent.network.limits import UpperLayerLimits
 from agent.network.tls import ServerContexts
@@ -57,7 +57,8 @@ class FrontDoor:
         return self.listener.associations
 
     def open(self) -> None:
-        """Listen on every address. Raises ConfigurationError when one cannot be had."""
+        """Listen on every address. Raises ConfigurationError where that is not allowed, LocalError
+        where an address cannot be had now."""
         handed = self._take_what_is_handed_over()
         for (address, port), entity in self._wanted().items():
             self._bind(entity, address, port)
@@ -123,12 +124,12 @@ class FrontDoor:
         except OSError as error:
             if address == "::" and "0.0.0.0" in entity.bind_addresses:
                 return  # a kernel without IPv6
-            raise ConfigurationError(
-                f"{entity.name} cannot listen on {address} port {port}: {error.strerror}",
-                way_out="Have systemd open ports below 1024: add it to gantry.socket."
-                if error.errno == errno.EACCES
-                else "Give it another port, or stop what listens there.",
-            ) from error
+            told = f"{entity.name} cannot listen on {address} port {port}: {error.strerror}"
+            if error.errno == errno.EACCES:
+                way_out = "Have systemd open ports below 1024: add it to gantry.socket."
+                raise ConfigurationError(told, way_out=way_out) from error
+            way_out = "Give it another port, or stop what listens there."
+            raise LocalError(told, way_out=way_out) from error
         self._bound[address, port] = _listening_of(entity, port)
         self.ports[_place(entity, port)] = port
 

@@ -38,12 +38,17 @@ class Reading(NamedTuple):
 def main(words: Sequence[str]) -> int:
     """Run the node by the words behind `gantry run`; gives the exit status."""
     import_late(*_LATE)
-    from agent.cli.exit_status import report
+    from agent.cli.exit_status import ExitStatus, report
+    from agent.errors import ConfigurationError
 
     try:
         return _run(words)
     except (Exception, KeyboardInterrupt) as error:
-        return report(error, in_log=True)
+        status = report(error, in_log=True)
+        if status is ExitStatus.WRONG_USAGE and not isinstance(error, ConfigurationError):
+            # With that one systemd would not start the node again: it waits for a person.
+            return ExitStatus.REFUSED
+        return status
 
 
 def _run(words: Sequence[str]) -> int:

@@ -232,7 +232,7 @@ class Entity:
     description: str = key(Text(256), "for people", default="")
     addresses: tuple[str, ...] = key(
         ListOf(bind_address(), minimum=1, maximum=64),
-        "addresses of this machine on which it listens",
+        "addresses of this machine on which it listens, at once or when they come",
         default=("*",),
     )
     port: int = key(

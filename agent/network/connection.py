@@ -9,12 +9,19 @@ import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agent import observation
 from agent.configuration.connection import Socket, Timers
 from agent.errors import UnreachableError
 from agent.loop import TimedOut, current_loop, readable, writable
 from agent.loop import timeout as time_limit
 from agent.network.resolution import Resolve, SocketAddress, look_up
 from agent.network.stream import PlainStream, prepare
+
+_FREE_BIND = {
+    # IP_FREEBIND and IPV6_FREEBIND (linux/in.h, linux/in6.h), which Python has no names for.
+    socket.AF_INET: (socket.IPPROTO_IP, 15),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
+}
 
 if TYPE_CHECKING:
     from agent.network.stream import EndedStream
@@ -136,13 +143,25 @@ def listening(address: str, port: int, options: Socket) -> socket.socket:
         if options.receive_buffer:
             # Before listening: the window scale is fixed when a connection is accepted.
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options.receive_buffer)
-        end.bind((address, port))
+        _bind(end, address, port)
         end.listen(options.backlog)
         end.setblocking(False)
     except BaseException:
         end.close()
         raise
     return end
+
+
+def _bind(end: socket.socket, address: str, port: int) -> None:
+    try:
+        end.bind((address, port))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        # It comes with the cable, or by DHCP, and who calls other addresses does not wait for it.
+        end.setsockopt(*_FREE_BIND[end.family], 1)
+        end.bind((address, port))
+        observation.warning("address not there yet", address=address, port=port)
 
 
 def refuse(end: socket.socket) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pydicom.data import get_testdata_file
 
-from tests.node.running import NodeProcess, free_port
+from agent.cli import node_process
+from agent.cli.exit_status import ExitStatus
+from agent.errors import ConfigurationError, LocalError, StorageError
+from agent.loop.workers import WorkerDied
+from tests.node.running import ENVIRONMENT, NodeProcess, free_port
 from tests.peers.dcmtk import DcmtkStoreScp
+from tests.peers.network_namespace import NetworkNamespace, network_namespace
 from tests.peers.process import Server
 from tests.peers.programs import Completed, program, run
 
@@ -100,8 +108,6 @@ def test_a_reload_opens_and_closes_ports_and_associations_go_on(tmp_path: Path) 
 
 
 def test_a_port_that_is_taken_at_a_reload_is_told_and_all_else_goes_on(tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken, NodeProcess(tmp_path / "node") as node:
         port = taken.getsockname()[1]
         node.write(
@@ -111,6 +117,76 @@ def test_a_port_that_is_taken_at_a_reload_is_told_and_all_else_goes_on(tmp_path:
         node.ask("reload")
         assert "cannot listen" in node.log
         echo(node.port, "-aec", "GANTRY").check()
+
+
+class NodeInNamespace(NodeProcess):
+    """A node in a network of its own."""
+
+    def __init__(self, folder: Path, more: str, namespace: NetworkNamespace) -> None:
+        super().__init__(folder, more)
+        self._namespace = namespace
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return tuple(self._namespace.command(super().command))
+
+
+@pytest.mark.parametrize("address", ["192.0.2.20", "2001:db8::20"])
+def test_an_address_that_comes_with_the_cable_keeps_nobody_else_waiting(
+    tmp_path: Path, address: str
+) -> None:
+    """A box between two networks: one of them is not there when it is switched on."""
+    hospital = (
+        f'[[entity]]\nname = "HOSPITAL"\nport = 11113\naddresses = ["{address}"]\n'
+        '[entity.accept]\ncalling = "any"\n[[entity.service]]\nname = "verification"\n'
+    )
+    with network_namespace("comes") as network:
+
+        def echoed(place: str, called: str) -> bool:
+            words = [sys.executable, "-m", "agent.cli.main", "echo", place, "--called", called]
+            return run(network.command(words), environment=ENVIRONMENT).returncode == 0
+
+        place = f"[{address}]:11113" if ":" in address else f"{address}:11113"
+        with NodeInNamespace(tmp_path / "node", hospital, network) as node:
+            assert f"address not there yet address={address} port=11113" in node.log
+            assert echoed(f"127.0.0.1:{node.port}", "GANTRY")
+            assert not echoed(place, "HOSPITAL")
+            plug = ["ip", "address", "add", address, "dev", "lo"]
+            run(network.command(plug), seconds=10.0).check()
+            until(lambda: echoed(place, "HOSPITAL"))
+
+
+def test_a_port_that_is_taken_at_the_start_ends_the_node_so_that_systemd_tries_again(
+    tmp_path: Path,
+) -> None:
+    node = NodeProcess(tmp_path / "node")
+    with socket.create_server(("127.0.0.1", node.port)):
+        node.launch()
+        assert node.process is not None
+        assert node.process.wait(20) == ExitStatus.REFUSED
+    assert f"GANTRY cannot listen on 127.0.0.1 port {node.port}" in node.log
+    with node:
+        assert "ready" in node.log
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ConfigurationError("wrong"), ExitStatus.WRONG_USAGE),
+        (LocalError("not now"), ExitStatus.REFUSED),
+        (WorkerDied("the worker configuration died"), ExitStatus.REFUSED),
+        (StorageError("away"), ExitStatus.REFUSED),
+        (MemoryError(), ExitStatus.REFUSED),
+    ],
+)
+def test_only_what_a_person_has_to_change_keeps_systemd_from_starting_the_node_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: ExitStatus
+) -> None:
+    def fail(words: object) -> int:
+        raise error
+
+    monkeypatch.setattr(node_process, "_run", fail)
+    assert node_process.main([]) == status
 
 
 def _onward(port: int) -> str:
