@@ -31,7 +31,8 @@ from agent.questions import answers_of
 from agent.services.offer import implementation_of
 from agent.support import NodeSupport
 from agent.workflow.alerting import Alerting
-from agent.workflow.archive_tables import archive_folder, archive_settings, check_restored
+from agent.workflow.archive_opening import look_for_disks, open_archive
+from agent.workflow.archive_tables import archive_settings, check_restored
 from agent.workflow.auditing import AuditedNode, Auditing
 from agent.workflow.calendar_watch import CalendarWatch
 from agent.workflow.certificate_watch import CertificateWatch
@@ -152,15 +153,8 @@ class Node:
                     await archive.close()
 
     async def _open_archive(self, table: ArchiveTable) -> None:
-        folder = archive_folder(self.configuration, table)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.archives[table.name] = await Archive.open(
-            folder,
-            self._template,
-            Routing.of(self.configuration),
-            settings=archive_settings(self.configuration, table),
-            pool=self.pool,
-            name=table.name,
+        self.archives[table.name] = await open_archive(
+            table, self.configuration, self._template, self.pool
         )
 
     def _start_work(self, group: TaskGroup) -> None:
@@ -187,6 +181,7 @@ class Node:
             )
             group.start(control.run(), "control")
         for name, run in (
+            ("archives", lambda: look_for_disks(self.archives, self._wake)),
             ("clock", self.calendar.run),
             ("certificates", self.certificates.run),
             ("memory", self._memory.run),

@@ -11,7 +11,7 @@ from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER, JobPlan
 from agent.archive.records import JobState
 from agent.dataset import tags
-from agent.errors import LocalError
+from agent.errors import LocalError, StorageError
 from agent.loop import current_loop
 from agent.procedure_questions import procedure_answers
 from agent.quoting import quoted
@@ -70,12 +70,17 @@ class _Questions:
         node = self._node
         clock = node.calendar.look()
         destinations = {each["peer"]: each for each in self._deliveries()}
-        found = []
+        found: list[dict[str, object]] = []
         for name, archive in node.archives.items():
-            usage = archive.usage()
-            counts = await archive.counts()
+            try:
+                usage = archive.usage()
+                counts = await archive.counts()
+                summaries = await archive.destinations()
+            except StorageError as error:
+                found.append({"name": name, "why_not": str(error)})
+                continue
             found.append({"name": name, "usage": usage, "counts": counts})
-            for summary in await archive.destinations():
+            for summary in summaries:
                 row = destinations.setdefault(summary.name, {"peer": summary.name})
                 row["queue"] = summary
         return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from agent import observation
 from agent.archive.decision import KeepAll, Origin, Receiver, Verdict
@@ -133,6 +134,11 @@ class Archive(ProcedureClient, Questions):
         verdict: Verdict = stored.verdict
         return verdict
 
+    async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
+        if self.away is not None:
+            raise self.away.with_traceback(None)
+        return await super()._ask(question, *arguments, **fields)
+
     async def _delete(
         self, numbers: Sequence[int], force: bool, originals: bool = False
     ) -> tuple[int, int, int]:
@@ -168,4 +174,5 @@ class Archive(ProcedureClient, Questions):
     async def set_receiver(self, receiver: Receiver) -> None:
         """From now on other rules decide."""
         self._receiver = receiver
-        await self._call("set_receiver", receiver)
+        if self.away is None:
+            await self._call("set_receiver", receiver)

@@ -48,8 +48,8 @@ def settle(folder: Path, settings: ArchiveSettings) -> str:
     return found
 
 
-def _away(settings: ArchiveSettings, why: str) -> StorageError:
-    return StorageError(
+def _away(settings: ArchiveSettings, why: str) -> failure.DiskUnusable:
+    return failure.DiskUnusable(
         f"The volume of the archive is away: {why}.",
         value=settings.volume,
         reaction=StatusReaction(settings.statuses.volume_away, "Storage volume is away"),

@@ -12,6 +12,7 @@ from agent.quoting import quoted
 REBUILD = "Run `gantry doctor --rebuild-index`: the objects are not touched."
 
 _DEFAULT = StorageStatuses()
+_OF_THE_DISK = frozenset((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN))
 
 
 def of_index(error: sqlite3.Error, step: str, statuses: StorageStatuses = _DEFAULT) -> StorageError:
@@ -19,7 +20,7 @@ def of_index(error: sqlite3.Error, step: str, statuses: StorageStatuses = _DEFAU
     # Extended result codes keep the primary one in their low byte.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return StorageError(
+        return failure.DiskFull(
             f"The disk is full; could not {step}.",
             value=code,
             reaction=StatusReaction(statuses.disk_full, "Out of disk space"),
@@ -33,13 +34,13 @@ def of_index(error: sqlite3.Error, step: str, statuses: StorageStatuses = _DEFAU
             way_out=REBUILD,
         )
     if code == sqlite3.SQLITE_READONLY:
-        return StorageError(
+        return failure.DiskUnusable(
             f"The index is read-only; could not {step}.",
             value=code,
             reaction=StatusReaction(statuses.storage_failure, "Storage is read-only"),
             way_out="Check the file system, and whom the archive's folder belongs to.",
         )
-    return StorageError(
+    return (failure.DiskUnusable if code in _OF_THE_DISK else StorageError)(
         f"The index failed: {quoted(error)}; could not {step}.",
         value=code,
         reaction=StatusReaction(statuses.storage_failure, "Index failure"),

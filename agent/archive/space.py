@@ -59,6 +59,8 @@ class Space:
     ) -> None:
         self.held = 0
         """Bytes of objects, as the storage worker said last."""
+        self.away: StorageError | None = None
+        """Why nothing of the archive can be used now."""
         self._folder = folder
         self._settings = settings
         self._period = period
@@ -72,6 +74,8 @@ class Space:
 
     def usage(self) -> Usage:
         """How much is in use. Raises StorageError when the volume cannot be asked."""
+        if self.away is not None:
+            raise self.away.with_traceback(None)
         self._ask()
         if self._failed is not None:
             raise self._failed

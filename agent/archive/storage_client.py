@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import observation
 from agent.archive.decision import Receiver
+from agent.archive.failure import DiskFull, DiskUnusable
 from agent.archive.settings import ArchiveSettings
 from agent.archive.space import Space
 from agent.archive.worker_entries import serve_storage
@@ -42,7 +43,13 @@ class StorageClient:
 
         Raises StorageError: volume away, another writer, index damaged or newer, disk fails.
         """
-        opened = await self._call("open")
+        try:
+            opened = await self._call("open")
+        except DiskFull as error:
+            # Not even opened: it is as good as away.
+            self._lose(self._service, error)
+            raise
+        self.space.away = None
         self.identity = opened.identity
         self.space.held = opened.bytes
         self.unfinished = opened.unfinished
@@ -55,6 +62,11 @@ class StorageClient:
             set_aside=recovery.set_aside,
             released_jobs=recovery.released_jobs,
         )
+
+    @property
+    def away(self) -> StorageError | None:
+        """Why nothing of the archive can be used, until `start` finds its disk again."""
+        return self.space.away
 
     async def close(self) -> None:
         """End the worker; what was committed stays. May be called again."""
@@ -74,9 +86,14 @@ class StorageClient:
         await self._call("check")
 
     async def _call(self, name: str, *arguments: Any, descriptors: Sequence[int] = ()) -> Any:
+        if self.space.away is not None and name != "open":
+            raise self.space.away.with_traceback(None)
         service = await self._running()
         try:
             return await service.call(name, *arguments, descriptors=tuple(descriptors))
+        except DiskUnusable as error:
+            self._lose(service, error)
+            raise
         except WorkerDied as died:
             if self._service is service:
                 self._service = None
@@ -87,6 +104,16 @@ class StorageClient:
                 reaction=StatusReaction(self.settings.statuses.storage_failure, "Storage failure"),
                 way_out="Look for what ended it in the log before this; memory, for example.",
             ) from died
+
+    def _lose(self, service: Service | None, error: StorageError) -> None:
+        """What the worker holds open may be of a disk that never comes back under this name: when
+        it does, another worker opens it anew."""
+        if self.space.away is None or str(error) != str(self.space.away):
+            observation.error("archive cannot be used", archive=self.name, error=error)
+        self.space.away = error
+        if service is not None and self._service is service:
+            self._service = None
+            service.close()
 
     async def _running(self) -> Service:
         if self._is_closed:

@@ -44,6 +44,9 @@ def _show(said: dict[str, Any]) -> None:
     for each in said["locked_out"]:
         print(f"locked out: {each['kind']} {each['who']}, {each['seconds']} s more")
     for archive in said["archives"]:
+        if "why_not" in archive:
+            print(f"archive {archive['name']}: cannot be used: {archive['why_not']}")
+            continue
         counts, usage = archive["counts"], archive["usage"]
         print(
             f"archive {archive['name']}: {counts['instances']} instances in {counts['studies']}"

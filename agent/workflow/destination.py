@@ -32,6 +32,7 @@ from agent.services.storage_negotiation import (
     context_needs,
     sending_order,
 )
+from agent.workflow.archive_opening import usable
 from agent.workflow.bandwidth import Bandwidth
 from agent.workflow.converted_copy import Converter
 from agent.workflow.opening import Opening
@@ -111,7 +112,7 @@ class Destination:
                 self._work.clear()
                 await self._gather()
                 worked = False
-                for archive in list(self._archives.values()):
+                for archive in usable(self._archives):
                     worked = await self._deliver_from(archive) or worked
                 if not worked:
                     await self._wait()
@@ -124,7 +125,7 @@ class Destination:
         seconds = self.configuration.delivery.gather
         if not seconds or self._kept is not None:
             return
-        for archive in list(self._archives.values()):
+        for archive in usable(self._archives):
             if await archive.next_due(self.peer.name, kinds=(DELIVER,)) == 0:
                 with suppress(TimedOut), timeout(seconds):
                     await self._hurried.wait()
@@ -134,10 +135,9 @@ class Destination:
         """Until there is something to do: woken, a job is due, or the kept association is idle."""
         due = [
             await archive.next_due(self.peer.name, kinds=(DELIVER,))
-            for archive in list(self._archives.values())
+            for archive in usable(self._archives)
         ]
-        waits = [each for each in due if each is not None]
-        limit = min([3600.0, *(max(0.01, each) for each in waits)])
+        limit = min([3600.0, *(max(0.01, each) for each in due if each is not None)])
         cached = self._kept is not None and self._idle.try_acquire()
         if self._kept is not None and not cached:
             await self._release_kept()

@@ -50,6 +50,7 @@ from agent.services.storage_commitment import (
     report_commitment,
     request_commitment,
 )
+from agent.workflow.archive_opening import usable
 from agent.workflow.opening import Opening
 from agent.workflow.procedure_keeping import CommitmentKeeping
 from agent.workflow.settlement import retry_or_hold
@@ -112,12 +113,12 @@ class Errands:
         """Until cancelled; what was claimed then goes back to the queue."""
         try:
             if self.peer.takes_originals:
-                for archive in list(self._archives.values()):
+                for archive in usable(self._archives):
                     await archive.hand_over()
             while True:
                 self._work.clear()
                 worked = False
-                for archive in list(self._archives.values()):
+                for archive in usable(self._archives):
                     worked = await self._work_on(archive) or worked
                 if not worked:
                     await self._wait()
@@ -128,7 +129,7 @@ class Errands:
     async def _wait(self) -> None:
         due = [
             await archive.next_due(self.peer.name, kinds=KINDS)
-            for archive in list(self._archives.values())
+            for archive in usable(self._archives)
         ]
         limit = min([3600.0, *(max(0.01, each) for each in due if each is not None)])
         if self._association is not None:

@@ -56,7 +56,7 @@ class Retention:
     async def tidy(self) -> None:
         """Look once, and delete what is due. Raises StorageError when the archive cannot."""
         rules = self.table.retention
-        if rules.delete == "never":
+        if rules.delete == "never" or self._archive.away is not None:
             return
         if rules.delete == "by-age" and now() >= self._by_age_due:
             self._by_age_due = now() + min(_BY_AGE_EVERY, max(_LOOKS, rules.age / 20))

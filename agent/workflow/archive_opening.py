@@ -1,0 +1,62 @@
+"""Archives are opened when the node starts, and again when a disk that was away is back.
+
+A node whose archive lies on a disk that is not there runs all the same: it says so to who asks,
+refuses objects with the status that is configured for it, and serves what needs no archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from agent.archive.archive import Archive
+from agent.configuration.archive import Archive as ArchiveTable
+from agent.configuration.configuration import Configuration
+from agent.errors import GantryError, StorageError
+from agent.loop import sleep
+from agent.loop.workers import Template, WorkerPool
+from agent.workflow.archive_tables import archive_folder, archive_settings
+from agent.workflow.routing import Routing
+
+_LOOKS = 5.0
+
+
+async def open_archive(
+    table: ArchiveTable, configuration: Configuration, template: Template, pool: WorkerPool
+) -> Archive:
+    """The archive of a table, open unless its disk is away.
+
+    Raises StorageError for what a person has to see to: another writer, an index that is damaged or
+    newer.
+    """
+    archive = Archive(
+        archive_folder(configuration, table),
+        template,
+        Routing.of(configuration),
+        archive_settings(configuration, table),
+        pool,
+        table.name,
+    )
+    try:
+        await archive.start()
+    except BaseException as error:
+        if archive.away is None or not isinstance(error, StorageError):
+            await archive.close()
+            raise
+    return archive
+
+
+async def look_for_disks(archives: Mapping[str, Archive], found: Callable[[], None]) -> None:
+    """Until cancelled: open what cannot be used as soon as it can be; `found` is told then."""
+    while True:
+        await sleep(_LOOKS)
+        for archive in tuple(archives.values()):
+            if archive.away is not None:
+                with suppress(GantryError):
+                    await archive.start()
+                    found()
+
+
+def usable(archives: Mapping[str, Archive]) -> list[Archive]:
+    """Those whose disk is there, as far as is known."""
+    return [archive for archive in archives.values() if archive.away is None]
