@@ -181,7 +181,7 @@ class Node:
             )
             group.start(control.run(), "control")
         for name, run in (
-            ("archives", lambda: look_for_disks(self.archives, self._wake)),
+            ("archives", lambda: look_for_disks(self.archives, self._go_on)),
             ("clock", self.calendar.run),
             ("certificates", self.certificates.run),
             ("memory", self._memory.run),
@@ -277,6 +277,12 @@ class Node:
         return EntityRetrievals(
             entity, configuration, archive, self._resolve, self._turns, self.codecs
         )
+
+    def _go_on(self) -> None:
+        """An archive can be used that could not: with what waited in it."""
+        self.desk.reload()
+        self.fetching.reload()
+        self._wake()
 
     def _wake(self) -> None:
         self.wake_errands("")

@@ -21,6 +21,7 @@ from agent.loop import shielded
 from agent.loop.workers import Service, WorkerDied
 from agent.quoting import quoted
 from agent.services.offer import implementation_of
+from agent.workflow.archive_opening import usable
 from agent.workflow.export_mail_waits import MailWaits
 from agent.workflow.export_record import (
     COMPLETED,
@@ -41,7 +42,13 @@ from agent.workflow.export_settings import (
     Target,
     VolumeSettings,
 )
-from agent.workflow.export_worker import plan_export, remove_folder, serve_export
+from agent.workflow.export_worker import (
+    plan_export,
+    remove_folder,
+    remove_other_folders,
+    serve_export,
+)
+from agent.workflow.media_desk import SCRATCH
 from agent.workflow.undertakings import Undertakings, Work
 
 
@@ -138,6 +145,22 @@ class Exports(Undertakings[ExportRecord]):
             self._service.kill()
 
     # What goes on.
+
+    async def run(self) -> None:
+        await self._sweep()
+        await super().run()
+
+    async def _sweep(self) -> None:
+        """What a former life left of exports that are over goes: it has patients' data."""
+        if len(usable(self._archives)) < len(self._archives):
+            return
+        going = [
+            self._scratch(archive, record).name
+            for archive in self._archives.values()
+            for record in await self._going(archive)
+        ]
+        folder = Path(self._configuration().node.state, SCRATCH)
+        await self._pool.call(remove_other_folders, str(folder), going)
 
     def _record_of(self, row: ExaminationRow) -> ExportRecord:
         return ExportRecord.of(row)
@@ -271,4 +294,4 @@ class Exports(Undertakings[ExportRecord]):
 
     def _scratch(self, archive: Archive, record: ExportRecord) -> Path:
         name = f"{archive.name}-{record.id}"
-        return Path(self._configuration().node.state, "exports", name)
+        return Path(self._configuration().node.state, SCRATCH, name)

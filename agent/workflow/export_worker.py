@@ -5,6 +5,9 @@ All that may block on a medium, reads the index, or decodes frames, happens ther
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +43,14 @@ def serve_export(calls: Any, settings: VolumeSettings) -> None:
                     call.reply(None)
             except Exception as error:
                 call.fail(error)
+
+
+def remove_other_folders(folder: str, wanted: Sequence[str]) -> None:
+    """All in this folder but those of these names; what cannot be removed stays."""
+    with suppress(FileNotFoundError):
+        for each in sorted(Path(folder).iterdir()):
+            if each.name not in wanted:
+                remove_folder(str(each))
 
 
 def remove_folder(folder: str) -> None:

@@ -4,6 +4,8 @@ when there are some."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.archive.archive import Archive
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from agent.workflow.export import Exports
     from agent.workflow.import_reconciliation import Imports
     from agent.workflow.media_creation import MediaCreation
+
+SCRATCH = "exports"
+"""The folder in the state in which each export has one for itself."""
 
 
 class MediaDesk:
@@ -77,7 +82,7 @@ class MediaDesk:
 
     async def run_exports(self) -> None:
         """The same."""
-        going = self._is_going(EXPORT)
+        going = self._is_going(EXPORT) or self._has_scratch()
         await (self.exports if going else await self._exports.needed()).run()
 
     async def run_creation(self) -> None:
@@ -90,6 +95,12 @@ class MediaDesk:
             self.imports.hurry()
         if self._is_going(EXPORT):
             self.exports.hurry()
+
+    def _has_scratch(self) -> bool:
+        """Whether an export left behind what it had for itself."""
+        with suppress(OSError):
+            return any(Path(self._configuration().node.state, SCRATCH).iterdir())
+        return False
 
     def _is_going(self, kind: str) -> bool:
         """Whether it was, when the archives were opened: to ask now would take a worker for it."""

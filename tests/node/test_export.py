@@ -160,7 +160,8 @@ def nothing_is_left(node: NodeProcess, folder: Path) -> None:
     names = {each.name for each in folder.iterdir()} if folder.exists() else set()
     assert not names & {"GANTRY.TMP", "DICOMDIR.NEW"}
     scratch = node.folder / "state" / "exports"
-    assert not scratch.exists() or not list(scratch.iterdir())
+    # It goes when the export is over, a moment after that can be seen.
+    until(lambda: not scratch.exists() or not list(scratch.iterdir()), lambda: node.log)
 
 
 def test_a_folder_gets_a_file_set_with_every_byte_of_the_archive(
@@ -360,6 +361,15 @@ def test_a_disc_is_burnt_and_the_next_volume_waits_for_the_next_disc(
     assert not seen.keys() & second.keys()
     assert seen | second == archive
     nothing_is_left(node, tmp_path / "set")
+
+
+def test_what_a_killed_node_left_of_an_export_that_was_over_goes(node: NodeProcess) -> None:
+    node.kill()
+    left = node.folder / "state" / "exports" / "main-4711"
+    left.mkdir(parents=True)
+    (left / "message.eml").write_text("with a patient's images")
+    with node:
+        until(lambda: not left.exists(), lambda: node.log)
 
 
 @pytest.mark.parametrize("kind", ["folder", "image"])
