@@ -112,6 +112,23 @@ def test_devices_that_the_box_is_for_are_let_in() -> None:
     }
 
 
+def test_the_kernel_knows_devices_that_come_later_before_the_service_starts() -> None:
+    """systemd looks for the kinds in /proc/devices, once; a module brings its kind with it."""
+    brought_by = {
+        "char-video4linux": "videodev",
+        "char-ttyUSB": "usbserial",
+        "char-ttyACM": "cdc_acm",
+        "char-tpm": "tpm",
+        "block-sr": "sr_mod",
+    }
+    in_the_kernel = {"char-ttyS", "char-ttyAMA", "char-input", "char-gpiochip"}
+    kinds = {each.split()[0] for each in lines("gantry.service", "DeviceAllow")}
+    assert kinds == in_the_kernel | set(brought_by)
+    units = {f"modprobe@{each}.service" for each in brought_by.values()}
+    for name in ("Wants", "After"):
+        assert units <= set(" ".join(lines("gantry.service", name)).split()), name
+
+
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_each_unit_runs_a_command_that_exists(unit: Path) -> None:
     path, command, *words = section(unit.name)["ExecStart"].split()

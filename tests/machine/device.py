@@ -31,15 +31,16 @@ FOOT_SWITCH, READER = "/dev/ttyS1", "/dev/ttyUSB0"
 
 
 class Line:
-    """The far end of a serial port; `port` is what QEMU calls the near one."""
+    """The far end of a serial port; `port` is what QEMU calls the near one, if it is there from
+    the start."""
 
-    def __init__(self, path: Path, port: str) -> None:
+    def __init__(self, path: Path, port: str = "") -> None:
+        self.name = path.name
         self._path = path
         self._socket: socket.socket | None = None
-        self.words_for_qemu = (
-            *("-chardev", f"socket,id={path.name},path={path},server=on,wait=off"),
-            *("-device", f"{port},chardev={path.name}"),
-        )
+        chardev = ("-chardev", f"socket,id={path.name},path={path},server=on,wait=off")
+        device = ("-device", f"{port},chardev={path.name}") if port else ()
+        self.words_for_qemu = (*chardev, *device)
 
     def say(self, text: str) -> None:
         if self._socket is None:
@@ -73,7 +74,7 @@ class Device(Running):
         self.hand = hand
         self._chip = chip
         self.foot = Line(folder / "foot", "isa-serial,index=1")
-        self.reader = Line(folder / "reader", "usb-serial,always-plugged=on")
+        self.reader = Line(folder / "reader")
         # A kernel that panics stays where it is: only the watchdog helps.
         kernel = f"console=ttyS0 quiet panic=0 rdinit=/init {SYSTEMD}"
         modality = f"user,id=modality,net=10.0.3.0/24,restrict=on{forwards(ports['modality'])}"
@@ -97,6 +98,11 @@ class Device(Running):
     def ask_node(self, *words: str) -> Any:
         """What a command of Gantry's says with --json."""
         return json.loads(self.check(f"gantry {shlex.join(words)} --json", seconds=300.0))
+
+    def plug_in_reader(self) -> None:
+        """The barcode reader on its adapter; after each start it is unplugged."""
+        words = {"id": "adapter", "chardev": self.reader.name, "always-plugged": True}
+        self.hand.qmp("device_add", driver="usb-serial", bus="xhci.0", **words)
 
     def pull_cable(self, card: str) -> None:
         self.hand.qmp("set_link", name=card, up=False)
