@@ -182,16 +182,21 @@ def test_a_study_goes_out_on_a_stick_that_is_whole(site: Site) -> None:
     site.until(lambda: not site.media(), "the stick is gone")
 
 
-def test_a_disc_is_imported_and_the_next_one_after_it_is_changed(site: Site) -> None:
+def test_a_disc_is_imported_and_pushed_out_and_so_is_the_next_one(site: Site) -> None:
     for number, label in ((2, "FIRST"), (3, "SECOND")):
         digests, _ = site.study(number, 4, 64)
         begun = time.monotonic()
         site.hand.insert(label, f"studies/{number}")
-        site.until(lambda label=label: state_of(site, label) == "safe to remove", f"disc {label}")
+
+        site.until(
+            lambda discs=number - 1: (
+                len(journal(site, "safe to remove.*sr0").splitlines()) == discs
+            ),
+            f"disc {label} is imported",
+        )
         told(f"disc {number - 1}", {"put in to safe to remove": time.monotonic() - begun})
         site.hospital.wait_for(digests, seconds=PATIENCE)
-        site.hand.press_the_button()
-        site.until(lambda label=label: label not in site.media(), f"disc {label} is out")
+        site.until(lambda: not site.media(), f"disc {label} is out")
 
 
 def test_delivery_goes_on_when_the_cable_is_back(site: Site) -> None:
