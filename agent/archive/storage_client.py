@@ -13,7 +13,11 @@ from agent.archive.settings import ArchiveSettings
 from agent.archive.space import Space
 from agent.archive.worker_entries import serve_storage
 from agent.errors import StatusReaction, StorageError
+from agent.loop.loop import current_loop
 from agent.loop.workers import Service, Template, WorkerDied
+
+_STEADY = 60.0
+"""Seconds for which an archive that was opened anew is held for usable, whatever a call says."""
 
 
 class StorageClient:
@@ -37,6 +41,7 @@ class StorageClient:
         self._receiver = receiver
         self._service: Service | None = None
         self._is_closed = False
+        self._lost = -_STEADY
 
     async def start(self) -> None:
         """Start the worker, and put right what a crash left; does nothing when it runs.
@@ -107,7 +112,15 @@ class StorageClient:
 
     def _lose(self, service: Service | None, error: StorageError) -> None:
         """What the worker holds open may be of a disk that never comes back under this name: when
-        it does, another worker opens it anew."""
+        it does, another worker opens it anew.
+
+        Where that was done not long ago it is no such thing: a sector, say, that cannot be read.
+        Then this call fails, and others need not.
+        """
+        now = current_loop().clock.now()
+        if self.space.away is None and now - self._lost < _STEADY:
+            return
+        self._lost = now
         if self.space.away is None or str(error) != str(self.space.away):
             observation.error("archive cannot be used", archive=self.name, error=error)
         self.space.away = error

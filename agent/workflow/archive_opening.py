@@ -18,7 +18,9 @@ from agent.loop.workers import Template, WorkerPool
 from agent.workflow.archive_tables import archive_folder, archive_settings
 from agent.workflow.routing import Routing
 
-_LOOKS = 5.0
+_LOOKS = 1.0
+_SELDOM = 5
+"""Every how many looks a disk is looked for that was not there at once."""
 
 
 async def open_archive(
@@ -48,10 +50,12 @@ async def open_archive(
 
 async def look_for_disks(archives: Mapping[str, Archive], found: Callable[[], None]) -> None:
     """Until cancelled: open what cannot be used as soon as it can be; `found` is told then."""
+    looks: dict[str, int] = {}
     while True:
         await sleep(_LOOKS)
-        for archive in tuple(archives.values()):
-            if archive.away is not None:
+        for name, archive in tuple(archives.items()):
+            looks[name] = looks.get(name, 0) + 1 if archive.away is not None else 0
+            if looks[name] == 1 or (looks[name] and looks[name] % _SELDOM == 0):
                 with suppress(GantryError):
                     await archive.start()
                     found()

@@ -12,13 +12,14 @@ import pytest
 
 from agent.archive.archive import Archive
 from agent.archive.decision import DELIVER, Decision, JobPlan, Origin, Receiver, Verdict
+from agent.archive.failure import DiskUnusable
 from agent.archive.records import COMMITTED, DELIVERED, RECEIVED, Conditions
 from agent.archive.settings import ArchiveSettings
 from agent.dataset import tags
 from agent.dataset.head import Head
 from agent.errors import LocalError, StatusReaction, StorageError
 from agent.loop import Loop, TaskGroup
-from agent.loop.workers import Template, WorkerPool
+from agent.loop.workers import Service, Template, WorkerPool
 from tests.archive.objects import Rules, SampleObject, files, sample
 
 Test = Callable[[Archive], Awaitable[None]]
@@ -50,10 +51,57 @@ def run(
         template.close()
 
 
+class BadSector:
+    """A storage worker that cannot read what one question is about."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def call(self, name: str, *arguments: Any, descriptors: tuple[int, ...] = ()) -> Any:
+        if name == "next_due":
+            raise DiskUnusable("a sector cannot be read", reaction=StatusReaction(0xA7FF, "Bad"))
+        return await self._service.call(name, *arguments, descriptors=descriptors)
+
+    def close(self) -> None:
+        self._service.close()
+
+    async def closed(self) -> None:
+        await self._service.closed()
+
+
 async def store(archive: Archive, one: SampleObject) -> Verdict:
     with archive.receive(one.meta) as reception:
         os.write(reception.descriptor, one.data_set)
         return await archive.commit(reception, one.origin)
+
+
+def test_an_archive_is_opened_anew_after_an_error_of_its_disk_and_not_for_each_of_them(
+    tmp_path: Path,
+) -> None:
+    async def test(archive: Archive) -> None:
+        archive._service = BadSector(await archive._running())  # type: ignore[assignment]
+        with pytest.raises(DiskUnusable):
+            await archive.next_due("PACS")
+        assert archive.away is not None
+        refusal = archive.refusal()
+        assert refusal is not None and refusal.status == 0xA7FF
+        for question in (archive.jobs, archive.studies, archive.counts):
+            with pytest.raises(DiskUnusable):
+                await question()
+        with pytest.raises(DiskUnusable):
+            await archive.claim("PACS", 1)
+        await archive.set_receiver(Rules(("OTHER",)))
+        await archive.start()
+        assert archive.away is None and archive.refusal() is None
+        archive._service = BadSector(await archive._running())  # type: ignore[assignment]
+        with pytest.raises(DiskUnusable):
+            await archive.next_due("PACS")
+        # It is that question only: all others go on.
+        assert archive.away is None
+        assert (await store(archive, sample())).status == 0
+        assert [each.destination for each in (await archive.jobs()).items] == ["OTHER"]
+
+    run(tmp_path, test)
 
 
 def test_the_way_of_an_object_from_reception_to_deletion(tmp_path: Path) -> None:
