@@ -19,7 +19,7 @@ from typing import Any
 
 from agent import observation
 from agent.control_request import LONGEST_REQUEST, request_of
-from agent.errors import ConfigurationError, GantryError, UnreachableError
+from agent.errors import ConfigurationError, GantryError, LocalError, UnreachableError
 from agent.loop import (
     Limit,
     TaskGroup,
@@ -81,20 +81,37 @@ def _give_to(path: Path, group: str) -> None:
         ) from error
 
 
+def _clear(path: Path) -> None:
+    """Take away the socket that a killed node left behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
+        end.setblocking(False)
+        try:
+            end.connect(str(path))
+        except BlockingIOError:
+            pass  # So many ask it.
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise LocalError(
+        f"another node answers at {path}",
+        value=str(path),
+        way_out="Stop it, or give this one a state folder and a control socket of its own.",
+    )
+
+
 class ControlSocket:
     """The node's side."""
 
     def __init__(
         self, path: Path, mode: int, answers: dict[str, Answer], owner_group: str = ""
     ) -> None:
-        """Raises ConfigurationError for a group that there is not, or that is not ours to give."""
+        """Raises ConfigurationError for a group that there is not, or that is not ours to give;
+        LocalError where another node answers there."""
         self._path = path
         self._answers = answers
         self._room = Limit(_AT_ONCE)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            # What a killed node left behind; a running one holds the lock of its archives.
-            path.unlink()
+        _clear(path)
         self._end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
@@ -178,8 +195,6 @@ def ask(path: Path, do: str, **fields: Any) -> Any:
 
     For commands only.
     """
-    from agent.errors import LocalError
-
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     end.settimeout(_LONGEST_ANSWER)
     try:

@@ -46,6 +46,7 @@ OURS = """
 names of the configuration
 agent/archive/storage_client.py: self.name
 agent/front_door.py: address
+agent/front_door.py: told
 agent/network/connection.py: host
 agent/security/audit_transport.py: host
 table.name
@@ -73,6 +74,7 @@ tls.profile
 agent/workflow/outgoing.py: name
 agent/workflow/export.py: name
 agent/control.py: group
+agent/control.py: path
 agent/figures.py: now.file
 agent/archive/recovery.py: str(path)
 agent/media/sealed_stream.py: path.name

@@ -154,3 +154,19 @@ def test_what_is_no_matter_of_the_disk_still_ends_the_node(tmp_path: Path) -> No
         with suppress(GantryError):
             other.ask("status")
             pytest.fail("it runs")
+
+
+def test_a_second_node_leaves_the_control_socket_of_the_first_alone(
+    tmp_path: Path, disk: Disk
+) -> None:
+    """With the disk the lock of the archive is away, by which it is told else."""
+    only = f'[[archive]]\nname = "main"\nfolder = "{disk.place}/archive"\nvolume = "{disk.place}"\n'
+    with NodeProcess(tmp_path / "node", only) as node:
+        second = NodeProcess(tmp_path / "node", only)
+        second.launch()
+        assert second.process is not None
+        assert second.process.wait(30) == 1
+        assert "another node answers at" in node.log
+        assert _instances(node) == {"main": -1}
+    with node:
+        assert _instances(node) == {"main": -1}, "what a killed node leaves behind is no other node"
