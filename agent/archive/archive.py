@@ -18,7 +18,8 @@ from agent.archive.questions import Questions
 from agent.archive.reception import Reception
 from agent.archive.settings import ArchiveSettings
 from agent.archive.space import Usage
-from agent.archive.worker_entries import sync
+from agent.archive.worker_answers import Comparison, Stored
+from agent.archive.worker_entries import compare, sync
 from agent.errors import GantryError, StatusReaction, StorageError
 from agent.loop.workers import Template, WorkerPool
 from agent.quoting import Sentence, quoted
@@ -112,9 +113,7 @@ class Archive(ProcedureClient, Questions):
         try:
             if reception.size() >= _LARGE and self._pool is not None:
                 await self._pool.call(sync, descriptors=(reception.descriptor,))
-            stored = await self._call(
-                "commit", origin, reception.hidden_name, descriptors=(reception.descriptor,)
-            )
+            stored = await self._stored(reception, origin)
         except GantryError as error:
             self.space.look_again()
             observation.error(
@@ -133,6 +132,24 @@ class Archive(ProcedureClient, Questions):
         self.space.held = stored.bytes
         verdict: Verdict = stored.verdict
         return verdict
+
+    async def _stored(self, reception: Reception, origin: Origin) -> Stored:
+        """The storage worker's answer, with the comparisons that it wants before."""
+        compared: dict[int, bool] = {}
+        while True:
+            answer: Stored | Comparison = await self._call(
+                "commit",
+                origin,
+                reception.hidden_name,
+                compared if self._pool is not None else None,
+                descriptors=(reception.descriptor,),
+            )
+            if isinstance(answer, Stored):
+                return answer
+            assert self._pool is not None
+            compared[answer.number] = await self._pool.call(
+                compare, str(self.folder), answer, descriptors=(reception.descriptor,)
+            )
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
         if self.away is not None:

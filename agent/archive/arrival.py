@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from agent.archive import rewriting
+from agent.archive.comparison import LARGEST_AT_ONCE, are_same
 from agent.archive.decision import Decision, Origin, Receiver, Verdict
 from agent.archive.incoming import IncomingFile
 from agent.archive.instances import StoredCopy
 from agent.archive.keys import INDEXED, Keys, keys_of
-from agent.archive.layout import object_path
 from agent.archive.records import Flag
 from agent.archive.settings import ArchiveSettings
+from agent.archive.worker_answers import Comparison
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.date_time import date_time
 from agent.dataset.file_meta import FileMeta, read_file_meta
@@ -40,7 +42,8 @@ class Arrival:
 
     `hidden_name` is that of its file in `incoming/`, if any. `recovered_number` is that of an
     object which has its name already. A twin is of the same SOP Instance UID as another of the
-    group, and has to wait until that one's fate is known.
+    group, and has to wait until that one's fate is known. `compared` says of stored objects, by
+    their numbers, whether this one is the same; None: large ones are compared here as well.
     """
 
     descriptor: int
@@ -57,6 +60,8 @@ class Arrival:
     rewritten: IncomingFile | None = None
     duplicate_of: int = 0
     is_twin: bool = False
+    compared: Mapping[int, bool] | None = None
+    to_compare: Comparison | None = None
     number: int = 0
     checksum: int = 0
     verdict: Verdict | None = None
@@ -70,7 +75,8 @@ class Arrival:
     @property
     def is_open(self) -> bool:
         """Whether it is still on its way: neither answered nor failed, nor there already."""
-        return self.verdict is None and self.error is None and not self.is_twin
+        is_settled = self.verdict is not None or self.error is not None
+        return not is_settled and not self.is_twin and self.to_compare is None
 
     @property
     def is_new(self) -> bool:
@@ -205,12 +211,16 @@ def coerce(arrival: Arrival, folder: Path, settings: ArchiveSettings) -> None:
 
 
 def find_duplicate(arrival: Arrival, copies: list[StoredCopy], folder: Path) -> None:
-    """Compare with what is there under the same UID: the same bytes, or a variant."""
+    """Compare with what is there under the same UID: the same bytes, or a variant.
+
+    Where another is to compare first, `to_compare` says what, and that is the end of it.
+    """
     meta = arrival.meta
     assert meta is not None
     for copy in copies:
         if _is_same(arrival, meta, copy, folder):
             arrival.duplicate_of = copy.id
+        if arrival.duplicate_of or arrival.to_compare is not None:
             return
     if copies:
         arrival.flags |= Flag.VARIANT
@@ -251,26 +261,10 @@ def _is_same(arrival: Arrival, meta: FileMeta, copy: StoredCopy, folder: Path) -
         return False
     if copy.size - copy.data_set_offset != arrival.size - meta.data_set_offset:
         return False
-    try:
-        descriptor = os.open(object_path(folder, copy.id), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        # The row is all that is left of it: what comes now is needed.
+    wanted = Comparison(copy.id, copy.data_set_offset, meta.data_set_offset)
+    if arrival.compared is None or arrival.size <= LARGEST_AT_ONCE:
+        return are_same(folder, arrival.descriptor, wanted)
+    if copy.id not in arrival.compared:
+        arrival.to_compare = wanted
         return False
-    try:
-        return _same_bytes(
-            (arrival.descriptor, meta.data_set_offset), (descriptor, copy.data_set_offset)
-        )
-    finally:
-        os.close(descriptor)
-
-
-def _same_bytes(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    position = 0
-    while True:
-        left = os.pread(one[0], _BLOCK, one[1] + position)
-        right = os.pread(other[0], _BLOCK, other[1] + position)
-        if left != right:
-            return False
-        if not left:
-            return True
-        position += len(left)
+    return arrival.compared[copy.id]

@@ -100,7 +100,7 @@ class StorageWorker:
         for call in small:
             if call.name in _ALONE:
                 self._serve_alone(store, call)
-        # What may have to be compared or copied whole does not make the others wait.
+        # What may have to be copied whole does not make the others wait.
         for call in large:
             _serve_together(store, [call])
 
@@ -163,8 +163,9 @@ def _serve_together(store: Store, calls: Sequence[Call]) -> None:
     changes: list[tuple[Call, Change]] = []
     for call in calls:
         if call.name == "commit":
-            origin, hidden_name = call.arguments
-            arrivals.append((call, Arrival(call.descriptors[0], hidden_name, origin)))
+            origin, hidden_name, compared = call.arguments
+            arrival = Arrival(call.descriptors[0], hidden_name, origin, compared=compared)
+            arrivals.append((call, arrival))
         elif call.name in CHANGES:
             changes.append((call, Change(CHANGES[call.name], (store, *call.arguments))))
         else:
@@ -172,7 +173,9 @@ def _serve_together(store: Store, calls: Sequence[Call]) -> None:
     if arrivals or changes:
         store.process([each for _, each in arrivals], [each for _, each in changes])
     for call, arrival in arrivals:
-        if arrival.verdict is not None:
+        if arrival.to_compare is not None:
+            call.reply(arrival.to_compare)
+        elif arrival.verdict is not None:
             call.reply(Stored(arrival.verdict, store.bytes))
         else:
             call.fail(arrival.error or LocalError("The object was not looked at."))

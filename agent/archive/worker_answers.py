@@ -29,6 +29,15 @@ class Opened:
     unfinished: frozenset[str]
 
 
+class Comparison(NamedTuple):
+    """What "commit" answers where a large object is to be compared first: with which stored one,
+    and where the data sets begin in that file and in the one that came."""
+
+    number: int
+    stored_offset: int
+    offset: int
+
+
 class Stored(NamedTuple):
     """What "commit" answers: the verdict, and the bytes that the archive holds now."""
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from agent.archive.inventory_requests import InventoryState
     from agent.archive.matching_rules import MatchingRules
     from agent.archive.settings import ArchiveSettings
+    from agent.archive.worker_answers import Comparison
     from agent.archive.worklist_entry import WorklistPage
 
 _QUESTIONS = {
@@ -131,6 +132,15 @@ def write_inventory(
     inventory_writing.write_inventory(
         folder, state, completion, retrieve_title, version, descriptors=descriptors
     )
+
+
+def compare(folder: str, wanted: Comparison, *, descriptors: list[int]) -> bool:
+    """See `agent.archive.comparison.are_same`."""
+    from pathlib import Path
+
+    from agent.archive.comparison import are_same
+
+    return are_same(Path(folder), descriptors[0], wanted)
 
 
 def sync(*, descriptors: list[int]) -> None:

@@ -185,11 +185,16 @@ class Worker:
         return [call.result().verdict for call in self.try_store(*objects)]
 
     def try_store(
-        self, *objects: SampleObject, before: Callable[[], None] = lambda: None
+        self,
+        *objects: SampleObject,
+        before: Callable[[], None] = lambda: None,
+        compared: Mapping[int, bool] | None = None,
     ) -> list[RecordedCall]:
         receptions = [receive(self.folder, each) for each in objects]
         calls = [
-            RecordedCall("commit", (each.origin, reception.hidden_name), [reception.descriptor])
+            RecordedCall(
+                "commit", (each.origin, reception.hidden_name, compared), [reception.descriptor]
+            )
             for each, reception in zip(objects, receptions, strict=True)
         ]
         try:

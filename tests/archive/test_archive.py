@@ -75,6 +75,29 @@ async def store(archive: Archive, one: SampleObject) -> Verdict:
         return await archive.commit(reception, one.origin)
 
 
+def test_others_are_stored_while_a_large_object_is_compared(tmp_path: Path) -> None:
+    large = sample("1.2.3.1", pixels=bytes(24 << 20))
+    other = sample("1.2.3.1", pixels=bytes((24 << 20) - 2) + b"\1\1")
+
+    async def test(archive: Archive) -> None:
+        assert (await store(archive, large)).instance_id == 1
+        async with TaskGroup() as group:
+            again = group.start(store(archive, large))
+            variant = group.start(store(archive, other))
+            small = [
+                await store(archive, sample(f"1.2.4.{number}", pixels=b"\0\0"))
+                for number in range(5)
+            ]
+        assert all(each.status == 0 for each in small)
+        found = await again.join()
+        assert (found.status, found.duplicate, found.instance_id) == (0, True, 1)
+        found = await variant.join()
+        assert (found.status, found.variant) == (0, True)
+        assert found.instance_id > 1
+
+    run(tmp_path, test)
+
+
 def test_an_archive_is_opened_anew_after_an_error_of_its_disk_and_not_for_each_of_them(
     tmp_path: Path,
 ) -> None:

@@ -89,7 +89,7 @@ def test_an_index_that_cannot_grow_answers_a700_and_leaves_nothing(small_disk: P
         filler = small_disk / "filler"
         fill_up(filler)
         calls = [
-            RecordedCall("commit", (sample(f"1.2.3.{number}").origin, ""), [each.descriptor])
+            RecordedCall("commit", (sample(f"1.2.3.{number}").origin, "", None), [each.descriptor])
             for number, each in enumerate(receptions)
         ]
         worker.serve(*calls)

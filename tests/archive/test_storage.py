@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent.archive import incoming, reader_worker
+from agent.archive.comparison import LARGEST_AT_ONCE, are_same
 from agent.archive.decision import Decision, Origin
 from agent.archive.records import Flag
 from agent.archive.settings import ArchiveSettings, StorageStatuses
+from agent.archive.worker_answers import Comparison
 from agent.dataset import tags
 from agent.dataset.byte_source import FileBytes
 from agent.dataset.file_meta import read_file_meta
@@ -22,7 +24,15 @@ from agent.dataset.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from agent.errors import LocalError, StatusReaction, StorageError
-from tests.archive.objects import CT_IMAGE_STORAGE, Rules, SampleObject, Worker, files, sample
+from tests.archive.objects import (
+    CT_IMAGE_STORAGE,
+    Rules,
+    SampleObject,
+    Worker,
+    files,
+    receive,
+    sample,
+)
 
 SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
 
@@ -120,6 +130,35 @@ def test_other_bytes_under_a_uid_are_kept_and_flagged(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
     flags = [each.flags for each in reader_worker.instances(str(tmp_path)).items]
     assert flags == [Flag(0), Flag.VARIANT]
+
+
+def test_a_large_object_that_comes_again_is_compared_by_another_worker(tmp_path: Path) -> None:
+    pixels = bytes(LARGEST_AT_ONCE)
+    with Worker(tmp_path) as worker:
+        worker.store(sample(pixels=pixels))
+        (asked,) = worker.try_store(sample(pixels=pixels), compared={})
+        wanted = asked.result()
+        assert isinstance(wanted, Comparison)
+        assert wanted.number == 1
+        for other, same in ((pixels, True), (pixels[:-2] + b"\1\1", False)):
+            with receive(tmp_path, sample(pixels=other)) as reception:
+                assert are_same(tmp_path, reception.descriptor, wanted) is same
+        (again,) = worker.try_store(sample(pixels=pixels), compared={1: True})
+        assert again.result().verdict.duplicate
+        (other,) = worker.try_store(sample(pixels=pixels), compared={1: False})
+        assert other.result().verdict.variant
+        # Then there are two that it may be; those that were compared are not compared again.
+        (third,) = worker.try_store(sample(pixels=pixels), compared={1: False})
+        assert third.result().number == 2
+        assert len(files(tmp_path)) == 2
+        # What went meanwhile is no reason to let go what comes.
+        worker.call("delete", [1, 2], True)
+        while worker.call("sweep"):
+            pass
+        with receive(tmp_path, sample(pixels=pixels)) as reception:
+            assert are_same(tmp_path, reception.descriptor, wanted) is False
+        (kept,) = worker.try_store(sample(pixels=pixels), compared={1: True, 2: True})
+        assert (kept.result().verdict.duplicate, kept.result().verdict.instance_id) == (False, 3)
 
 
 @pytest.mark.parametrize("pixels", [(b"\1\1", b"\1\1"), (b"\1\1", b"\2\2")])
