@@ -21,11 +21,14 @@ from agent.archive.space import Usage
 from agent.archive.worker_answers import Comparison, Stored
 from agent.archive.worker_entries import compare, sync
 from agent.errors import GantryError, StatusReaction, StorageError
+from agent.loop.synchronization import Limit
 from agent.loop.workers import Template, WorkerPool
 from agent.quoting import Sentence, quoted
 
 _LARGE = 1 << 20
 """Bytes from which an object is synced by itself first: small ones need not wait for it."""
+_SLOW = 32 << 20
+"""Bytes from which that may take seconds: one at a time, for the pool has other work, too."""
 
 
 class Archive(ProcedureClient, Questions):
@@ -44,6 +47,7 @@ class Archive(ProcedureClient, Questions):
         Questions.__init__(self, folder, pool)
         self.pool = pool
         self.open_receptions = 0
+        self._slow = Limit(1)
         self.before_deletion: Callable[[Sequence[int]], Awaitable[None]] | None = None
         """Awaited with their numbers before objects go, where there is an audit trail."""
 
@@ -112,7 +116,7 @@ class Archive(ProcedureClient, Questions):
         """
         try:
             if reception.size() >= _LARGE and self._pool is not None:
-                await self._pool.call(sync, descriptors=(reception.descriptor,))
+                await self._beside(reception, sync)
             stored = await self._stored(reception, origin)
         except GantryError as error:
             self.space.look_again()
@@ -146,10 +150,23 @@ class Archive(ProcedureClient, Questions):
             )
             if isinstance(answer, Stored):
                 return answer
-            assert self._pool is not None
-            compared[answer.number] = await self._pool.call(
-                compare, str(self.folder), answer, descriptors=(reception.descriptor,)
+            compared[answer.number] = await self._beside(
+                reception, compare, str(self.folder), answer
             )
+
+    async def _beside(
+        self, reception: Reception, function: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        """A worker of the pool does something with what was received."""
+        assert self._pool is not None
+        is_slow = reception.size() >= _SLOW
+        if is_slow:
+            await self._slow.acquire()
+        try:
+            return await self._pool.call(function, *arguments, descriptors=(reception.descriptor,))
+        finally:
+            if is_slow:
+                self._slow.release()
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
         if self.away is not None:

@@ -18,7 +18,7 @@ from agent.archive.settings import ArchiveSettings
 from agent.dataset import tags
 from agent.dataset.head import Head
 from agent.errors import LocalError, StatusReaction, StorageError
-from agent.loop import Loop, TaskGroup
+from agent.loop import Loop, TaskGroup, sleep
 from agent.loop.workers import Service, Template, WorkerPool
 from tests.archive.objects import Rules, SampleObject, files, sample
 
@@ -94,6 +94,34 @@ def test_others_are_stored_while_a_large_object_is_compared(tmp_path: Path) -> N
         found = await variant.join()
         assert (found.status, found.variant) == (0, True)
         assert found.instance_id > 1
+
+    run(tmp_path, test)
+
+
+class CountingPool:
+    """A pool that counts how many calls are under way at once; what they do takes its time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    async def call(self, *_: object, descriptors: object = ()) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await sleep(0.05)
+        self.now -= 1
+
+
+@pytest.mark.parametrize(("size", "most"), [(2 << 20, 3), (33 << 20, 1)])
+def test_what_takes_seconds_leaves_workers_to_others(tmp_path: Path, size: int, most: int) -> None:
+    async def test(archive: Archive) -> None:
+        pool = archive._pool = CountingPool()  # type: ignore[assignment]
+        async with TaskGroup() as group:
+            stored = [
+                group.start(store(archive, sample(f"1.2.3.{number}", pixels=bytes(size))))
+                for number in range(3)
+            ]
+        assert [(await each.join()).status for each in stored] == [0, 0, 0]
+        assert pool.most == most
 
     run(tmp_path, test)
 
