@@ -55,11 +55,7 @@ class Line:
 
 
 class Device(Running):
-    """The machine, switched on.
-
-    Each start is a QEMU of its own, with the same disk and chip: one that is reset ends, for after
-    a reset within one an emulated kernel takes minutes to come up, with lock-ups that no board has.
-    """
+    """The machine, switched on; all its starts have the same disk and chip."""
 
     def __init__(
         self,
@@ -80,7 +76,7 @@ class Device(Running):
         modality = f"user,id=modality,net=10.0.3.0/24,restrict=on{forwards(ports['modality'])}"
         super().__init__(
             [
-                *(*root.words_for_qemu, "-no-reboot", "-append", kernel),
+                *(*root.words_for_qemu, "-append", kernel),
                 *("-drive", f"file={disk},if=virtio,format=raw"),
                 *("-netdev", f"user,id=hospital{forwards(ports['hospital'])}"),
                 *("-netdev", modality, *_card("hospital"), *_card("modality")),
@@ -120,10 +116,6 @@ class Device(Running):
         events = self.hand.connect().rest()
         self._switch_on()
         return events
-
-    @property
-    def is_on(self) -> bool:
-        return self._process.poll() is None
 
     def _switch_on(self) -> None:
         for each in (self.hand, self.foot, self.reader):

@@ -31,7 +31,7 @@ from tests.machine.plugging import Qmp
 from tests.machine.test_card import built
 from tests.machine.write_log import WriteLog, copy_from
 from tests.peers.dcmtk import DcmtkStoreScp
-from tests.peers.process import free_port
+from tests.peers.process import free_port, wait_until
 from tests.peers.programs import missing
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(8 * 3600)]
@@ -270,8 +270,9 @@ def reset(site: Site, box: Box) -> Box:
     qmp = site.qmp()
     qmp("stop")
     print(f"reset: {examined(site)}", flush=True)
+    # It ends, and is on again when its next start is waited for.
     qmp("system_reset")
-    qmp("cont")
+    wait_until(lambda: not box.is_on, "it is reset", seconds=60.0)
     qmp.close()
     return box
 

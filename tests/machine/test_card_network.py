@@ -152,7 +152,7 @@ def test_the_hospital_gives_address_names_and_time(networks: Networks) -> None:
     box.wait_until("systemctl is-active gantry.service", seconds=_PATIENCE)
     assert networks.address().startswith("192.0.2.5")
     assert HOSPITAL in box.check("resolvectl query --cache=no pacs.hospital.example")
-    box.wait_until("timedatectl show -P NTPSynchronized | grep -qx yes", seconds=_PATIENCE)
+    box.wait_until("timedatectl show -p NTPSynchronized --value | grep -qx yes", seconds=_PATIENCE)
     # The server that DHCP names comes before the one that is configured (PS3.15 G).
     assert f"Server: {HOSPITAL} " in box.check("timedatectl timesync-status")
     assert CONFIGURED in box.check("timedatectl show-timesync -p FallbackNTPServers")
@@ -167,7 +167,7 @@ def test_a_server_that_broadcasts_the_time_comes_first(networks: Networks, tmp_p
         is_asked = f"timedatectl timesync-status | grep -q 'Server: {BROADCASTER} '"
         networks.box.wait_until(is_asked, seconds=_PATIENCE)
         networks.box.wait_until(
-            "timedatectl show -P NTPSynchronized | grep -qx yes", seconds=_PATIENCE
+            "timedatectl show -p NTPSynchronized --value | grep -qx yes", seconds=_PATIENCE
         )
         # Others are not listened to any more.
         networks.box.check("! systemctl is-active gantry-time-broadcast.socket")
