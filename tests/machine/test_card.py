@@ -65,8 +65,9 @@ def built(board: Board) -> card.Made:
     ours = packages(board)
     sources = sorted(each for each in (ROOT / "image").rglob("*") if each.is_file())
     digest = hashlib.sha256(base(board).name.encode())
-    for each in (*(each for each in sources if "__pycache__" not in each.parts), *ours):
-        digest.update(each.read_bytes())
+    for each in (*sources, *ours):
+        if "__pycache__" not in each.parts and each.suffix != ".md":
+            digest.update(each.read_bytes())
     folder = CACHE / f"card-{digest.hexdigest()[:16]}"
     made = card.Made(
         folder / f"gantry-1-{board.debian}.img", folder / f"gantry-1-{board.debian}.raucb"
