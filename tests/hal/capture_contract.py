@@ -124,9 +124,13 @@ class CaptureContract:
 
     def test_dequeue_never_waits(self):
         device = self.streaming()
-        while (frame := device.dequeue()) is not None:
+        for _ in range(100):
+            # On a slow machine the next frame may be there already, but not each time.
+            if (frame := device.dequeue()) is None:
+                break
             frame.requeue()
-        assert device.dequeue() is None
+        else:
+            pytest.fail("there is a frame each time: it waits")
         assert device.descriptor is not None or device.deadline() is not None
         device.close()
 
