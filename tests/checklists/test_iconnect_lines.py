@@ -121,6 +121,7 @@ def test_ic_23_a_peer_that_takes_one_uid_is_asked_for_one_instance_after_the_oth
             done = over(node, begun["id"])
             assert (done["state"], done["done"], done["expected"]) == ("COMPLETED", 2, 2), done
             assert stored(node, STUDY) == set(wanted)
+        wait_until(lambda: f"{wanted[-1]}]" in far.log.read_text(), "the peer's log tells of all")
         log = far.log.read_text()
         assert f"{wanted[0]}]" in log, log[-2000:]
         assert "\\1.2" not in log, "no UID behind another"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -17,6 +19,8 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _POLL_SECONDS = 0.01
 _LISTEN = "0A"
+_PORTS = range(15_000, int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
+_TURNS = Path(tempfile.gettempdir(), f"gantry-test-ports-{os.geteuid()}")
 
 
 class PeerFailed(AssertionError):
@@ -29,11 +33,38 @@ def _die_with_the_parent() -> None:
 
 def free_port() -> int:
     """A TCP port that nobody holds at this moment, on any address: some peers bind to all, and the
-    remains of a connection (TIME_WAIT) would be in their way."""
+    remains of a connection (TIME_WAIT) would be in their way.
+
+    It stays free until it is taken, and between a peer that is killed and the same one started
+    again: it is none of those that the kernel gives to connections, and no two tests get the same,
+    those of another run beside this one included, before all have had their turn.
+    """
+    try:
+        with _TURNS.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            last = int(file.read() or 0)
+            for step in range(1, len(_PORTS) + 1):
+                place = (last + step) % len(_PORTS)
+                if _is_free(_PORTS[place]):
+                    file.truncate(0)
+                    file.write(str(place))
+                    return _PORTS[place]
+    except (OSError, ValueError):
+        pass
     with closing(socket.socket()) as probe:
         probe.bind(("", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
 
 
 def wait_until(
