@@ -66,8 +66,7 @@ class StandardError:
                 return
             except OSError:
                 # Closed, or the disk is full: a line more or less must never stop the node.
-                self._kept.clear()
-                self._size = self._lost = 0
+                self._forget()
                 return
             self._size -= sent
             line = self._kept.popleft()
@@ -85,6 +84,10 @@ class StandardError:
     def _keep(self, data: bytes) -> None:
         self._kept.append(data)
         self._size += len(data)
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._size = self._lost = 0
 
     def _send(self, data: bytes) -> int:
         # A line at a time: several processes write here, and a pipe takes one of a page whole.
@@ -106,10 +109,12 @@ class StandardError:
         all who share it, the shell among them.
 
         In a process that was forked what its parent had is closed, and the number may be another
-        file's by now.
+        file's by now. What the parent keeps it writes itself.
         """
         if self._socket is not None:
             self._socket.detach()
+        if self._owner:
+            self._forget()
         self._owner, self._socket, self._file = os.getpid(), None, self._descriptor
         try:
             kind = os.fstat(self._descriptor).st_mode

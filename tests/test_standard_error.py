@@ -173,6 +173,22 @@ def test_a_forked_process_has_a_way_of_its_own(ends: Ends, tmp_path: Path) -> No
     assert not any(each.stat().st_size for each in tmp_path.iterdir())
 
 
+def test_what_the_parent_could_not_write_yet_is_written_once(ends: Ends) -> None:
+    log = _log(ends)
+    for number in range(3_000):
+        log.write(_lines(number, number + 1))
+    assert log.is_behind
+    before = _read(ends)
+    if (child := os.fork()) == 0:
+        log.write("of the child\n")
+        log.end(5)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    # Whatever was in the middle of a line may be followed by the child's.
+    assert _read(ends) == "of the child\n"
+    assert (before + _drain(log, ends)).startswith(_lines(0, 500))
+
+
 def test_a_pipe_that_cannot_be_opened_anew_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that another user made, such as the shell of who became this one."""
     real: Callable[..., int] = os.open
