@@ -61,11 +61,14 @@ class Archive(ProcedureClient, Questions):
         settings: ArchiveSettings | None = None,
         pool: WorkerPool | None = None,
         name: str = "archive",
+        wait_for_disk: bool = False,
     ) -> Archive:
         """Start the storage worker, and put right what a crash left.
 
         `receiver` decides about objects; it is pickled. `pool` answers questions and syncs large
         objects; without it large ones are synced in the storage worker, and questions are refused.
+        With `wait_for_disk` it need not be open: where the disk is away (`away` says why), `start`
+        opens it later.
         Raises StorageError: volume away, another writer, index damaged or newer, disk fails.
         """
         archive = cls(
@@ -74,8 +77,9 @@ class Archive(ProcedureClient, Questions):
         try:
             await archive.start()
         except BaseException:
-            await archive.close()
-            raise
+            if not wait_for_disk or archive.away is None:
+                await archive.close()
+                raise
         return archive
 
     def refusal(self) -> StatusReaction | None:
@@ -169,8 +173,7 @@ class Archive(ProcedureClient, Questions):
                 self._slow.release()
 
     async def _ask(self, question: str, *arguments: Any, **fields: Any) -> Any:
-        if self.away is not None:
-            raise self.away.with_traceback(None)
+        self.space.check()
         return await super()._ask(question, *arguments, **fields)
 
     async def _delete(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agent.archive import failure
 from agent.archive.layout import object_path
 from agent.archive.worker_answers import Comparison
 
@@ -23,18 +22,14 @@ def are_same(folder: Path, descriptor: int, wanted: Comparison) -> bool:
     """Whether the open file has the data set of the stored object. False where that has no file:
     its row is all that is left of it, and what comes now is needed. Memory: two MiB.
 
-    Raises StorageError where one cannot be read.
+    Raises OSError where one cannot be read.
     """
     try:
         stored = os.open(object_path(folder, wanted.number), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
-    except OSError as error:
-        raise failure.of_system(error, "read the stored object") from error
     try:
         return _same_bytes((descriptor, wanted.offset), (stored, wanted.stored_offset))
-    except OSError as error:
-        raise failure.of_system(error, "compare the object") from error
     finally:
         os.close(stored)
 

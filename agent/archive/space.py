@@ -72,10 +72,15 @@ class Space:
         self._files = 0
         self._failed: StorageError | None = None
 
+    def check(self) -> None:
+        """Raises StorageError where nothing of the archive can be used now."""
+        if self.away is not None:
+            # It is raised for as long as the disk is away: it must not remember each time.
+            raise self.away.with_traceback(None)
+
     def usage(self) -> Usage:
         """How much is in use. Raises StorageError when the volume cannot be asked."""
-        if self.away is not None:
-            raise self.away.with_traceback(None)
+        self.check()
         self._ask()
         if self._failed is not None:
             raise self._failed

@@ -91,8 +91,8 @@ class StorageClient:
         await self._call("check")
 
     async def _call(self, name: str, *arguments: Any, descriptors: Sequence[int] = ()) -> Any:
-        if self.space.away is not None and name != "open":
-            raise self.space.away.with_traceback(None)
+        if name != "open":
+            self.space.check()
         service = await self._running()
         try:
             return await service.call(name, *arguments, descriptors=tuple(descriptors))

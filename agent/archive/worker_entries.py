@@ -135,12 +135,16 @@ def write_inventory(
 
 
 def compare(folder: str, wanted: Comparison, *, descriptors: list[int]) -> bool:
-    """See `agent.archive.comparison.are_same`."""
+    """See `agent.archive.comparison.are_same`. Raises StorageError."""
     from pathlib import Path
 
+    from agent.archive import failure
     from agent.archive.comparison import are_same
 
-    return are_same(Path(folder), descriptors[0], wanted)
+    try:
+        return are_same(Path(folder), descriptors[0], wanted)
+    except OSError as error:
+        raise failure.of_system(error, "compare the object") from error
 
 
 def sync(*, descriptors: list[int]) -> None:

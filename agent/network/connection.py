@@ -17,16 +17,16 @@ from agent.loop import timeout as time_limit
 from agent.network.resolution import Resolve, SocketAddress, look_up
 from agent.network.stream import PlainStream, prepare
 
+if TYPE_CHECKING:
+    from agent.network.stream import EndedStream
+    from agent.network.tls_ending import TlsContext
+    from agent.network.tls_stream import TlsStream
+
 _FREE_BIND = {
     # IP_FREEBIND and IPV6_FREEBIND (linux/in.h, linux/in6.h), which Python has no names for.
     socket.AF_INET: (socket.IPPROTO_IP, 15),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
 }
-
-if TYPE_CHECKING:
-    from agent.network.stream import EndedStream
-    from agent.network.tls_ending import TlsContext
-    from agent.network.tls_stream import TlsStream
 
 
 def _literal(host: str, port: int) -> list[SocketAddress] | None:

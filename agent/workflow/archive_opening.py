@@ -12,7 +12,7 @@ from contextlib import suppress
 from agent.archive.archive import Archive
 from agent.configuration.archive import Archive as ArchiveTable
 from agent.configuration.configuration import Configuration
-from agent.errors import GantryError, StorageError
+from agent.errors import GantryError
 from agent.loop import sleep
 from agent.loop.workers import Template, WorkerPool
 from agent.workflow.archive_tables import archive_folder, archive_settings
@@ -31,21 +31,15 @@ async def open_archive(
     Raises StorageError for what a person has to see to: another writer, an index that is damaged or
     newer.
     """
-    archive = Archive(
+    return await Archive.open(
         archive_folder(configuration, table),
         template,
         Routing.of(configuration),
-        archive_settings(configuration, table),
-        pool,
-        table.name,
+        settings=archive_settings(configuration, table),
+        pool=pool,
+        name=table.name,
+        wait_for_disk=True,
     )
-    try:
-        await archive.start()
-    except BaseException as error:
-        if archive.away is None or not isinstance(error, StorageError):
-            await archive.close()
-            raise
-    return archive
 
 
 async def look_for_disks(archives: Mapping[str, Archive], found: Callable[[], None]) -> None:

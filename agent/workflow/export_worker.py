@@ -5,7 +5,7 @@ All that may block on a medium, reads the index, or decodes frames, happens ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +45,10 @@ def serve_export(calls: Any, settings: VolumeSettings) -> None:
                 call.fail(error)
 
 
-def remove_other_folders(folder: str, wanted: Sequence[str]) -> None:
-    """All in this folder but those of these names; what cannot be removed stays."""
-    with suppress(FileNotFoundError):
-        for each in sorted(Path(folder).iterdir()):
+def remove_other_folders(folder: str, wanted: Collection[str], pattern: str = "*") -> None:
+    """All of this pattern in a folder but those of these names; what cannot be removed stays."""
+    with suppress(OSError):
+        for each in list(Path(folder).glob(pattern)):
             if each.name not in wanted:
                 remove_folder(str(each))
 

@@ -13,7 +13,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ from agent.workflow.export_verification import (
     verify_image,
     written_as,
 )
+from agent.workflow.export_worker import remove_other_folders
 from agent.workflow.media_creation_check import Rules, check_request, united, wanted_of
 from agent.workflow.media_creation_task import CreationResult, CreationTask
 from hal.removable import discs
@@ -352,7 +353,4 @@ def discard(folder: str, uid: str) -> None:
 def discard_others(folder: str, wanted: Iterable[str]) -> None:
     """What was left of requests that are not among these."""
     kept = {_staging(folder, uid).name for uid in wanted}
-    with suppress(OSError):
-        for path in Path(folder).glob(f".*{_UNFINISHED}"):
-            if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+    remove_other_folders(folder, kept, f".*{_UNFINISHED}")
